@@ -1,0 +1,69 @@
+# The only door: `make help` lists what is behind it. GNU make 3.81 (macOS) and later.
+
+# rustup puts cargo there; the shell that installed it does not have it on its path yet
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+OUTGROW ?= cargo run --release --locked --quiet --
+
+# given NAME: is it set in the environment, or else in .env, which outgrow reads itself?
+given = given() { eval "[ -n \"\$${$$1:-}\" ]" || grep -Eqs "^[[:space:]]*(export[[:space:]]+)?$$1[[:space:]]*=.{0,4}[[:alnum:]]" .env; }
+
+.PHONY: help migrate test check pg pg-stop build cargo cc rustfmt clippy
+
+help: ## this list
+	@awk -F ': .*## |: *## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+
+# No recipe names the value of DATABASE_URL: make would print it, and `ps` show it. It travels in the environment.
+migrate: build ## bring DATABASE_URL (unset: a local database, from the sample source) to head; flags: ARGS="--to 3"
+	@$(given); if given DATABASE_URL; then exec $(OUTGROW) migrate $(ARGS); fi; \
+	DATABASE_URL=$$(scripts/postgres start .pg intelibotx) || exit; \
+	export DATABASE_URL; \
+	if ! given SOURCE_DATABASE_URL; then export SOURCE_DATABASE_URL=fixtures/intelibotx.db; fi; \
+	$(OUTGROW) migrate $(ARGS) || exit; \
+	psql=psql; command -v psql >/dev/null || psql=$$(scripts/postgres bin)/psql; \
+	printf '\n%s\n' "$$DATABASE_URL"; \
+	printf '%s "%s" -c '\''select id, email, is_verified, created_at from "user" order by id'\''\n' "$$psql" "$$DATABASE_URL"
+
+test: cargo cc ## run the tests, on a throw-away server of their own (or the one at TEST_DATABASE_URL)
+	@[ -n "$$TEST_DATABASE_URL" ] || scripts/postgres bin >/dev/null
+	cargo test --locked
+
+check: rustfmt clippy cc ## everything CI checks: format, lints, tests, docs
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	@$(MAKE) --no-print-directory test
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+
+pg: ## start the local server under .pg/ and print its URL
+	@scripts/postgres start .pg
+
+pg-stop: ## stop it; its data stay
+	@scripts/postgres stop .pg
+
+build: cargo cc ## the release binary
+	@cargo build --release --locked
+
+# -- what the targets above need
+
+cargo:
+	@command -v cargo >/dev/null || { \
+	echo "cargo is missing. This installs it: curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y" >&2; exit 1; }
+
+rustfmt: cargo
+	@cargo fmt --version >/dev/null 2>&1 || { echo 'rustfmt is missing. This installs it: rustup component add rustfmt' >&2; exit 1; }
+
+clippy: cargo
+	@cargo clippy --version >/dev/null 2>&1 || { echo 'clippy is missing. This installs it: rustup component add clippy' >&2; exit 1; }
+
+# SQLite is compiled from its source: a compiler without the C library's headers is not enough
+cc:
+	@works() { echo '#include <stdio.h>' | cc -E -xc - >/dev/null 2>&1; }; \
+	install() { \
+	$$1 apt-get update >&2; \
+	$$1 env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends gcc libc6-dev </dev/null >&2; }; \
+	works && exit; \
+	echo 'a C compiler is missing' >&2; \
+	if ! command -v apt-get >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ]; then install; \
+	elif sudo -n true 2>/dev/null; then install 'sudo -n'; fi; \
+	works || { echo 'This installs one: sudo apt-get install -y gcc libc6-dev (Debian), xcode-select --install (macOS)' >&2; exit 1; }

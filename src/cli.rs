@@ -1,0 +1,94 @@
+//! The command line, as clap derives it: the doc comments are the help texts. What was typed goes in here;
+//! what it means, together with the environment, is [`crate::config::Config`].
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Takes an application that has outgrown SQLite to PostgreSQL, and keeps its schema at head from then on.
+#[derive(Debug, Parser)]
+#[command(name = "outgrow", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// Options that every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done, at head                        5  the history diverges from the files
+  1  the answer is no (status --check)    6  the source is refused
+  2  wrong usage or configuration         7  a migration failed; nothing of it was kept
+  3  no connection                        8  what was stored is not what was read
+  4  somebody else holds the lock         130, 143  interrupted, rolled back
+
+Flags win over the environment, the environment over the file .env.";
+
+/// Options that every command takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Target: postgres://USER:PASSWORD@HOST:PORT/NAME [env: DATABASE_URL]
+    #[arg(long, global = true, value_name = "URL")]
+    pub database_url: Option<String>,
+    /// SQLite file to bring the rows from: a path or sqlite:///PATH [env: SOURCE_DATABASE_URL]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub source: Option<String>,
+    /// Folder of the versions [env: OUTGROW_MIGRATIONS] [default: migrations]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub migrations: Option<PathBuf>,
+    /// How long to wait for a lock that somebody else holds, such as 500ms, 60s or 5m
+    #[arg(long, global = true, value_name = "DURATION", default_value = "60s", value_parser = humantime::parse_duration)]
+    pub lock_timeout: Duration,
+    /// Print one JSON document instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say more on stderr (twice: everything). RUST_LOG gives finer control
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Say nothing on stderr but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Bring the target to head: apply every pending version, the data step included
+    Migrate(MigrateArgs),
+    /// Show what is applied, pending and divergent; reads only
+    Status(StatusArgs),
+}
+
+/// Options of `outgrow migrate`.
+#[derive(Debug, Args)]
+pub struct MigrateArgs {
+    /// Stop after version N instead of head
+    #[arg(long, value_name = "N")]
+    pub to: Option<i32>,
+    /// Record pending data steps as having brought nothing, instead of copying rows
+    #[arg(long, conflicts_with = "source")]
+    pub without_data: bool,
+}
+
+/// Options of `outgrow status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Exit with 1 if a version is pending, with 5 if the history diverges
+    #[arg(long)]
+    pub check: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clap_finds_no_fault_with_the_definition() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

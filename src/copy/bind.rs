@@ -1,0 +1,183 @@
+//! Binds a step to what is there: each of its tables to one of the source and one of the target, each source column to
+//! the target column of its name, and that to the codec of its catalog type. All that does not fit is found here, before
+//! a row moves, and reported together.
+
+use crate::error::Error;
+use crate::migration::step::Step;
+use crate::postgres::catalog;
+use crate::sqlite::{Source, schema};
+use crate::value::{Codec, number, temporal, text};
+use tokio_postgres::types::Type;
+
+/// Tables in which other tools keep their own books: never copied, always named in the receipt.
+const BOOKKEEPING: [&str; 8] = [
+    "__diesel_schema_migrations",
+    "_litestream_lock",
+    "_litestream_seq",
+    "_sqlx_migrations",
+    "alembic_version",
+    "django_migrations",
+    "goose_db_version",
+    "schema_migrations",
+];
+
+/// A step ready to run.
+pub(super) struct Bound {
+    /// The tables to copy.
+    pub tables: Vec<BoundTable>,
+    /// Optional tables that the source does not have.
+    pub absent: Vec<String>,
+    /// Source tables with rows that are not copied: skipped by the step, or other tools' bookkeeping.
+    pub left: Vec<String>,
+}
+
+/// A table with its two ends.
+pub(super) struct BoundTable {
+    pub source: schema::Table,
+    pub target: catalog::Table,
+    pub columns: Vec<BoundColumn>,
+}
+
+/// A column that exists on both ends.
+pub(super) struct BoundColumn {
+    pub source: schema::Column,
+    pub target: catalog::Column,
+    pub codec: Codec,
+}
+
+/// What is wrong, by whose doing.
+#[derive(Default)]
+struct Faults {
+    source: Vec<String>,
+    target: Vec<String>,
+}
+
+/// Binds `step` to the tables of `source` and `target`.
+pub(super) fn bind(step: &Step, source: &Source, target: &[catalog::Table]) -> Result<Bound, Error> {
+    let mut faults = Faults::default();
+    let mut bound = Bound { tables: Vec::new(), absent: Vec::new(), left: Vec::new() };
+    for table in &step.tables {
+        let from =
+            same_name(&source.tables, &table.name, |known| &known.name).filter(|known| !known.internal);
+        match (from, same_name(target, &table.name, |known| &known.name)) {
+            (None, _) if table.optional => bound.absent.push(table.name.clone()),
+            (None, _) => faults.source.push(format!(
+                "table {}: the step names it and the source has no such table (list it under optional if that is right)",
+                table.name
+            )),
+            (Some(_), None) => faults.target.push(format!(
+                "table {}: the step names it and the target has no such table in its search_path; \
+                 create it in a version before the step",
+                table.name
+            )),
+            (Some(from), Some(to)) => bound.tables.push(bind_table(from, to, &mut faults)),
+        }
+    }
+    bound.left = left_behind(step, source, &mut faults)?;
+    if !faults.source.is_empty() {
+        let misfits = faults.source.into_iter().chain(faults.target).collect();
+        return Err(Error::Misfits { file: source.file.clone(), misfits });
+    }
+    if !faults.target.is_empty() {
+        return Err(Error::Target(faults.target));
+    }
+    Ok(bound)
+}
+
+fn bind_table(from: &schema::Table, to: &catalog::Table, faults: &mut Faults) -> BoundTable {
+    let mut columns = Vec::new();
+    for source in &from.columns {
+        let place = format!("{}.{}", from.name, source.name);
+        match same_name(&to.columns, &source.name, |column| &column.name) {
+            None => faults.target.push(format!(
+                "{place}: the source has this column and the target's table {} has not",
+                to.name
+            )),
+            // the target computes it
+            Some(column) if column.generated => {}
+            Some(column) => match codec(column) {
+                Some(codec) => {
+                    columns.push(BoundColumn { source: source.clone(), target: column.clone(), codec })
+                }
+                None => faults
+                    .target
+                    .push(format!("{place}: the target's type {} is not supported yet", column.type_name)),
+            },
+        }
+    }
+    for column in &to.columns {
+        let fed = columns.iter().any(|bound| bound.target.name == column.name)
+            || same_name(&from.columns, &column.name, |source| &source.name).is_some();
+        if column.not_null && !column.has_default && !column.generated && !fed {
+            faults.target.push(format!(
+                "{}.{}: the target's column is NOT NULL without a default, and the source has no such column",
+                to.name, column.name
+            ));
+        }
+    }
+    BoundTable { source: from.clone(), target: to.clone(), columns }
+}
+
+/// The one item of that name: letter by letter, else the only one that differs in case alone.
+fn same_name<'a, T>(items: &'a [T], name: &str, named: impl Fn(&T) -> &String) -> Option<&'a T> {
+    items.iter().find(|item| named(item) == name).or_else(|| {
+        let mut alike = items.iter().filter(|item| named(item).to_lowercase() == name.to_lowercase());
+        alike.next().filter(|_| alike.next().is_none())
+    })
+}
+
+/// Source tables with rows that the step does not bring: allowed if it skips them or if they are bookkeeping.
+fn left_behind(step: &Step, source: &Source, faults: &mut Faults) -> Result<Vec<String>, Error> {
+    let mut left = Vec::new();
+    let brought: Vec<&str> = step.tables.iter().map(|table| table.name.as_str()).collect();
+    let skipped: Vec<&str> = step.skip.iter().map(String::as_str).chain(BOOKKEEPING).collect();
+    let listed = |names: &[&str], table: &str| names.iter().any(|name| name.eq_ignore_ascii_case(table));
+    for table in source.tables.iter().filter(|table| !table.internal) {
+        let name = table.name.as_str();
+        if listed(&brought, name) || !source.holds_rows(table)? {
+            continue;
+        }
+        if listed(&skipped, name) {
+            left.push(table.name.clone());
+        } else {
+            faults.source.push(format!(
+                "table {name}: it holds rows and the step does not name it; \
+                 list it under tables, or under skip to leave it behind"
+            ));
+        }
+    }
+    for name in &step.skip {
+        if same_name(&source.tables, name, |known| &known.name).is_none() {
+            faults.source.push(format!("table {name}: the step skips it and the source has no such table"));
+        }
+    }
+    Ok(left)
+}
+
+/// The codec of a column's type, if there is one.
+fn codec(column: &catalog::Column) -> Option<Codec> {
+    if let Some(labels) = &column.labels {
+        return Some(text::label(labels));
+    }
+    // varchar(n): the modifier is n + 4 (VARHDRSZ)
+    let limit = || usize::try_from(column.modifier - 4).ok();
+    Some(match Type::from_oid(column.type_oid)? {
+        Type::BOOL => number::boolean(),
+        Type::INT2 => number::integer(2),
+        Type::INT4 => number::integer(4),
+        Type::INT8 => number::integer(8),
+        Type::FLOAT4 => number::single(),
+        Type::FLOAT8 => number::double(),
+        Type::NUMERIC => number::numeric(column.modifier),
+        Type::TEXT => text::text(None),
+        Type::VARCHAR => text::text(limit()),
+        Type::BYTEA => text::bytes(),
+        Type::UUID => text::uuid(),
+        Type::JSON => text::json(),
+        Type::JSONB => text::jsonb(),
+        Type::DATE => temporal::date(),
+        Type::TIMESTAMP => temporal::timestamp(column.modifier),
+        Type::TIMESTAMPTZ => temporal::timestamptz(column.modifier),
+        _ => return None,
+    })
+}

@@ -1,0 +1,66 @@
+//! The order in which tables are loaded: a table after those its foreign keys refer to. A reference to itself is checked
+//! at the end of the COPY and needs no order.
+
+use super::bind::BoundTable;
+use crate::error::Error;
+use crate::postgres::catalog::{self, ForeignKey};
+use tokio_postgres::Client;
+
+/// Sorts `tables` by the target's foreign keys; where they say nothing the step's own order stays.
+///
+/// # Errors
+/// [`Error::Target`] if the keys form a circle.
+pub(super) async fn by_foreign_keys(
+    client: &Client,
+    tables: Vec<BoundTable>,
+) -> Result<Vec<BoundTable>, Error> {
+    let oids: Vec<u32> = tables.iter().map(|table| table.target.oid).collect();
+    let keys = catalog::foreign_keys(client, &oids).await?;
+    let order = sorted(&oids, &keys).map_err(|circle| {
+        let names = tables.iter().filter(|table| circle.contains(&table.target.oid));
+        let names: Vec<&str> = names.map(|table| table.target.name.as_str()).collect();
+        Error::Target(vec![format!(
+            "tables {}: their foreign keys form a circle; add one of the keys in a version after the step",
+            names.join(", ")
+        )])
+    })?;
+    let mut tables: Vec<Option<BoundTable>> = tables.into_iter().map(Some).collect();
+    Ok(order.into_iter().filter_map(|index| tables[index].take()).collect())
+}
+
+/// Indexes of `tables` in order, or the tables that are part of a circle or behind one.
+fn sorted(tables: &[u32], keys: &[ForeignKey]) -> Result<Vec<usize>, Vec<u32>> {
+    let mut order: Vec<usize> = Vec::with_capacity(tables.len());
+    while order.len() < tables.len() {
+        let waits = |table: u32| {
+            keys.iter().any(|key| {
+                key.from == table && key.to != table && !order.iter().any(|index| tables[*index] == key.to)
+            })
+        };
+        let next = (0..tables.len()).find(|index| !order.contains(index) && !waits(tables[*index]));
+        match next {
+            Some(index) => order.push(index),
+            None => {
+                let left = (0..tables.len()).filter(|index| !order.contains(index));
+                return Err(left.map(|index| tables[index]).collect());
+            }
+        }
+    }
+    Ok(order)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(from: u32, to: u32) -> ForeignKey {
+        ForeignKey { from, to }
+    }
+
+    #[test]
+    fn referred_tables_come_first_and_the_rest_stays_put() {
+        assert_eq!(sorted(&[1, 2, 3], &[key(1, 3), key(3, 3)]), Ok(vec![1, 2, 0]));
+        assert_eq!(sorted(&[1, 2], &[key(1, 2), key(2, 1)]), Err(vec![1, 2]));
+        assert_eq!(sorted(&[], &[]), Ok(vec![]));
+    }
+}

@@ -1,0 +1,155 @@
+//! What a step recorded about what it copied: table `outgrow_receipt`, one row for each step, written in the step's own
+//! transaction.
+
+use super::bind::BoundTable;
+use super::reader::Count;
+use crate::error::Error;
+use crate::migration::Version;
+use crate::sqlite::Fingerprint;
+use barrel::{Migration, backend::Pg, types};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+use tokio_postgres::Client;
+use tokio_postgres::types::Json;
+
+/// The table that holds the receipts, beside refinery's history.
+pub(super) const TABLE: &str = "outgrow_receipt";
+
+/// One step's receipt.
+#[derive(Debug, Clone, Serialize)]
+pub struct Receipt {
+    /// The step's version.
+    pub version: i32,
+    /// The step's name, without number.
+    pub step: String,
+    /// The source as it was; `None` if the step was recorded with `--without-data`.
+    pub source: Option<Fingerprint>,
+    /// Every table the step names.
+    pub tables: Vec<TableReceipt>,
+    /// Source tables with rows that were left behind: skipped, or other tools' bookkeeping.
+    pub left: Vec<String>,
+    /// What was compared before the commit: `counts`.
+    pub proof: &'static str,
+    /// The version of outgrow.
+    pub tool: &'static str,
+    /// When the step began.
+    #[serde(skip)]
+    started: SystemTime,
+}
+
+/// What was brought of one table.
+#[derive(Debug, Clone, Serialize)]
+pub struct TableReceipt {
+    /// The table's name, in the target if it was copied.
+    pub table: String,
+    /// `copied`; `absent`, if it is optional and the source has no such table; or `not brought`, by `--without-data`.
+    pub state: &'static str,
+    /// Rows copied.
+    pub rows: u64,
+    /// Their size in COPY-binary form.
+    pub bytes: u64,
+    /// By column: how many values came in another spelling or storage class than they will have on the way back.
+    pub normalised: BTreeMap<String, u64>,
+}
+
+impl TableReceipt {
+    pub(super) fn of(table: &BoundTable, count: &Count) -> TableReceipt {
+        TableReceipt {
+            table: table.target.name.clone(),
+            state: "copied",
+            rows: count.rows,
+            bytes: count.bytes,
+            normalised: count.normalised.clone(),
+        }
+    }
+
+    pub(super) fn absent(table: String) -> TableReceipt {
+        TableReceipt { table, state: "absent", rows: 0, bytes: 0, normalised: BTreeMap::new() }
+    }
+
+    pub(super) fn not_brought(table: String) -> TableReceipt {
+        TableReceipt { state: "not brought", ..TableReceipt::absent(table) }
+    }
+}
+
+impl Receipt {
+    pub(super) fn new(
+        version: &Version,
+        source: Option<Fingerprint>,
+        tables: Vec<TableReceipt>,
+        left: Vec<String>,
+        started: SystemTime,
+    ) -> Receipt {
+        let proof = if source.is_some() { "counts" } else { "none" };
+        Receipt {
+            version: version.number,
+            step: version.migration.name().to_owned(),
+            source,
+            tables,
+            left,
+            proof,
+            tool: env!("CARGO_PKG_VERSION"),
+            started,
+        }
+    }
+
+    /// All rows of all tables.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.tables.iter().map(|table| table.rows).sum()
+    }
+}
+
+/// Stores `receipt`, making the table if it is the first.
+pub(super) async fn record(client: &Client, receipt: &Receipt) -> Result<(), Error> {
+    let doing = || Error::database("storing the receipt");
+    client.batch_execute(&definition()).await.map_err(doing())?;
+    let insert = format!(
+        "INSERT INTO {TABLE} (version, step, source, tables, left_behind, proof, tool, started_at, finished_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, clock_timestamp())"
+    );
+    client
+        .execute(
+            &insert,
+            &[
+                &receipt.version,
+                &receipt.step,
+                &receipt.source.as_ref().map(Json),
+                &Json(&receipt.tables),
+                &Json(&receipt.left),
+                &receipt.proof,
+                &receipt.tool,
+                &receipt.started,
+            ],
+        )
+        .await
+        .map_err(doing())?;
+    Ok(())
+}
+
+fn definition() -> String {
+    let mut migration = Migration::new();
+    migration.create_table_if_not_exists(TABLE, |table| {
+        table.add_column("version", types::integer().primary(true).increments(false));
+        table.add_column("step", types::text());
+        table.add_column("source", types::custom("jsonb").nullable(true));
+        table.add_column("tables", types::custom("jsonb"));
+        table.add_column("left_behind", types::custom("jsonb"));
+        table.add_column("proof", types::text());
+        table.add_column("tool", types::text());
+        table.add_column("started_at", types::custom("timestamptz"));
+        table.add_column("finished_at", types::custom("timestamptz"));
+    });
+    migration.make::<Pg>()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_table_is_made_once() {
+        let sql = super::definition();
+        assert!(sql.starts_with("CREATE TABLE IF NOT EXISTS \"outgrow_receipt\""), "{sql}");
+        assert!(sql.contains("\"version\" INTEGER PRIMARY KEY NOT NULL"), "{sql}");
+    }
+}

@@ -1,0 +1,288 @@
+//! Everything that can go wrong, in the user's words: each variant names the thing (file, line, version, table,
+//! column, rowid), says what to do next, and knows the exit code of the process. No message holds a password or a
+//! cell's content.
+
+use std::error::Error as _;
+use std::fmt;
+use std::path::PathBuf;
+
+/// What the process tells its caller; the table stands in the README.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitCode {
+    /// Done, at head, equal, clean.
+    Done,
+    /// The answer is no: pending versions (`status --check`).
+    No,
+    /// Wrong usage or configuration.
+    Usage,
+    /// No connection: network, TLS, authentication.
+    Connection,
+    /// Somebody else holds the lock, and the wait is over.
+    Locked,
+    /// A file was edited, is missing, or is below head and not applied.
+    Diverged,
+    /// The source is missing, unreadable, or holds misfits.
+    Source,
+    /// A migration failed; nothing of that version was kept.
+    Migration,
+    /// What was stored is not what was read; rolled back.
+    Proof,
+    /// A signal ended the run: 128 plus its number, as shells report it.
+    Signal(Signal),
+}
+
+impl ExitCode {
+    /// The number the operating system is given.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        match self {
+            ExitCode::Done => 0,
+            ExitCode::No => 1,
+            ExitCode::Usage => 2,
+            ExitCode::Connection => 3,
+            ExitCode::Locked => 4,
+            ExitCode::Diverged => 5,
+            ExitCode::Source => 6,
+            ExitCode::Migration => 7,
+            ExitCode::Proof => 8,
+            ExitCode::Signal(Signal::Interrupt) => 130,
+            ExitCode::Signal(Signal::Terminate) => 143,
+        }
+    }
+}
+
+impl From<ExitCode> for std::process::ExitCode {
+    fn from(code: ExitCode) -> Self {
+        code.number().into()
+    }
+}
+
+/// The signals that a run answers by rolling back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGINT, as Ctrl-C sends it.
+    Interrupt,
+    /// SIGTERM, as platforms send it before they kill.
+    Terminate,
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Signal::Interrupt => "SIGINT",
+            Signal::Terminate => "SIGTERM",
+        })
+    }
+}
+
+/// One fault of a file, located as far as it is known. Lines and columns count from 1, columns in characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The file or folder.
+    pub file: PathBuf,
+    /// Line and column.
+    pub at: Option<(usize, usize)>,
+    /// What was found, what was expected, what to do.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.file.display())?;
+        if let Some((line, column)) = self.at {
+            write!(f, "{line}:{column}:")?;
+        }
+        write!(f, " {}", self.message)
+    }
+}
+
+/// What PostgreSQL said of a statement in a migration file.
+#[derive(Debug, Clone)]
+pub struct SqlFailure {
+    /// File, line, column and the server's message.
+    pub problem: Problem,
+    /// The line itself, where it can be shown.
+    pub line: Option<String>,
+    /// DETAIL, HINT and context, each on a line of its own.
+    pub notes: Vec<String>,
+}
+
+impl fmt::Display for SqlFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.problem.fmt(f)?;
+        if let (Some(text), Some((line, column))) = (&self.line, self.problem.at) {
+            let margin = format!("{line} | ");
+            write!(f, "\n  {margin}{}", text.replace('\t', " "))?;
+            write!(f, "\n  {:>1$}", '^', margin.len() + column)?;
+        }
+        self.notes.iter().try_for_each(|note| write!(f, "\n  {note}"))
+    }
+}
+
+/// Why a command could not do its work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A flag, a variable or `.env` is missing or wrong; the text says which and what to write.
+    #[error("{0}")]
+    Config(String),
+    /// Files under `migrations/` are refused before anything runs: all faults at once.
+    #[error("{}", listed("the migrations are refused, nothing was run", .0))]
+    Files(Vec<Problem>),
+    /// No session with the server: it cannot be reached, or it turned us away.
+    #[error("no connection to {target}: {reason}")]
+    Connection {
+        /// User, host, port and database; never the password.
+        target: String,
+        /// What happened and what to look at.
+        reason: String,
+    },
+    /// Another run holds the lock and `--lock-timeout` is over.
+    #[error("{0}")]
+    Locked(String),
+    /// The history and the files disagree: every disagreement, one a line.
+    #[error("{}", listed("the history diverges from the files, nothing was applied", .0))]
+    Diverged(Vec<String>),
+    /// The SQLite file cannot be read as one.
+    #[error("the source {} is refused: {reason}", .file.display())]
+    Source {
+        /// The SQLite file.
+        file: PathBuf,
+        /// What was found, what was expected, what to do.
+        reason: String,
+    },
+    /// The source holds what the target cannot take: all of it, one line for each table, column and reason.
+    #[error("{}", listed(&format!("the source {} is refused", .file.display()), .misfits))]
+    Misfits {
+        /// The SQLite file.
+        file: PathBuf,
+        /// What does not fit.
+        misfits: Vec<String>,
+    },
+    /// The target is not ready for the step: a table missing or not empty, a column not fed. All of it.
+    #[error("{}", listed("the target is not ready for the step", .0))]
+    Target(Vec<String>),
+    /// A statement of a migration file failed.
+    #[error("{0}")]
+    Sql(Box<SqlFailure>),
+    /// What PostgreSQL stored is not what was sent.
+    #[error("{}", listed("proof failed, what is stored is not what was read", .0))]
+    Proof(Vec<String>),
+    /// Any of the above, in the middle of a run: which version it ended, and what stays.
+    #[error("{version} failed and was rolled back; {kept}\n{source}")]
+    Version {
+        /// The version that failed, such as `V3__create_userexchange`.
+        version: String,
+        /// What the run applied before it.
+        kept: String,
+        /// Why.
+        source: Box<Error>,
+    },
+    /// A signal ended the run.
+    #[error("{}", interrupted(*signal, during.as_deref()))]
+    Interrupted {
+        /// Which.
+        signal: Signal,
+        /// What the run was doing, if a version was under way.
+        during: Option<Box<Error>>,
+    },
+    /// A second signal, or none of the server's answers in time: we left before the rollback was confirmed.
+    #[error(
+        "{signal}: left before the server confirmed the rollback; it rolls back when it finds the connection closed"
+    )]
+    Abandoned {
+        /// Which.
+        signal: Signal,
+    },
+    /// The server refused one of outgrow's own statements, or the connection broke.
+    #[error("{doing}: {}", server_message(source))]
+    Database {
+        /// What was being done, such as "reading the history".
+        doing: String,
+        /// The driver's error.
+        source: tokio_postgres::Error,
+    },
+    /// The operating system refused something other than the files above.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+}
+
+impl Error {
+    /// The exit code of a process that ends with this error.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Error::Config(_) | Error::Files(_) | Error::Io(_) => ExitCode::Usage,
+            Error::Connection { .. } => ExitCode::Connection,
+            Error::Locked(_) => ExitCode::Locked,
+            Error::Diverged(_) => ExitCode::Diverged,
+            Error::Source { .. } | Error::Misfits { .. } => ExitCode::Source,
+            Error::Target(_) | Error::Sql(_) => ExitCode::Migration,
+            Error::Proof(_) => ExitCode::Proof,
+            Error::Version { source, .. } => source.exit_code(),
+            Error::Interrupted { signal, .. } | Error::Abandoned { signal } => ExitCode::Signal(*signal),
+            Error::Database { source, .. } if source.as_db_error().is_none() => ExitCode::Connection,
+            Error::Database { .. } => ExitCode::Migration,
+        }
+    }
+
+    /// For `map_err` on one of outgrow's own statements: `doing` says what it was for.
+    pub fn database(doing: impl Into<String>) -> impl FnOnce(tokio_postgres::Error) -> Error {
+        let doing = doing.into();
+        move |source| Error::Database { doing, source }
+    }
+}
+
+fn listed<T: fmt::Display>(heading: &str, items: &[T]) -> String {
+    items.iter().fold(format!("{heading}:"), |text, item| {
+        format!("{text}\n  {}", item.to_string().replace('\n', "\n  "))
+    })
+}
+
+fn interrupted(signal: Signal, during: Option<&Error>) -> String {
+    match during {
+        Some(Error::Version { version, kept, .. }) => {
+            format!("{signal}: {version} was rolled back; {kept}. Run migrate again to go on")
+        }
+        _ => format!("{signal}: nothing was under way, nothing was changed"),
+    }
+}
+
+/// What the server said, or else what the driver and the operating system said: tokio-postgres itself prints only
+/// "db error". The DETAIL is left out, because PostgreSQL puts row content there.
+#[must_use]
+pub fn server_message(error: &tokio_postgres::Error) -> String {
+    if let Some(said) = error.as_db_error() {
+        let hint = said.hint().map(|hint| format!(" (hint: {hint})"));
+        return format!("{} [SQLSTATE {}]{}", said.message(), said.code().code(), hint.unwrap_or_default());
+    }
+    match error.source() {
+        Some(cause) => format!("{cause}"),
+        None => format!("{error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_caret_stands_under_the_column() {
+        let failure = SqlFailure {
+            problem: Problem { file: "V1__a.sql".into(), at: Some((7, 5)), message: "no".into() },
+            line: Some("abc def".into()),
+            notes: vec!["hint: x".into()],
+        };
+        assert_eq!(failure.to_string(), "V1__a.sql:7:5: no\n  7 | abc def\n          ^\n  hint: x");
+    }
+
+    #[test]
+    fn an_error_inside_a_version_keeps_its_exit_code() {
+        let error = Error::Version {
+            version: "V6__x".into(),
+            kept: "V1 to V5 stay".into(),
+            source: Box::new(Error::Proof(vec!["user".into()])),
+        };
+        assert_eq!(error.exit_code(), ExitCode::Proof);
+    }
+}

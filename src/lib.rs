@@ -1,0 +1,59 @@
+//! outgrow takes an application that has outgrown SQLite to PostgreSQL, and keeps its schema at head from then on.
+//!
+//! Numbered versions in `migrations/` are applied by refinery. Bringing the rows out of the SQLite file is itself one of
+//! them, a *data step*: it is recorded in the same history, in the same transaction as the rows it brought.
+//!
+//! # The repository, for newcomers
+//!
+//! `main.rs` parses, starts the log and the runtime, and calls [`run`]: one match, one line per command. A command is a
+//! module with one public async function that returns one struct, which [`output`] prints as text or JSON.
+//!
+//! | command | path |
+//! |---|---|
+//! | `migrate` | [`migrate::migrate`] → [`migration::load`] → [`postgres::connect`] → [`plan::Plan::read`] → [`postgres::lock`] → refinery's runner → its `execute` on our `Applier` → `run_sql` or [`copy::run`] |
+//! | `status` | [`plan::status`] → [`migration::load`] → [`postgres::connect`] → [`plan::Plan::read`] |
+//!
+//! One cell: [`sqlite::scan`] lends it as a borrowed value; `copy::reader` hands it to the [`value::Codec`] that
+//! `copy::bind` chose for its column from the target's [`postgres::catalog`]; the codec appends COPY-binary bytes to a
+//! chunk, which crosses a bounded channel to `copy::load` and goes to the server.
+//!
+//! Who may use whom, checked by a test: `main → run → commands → {copy, migration} → {sqlite, postgres} → value → error`.
+//! `sqlite` and `postgres` do not know each other; only [`run`] and `main` know [`output`].
+
+pub mod cli;
+pub mod config;
+pub mod copy;
+pub mod error;
+pub mod identifier;
+pub mod migrate;
+pub mod migration;
+pub mod output;
+pub mod plan;
+pub mod postgres;
+pub mod sqlite;
+pub mod value;
+
+use cli::{Cli, Verb};
+use config::Config;
+use error::{Error, ExitCode};
+use output::Output;
+use postgres::interrupt::Interrupt;
+
+/// The log target of what the server says unasked (RAISE NOTICE, WARNING): shown unless `-q`.
+pub const NOTICES: &str = "postgres";
+
+/// Runs the command and prints its result.
+///
+/// # Errors
+/// Whatever kept the command from its work; the error knows the exit code.
+pub async fn run(cli: Cli, output: &Output) -> Result<ExitCode, Error> {
+    let config = Config::resolve(&cli.global)?;
+    let interrupt = Interrupt::default();
+    let work = async {
+        match &cli.verb {
+            Verb::Migrate(args) => output.show(&migrate::migrate(&config, args, &interrupt).await?),
+            Verb::Status(args) => output.show(&plan::status(&config, args.check, &interrupt).await?),
+        }
+    };
+    interrupt.guard(work).await
+}

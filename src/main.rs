@@ -1,0 +1,23 @@
+//! The `outgrow` program: parse, logger, runtime, run, exit code. Everything else is in the library.
+
+use clap::Parser;
+use outgrow::cli::Cli;
+use outgrow::output::{self, Output};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(refused) => return output::refused_arguments(&refused).into(),
+    };
+    output::start_log(cli.global.verbose, cli.global.quiet);
+    let output = Output::new(cli.global.json);
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return output.failed(&error.into()).into(),
+    };
+    match runtime.block_on(outgrow::run(cli, &output)) {
+        Ok(code) => code.into(),
+        Err(error) => output.failed(&error).into(),
+    }
+}

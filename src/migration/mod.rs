@@ -1,0 +1,246 @@
+//! What is in `migrations/`. In goes the folder; out comes every version in order, each with its text, its kind (SQL or
+//! data step) and refinery's own record of it, or all faults of all files at once.
+//!
+//! Names and checksums are refinery's (its `Migration::unapplied`), so that its own tools read the same history. What
+//! refinery would skip with a warning is an error here.
+
+pub mod sql;
+pub mod step;
+
+use crate::error::{Error, Problem};
+use refinery_core::Migration;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use step::Step;
+
+/// One version: a file of the folder.
+#[derive(Debug, Clone)]
+pub struct Version {
+    /// The number in the file's name.
+    pub number: i32,
+    /// Prefix, number and name, such as `V1__create_user`: what messages call it.
+    pub label: String,
+    /// The file.
+    pub file: PathBuf,
+    /// Its text with Unix line endings and without a byte-order mark: what is run and what the checksum covers.
+    pub text: String,
+    /// What kind of version it is.
+    pub kind: Kind,
+    /// refinery's record: name, number, checksum.
+    pub migration: Migration,
+}
+
+/// What a version consists of.
+#[derive(Debug, Clone)]
+pub enum Kind {
+    /// `.sql`: statements.
+    Sql,
+    /// `.toml`: rows to bring from the source.
+    Step(Step),
+}
+
+impl Version {
+    /// The data step, if this version is one.
+    #[must_use]
+    pub fn step(&self) -> Option<&Step> {
+        match &self.kind {
+            Kind::Step(step) => Some(step),
+            Kind::Sql => None,
+        }
+    }
+}
+
+/// Reads every version under `folder`, subfolders included as refinery does, sorted by number. Files whose names begin
+/// with a dot belong to editors and tools and are left alone.
+///
+/// # Errors
+/// [`Error::Files`] with every fault of every file.
+pub fn load(folder: &Path) -> Result<Vec<Version>, Error> {
+    let mut files = Vec::new();
+    let mut problems = Vec::new();
+    collect(folder, &mut files, &mut problems);
+    if files.is_empty() && problems.is_empty() {
+        problems.push(problem(
+            folder,
+            "holds no migrations: expected files named V1__create_user.sql, V2__….sql, and so on",
+        ));
+    }
+    let mut versions: BTreeMap<i32, Version> = BTreeMap::new();
+    for file in files {
+        match read(&file) {
+            Err(found) => problems.extend(found),
+            Ok(version) => {
+                if let Some(other) = versions.get(&version.number) {
+                    problems.push(problem(
+                        &file,
+                        &format!(
+                            "version {} is taken by {}: give one of the two another number",
+                            version.number,
+                            other.file.display()
+                        ),
+                    ));
+                } else {
+                    versions.insert(version.number, version);
+                }
+            }
+        }
+    }
+    if problems.is_empty() { Ok(versions.into_values().collect()) } else { Err(Error::Files(problems)) }
+}
+
+/// All files under `folder`, sorted by name.
+fn collect(folder: &Path, files: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) {
+    let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let mut entries = match entries {
+        Ok(entries) => entries,
+        Err(error) => {
+            let next = "run outgrow where the folder is, or name it with --migrations";
+            problems.push(problem(
+                folder,
+                &format!("cannot be read as a folder of migrations ({error}): {next}"),
+            ));
+            return;
+        }
+    };
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        if entry.file_name().to_string_lossy().starts_with('.') {
+            continue;
+        }
+        if path.is_dir() {
+            collect(&path, files, problems);
+        } else {
+            files.push(path);
+        }
+    }
+}
+
+fn read(file: &Path) -> Result<Version, Vec<Problem>> {
+    let one = |message: &str| vec![problem(file, message)];
+    let (stem, extension) = named(file).map_err(|message| one(&message))?;
+    let text = std::fs::read(file).map_err(|error| one(&format!("cannot be read ({error})")))?;
+    let text = String::from_utf8(text)
+        .map_err(|error| one(&format!("is not UTF-8 from byte {} on", error.utf8_error().valid_up_to())))?;
+    let text = normalised(&text);
+    let migration = Migration::unapplied(&stem, &text).map_err(|error| one(&error.to_string()))?;
+    let kind = match extension {
+        Extension::Sql => Kind::Sql,
+        Extension::Toml => Kind::Step(step::parse(file, &text)?),
+    };
+    Ok(Version {
+        number: migration.version(),
+        label: migration.to_string(),
+        file: file.to_owned(),
+        text,
+        kind,
+        migration,
+    })
+}
+
+enum Extension {
+    Sql,
+    Toml,
+}
+
+/// The stem and kind of a well-named file, or what is wrong with the name. Stricter than refinery's regular expression
+/// in one point: the whole stem must match, since refinery would record `V1__a-b` under the name `a`.
+fn named(file: &Path) -> Result<(String, Extension), String> {
+    let expected = "expected V<number>__<name>.sql, V<number>__<name>.toml or U<number>__<name>.sql, \
+                    with letters, digits and _ in the name";
+    let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let wrong = |what: &str| Err(format!("{what}: {expected}"));
+    let Some((stem, extension)) = name.rsplit_once('.') else {
+        return wrong("is no migration");
+    };
+    let extension = match extension {
+        "sql" => Extension::Sql,
+        "toml" => Extension::Toml,
+        _ => return wrong("is no migration"),
+    };
+    let Some((prefixed, title)) = stem.split_once("__") else {
+        return wrong("is misnamed");
+    };
+    let number = match (&prefixed.get(..1), &extension) {
+        (Some("V"), _) | (Some("U"), Extension::Sql) => &prefixed[1..],
+        (Some("U"), Extension::Toml) => {
+            return Err(
+                "is misnamed: a data step cannot arrive out of order, name it V<number>__<name>.toml".into(),
+            );
+        }
+        _ => return wrong("is misnamed"),
+    };
+    let word = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_');
+    if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) || !word(title) {
+        return wrong("is misnamed");
+    }
+    if number.parse::<i32>().is_err() {
+        return Err(format!(
+            "version {number} is too large: refinery's history holds numbers up to {}",
+            i32::MAX
+        ));
+    }
+    // refinery's column is varchar(255)
+    if title.chars().count() > 255 {
+        return Err("the name is longer than the 255 characters that the history holds".into());
+    }
+    Ok((stem.to_owned(), extension))
+}
+
+/// Without a byte-order mark and with Unix line endings: the same file checked out on another system is the same
+/// version.
+fn normalised(text: &str) -> String {
+    text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n")
+}
+
+fn problem(file: &Path, message: &str) -> Problem {
+    Problem { file: file.to_owned(), at: None, message: message.to_owned() }
+}
+
+/// Line and column, both from 1, of a byte offset in `text`; columns count characters.
+#[must_use]
+pub fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
+    let before = &text[..text.floor_char_boundary(offset)];
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        for good in ["V1__a.sql", "V007__A_b.toml", "U3__é.sql"] {
+            assert!(named(Path::new(good)).is_ok(), "{good}");
+        }
+        for bad in [
+            "V1_a.sql",
+            "v1__a.sql",
+            "V1__.sql",
+            "V__a.sql",
+            "V1__a.SQL",
+            "V1__a",
+            "V1.1__a.sql",
+            "V1__a-b.sql",
+            "V1__a.sql.orig",
+            "U1__a.toml",
+            "V99999999999__a.sql",
+            "README.md",
+            "é1__a.sql",
+        ] {
+            assert!(named(Path::new(bad)).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn line_endings_and_byte_order_mark_are_not_content() {
+        assert_eq!(normalised("\u{feff}a\r\nb\r\n"), "a\nb\n");
+    }
+
+    #[test]
+    fn places_count_characters() {
+        assert_eq!(line_and_column("é1\nñ2;x", 7), (2, 4));
+        assert_eq!(line_and_column("", 0), (1, 1));
+    }
+}

@@ -1,0 +1,251 @@
+//! Reads a migration file as PostgreSQL's own scanner would, with squawk's lexer: where each statement starts, so that an
+//! error without a position can still be placed, and what must not run at all: commands of psql, and statements that
+//! would end the transaction the version is applied in.
+
+use super::line_and_column;
+use crate::error::Problem;
+use squawk_lexer::{LiteralKind, TokenKind, tokenize};
+use std::path::Path;
+
+/// One statement of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// Byte offset of its first word.
+    pub start: usize,
+    /// Its words (keywords and unquoted identifiers) in upper case, outside parentheses.
+    words: Vec<String>,
+}
+
+/// What a file consists of.
+#[derive(Debug, Default)]
+pub struct Script {
+    /// The statements, in order; empty ones are left out, as the server leaves them out.
+    pub statements: Vec<Statement>,
+    /// Byte offset and name of each psql command.
+    psql: Vec<(usize, String)>,
+}
+
+/// Splits `text` into statements.
+#[must_use]
+pub fn read(text: &str) -> Script {
+    let mut script = Script::default();
+    let mut offset = 0;
+    let mut open = Open::default();
+    // psql commands and inline COPY data take whole lines that are not SQL
+    let mut skip_to = 0;
+    for token in tokenize(text) {
+        let start = offset;
+        offset += token.len as usize;
+        if start < skip_to {
+            continue;
+        }
+        let word = &text[start..offset];
+        match token.kind {
+            TokenKind::Whitespace
+            | TokenKind::LineComment
+            | TokenKind::BlockComment { .. }
+            | TokenKind::Eof => {}
+            TokenKind::Unknown if word == "\\" => {
+                let end = line_end(text, start);
+                let name = text[start..end].split_whitespace().next().unwrap_or("\\");
+                script.psql.push((start, name.to_owned()));
+                skip_to = end;
+            }
+            TokenKind::Semi if open.at_top() => {
+                if let Some(statement) = open.close() {
+                    if statement.copies_from_stdin() {
+                        skip_to = end_of_inline_data(text, offset);
+                    }
+                    script.statements.push(statement);
+                }
+            }
+            kind => open.token(start, kind, word),
+        }
+    }
+    script.statements.extend(open.close());
+    script
+}
+
+/// What must not run, each with its line.
+#[must_use]
+pub fn refused(file: &Path, text: &str, script: &Script) -> Vec<Problem> {
+    let problem =
+        |offset, message| Problem { file: file.to_owned(), at: Some(line_and_column(text, offset)), message };
+    let psql = script.psql.iter().map(|(offset, name)| {
+        let next = match name.as_str() {
+            "\\restrict" | "\\unrestrict" => {
+                "pg_dump writes it for psql; delete its lines: sed -i.bak '/^.\\(un\\)\\{0,1\\}restrict /d' FILE"
+            }
+            "\\connect" | "\\c" => "outgrow applies every version to the database of DATABASE_URL: delete the line",
+            _ => "outgrow sends the file to the server, not to psql: delete the line or say it in SQL",
+        };
+        problem(*offset, format!("{name} is a command of psql, not SQL: {next}"))
+    });
+    let statements =
+        script.statements.iter().filter_map(|statement| Some(problem(statement.start, statement.refusal()?)));
+    let mut problems: Vec<Problem> = psql.chain(statements).collect();
+    problems.sort_by_key(|problem| problem.at);
+    problems
+}
+
+impl Statement {
+    fn is(&self, words: &[&str]) -> bool {
+        self.words.iter().map(String::as_str).take(words.len()).eq(words.iter().copied())
+    }
+
+    fn copies_from_stdin(&self) -> bool {
+        self.is(&["COPY"]) && self.words.windows(2).any(|pair| pair[0] == "FROM" && pair[1] == "STDIN")
+    }
+
+    /// Why this statement must not run inside a version's transaction, if so.
+    fn refusal(&self) -> Option<String> {
+        let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
+        match words.as_slice() {
+            // ROLLBACK [WORK | TRANSACTION] TO a savepoint ends nothing
+            ["ROLLBACK", "TO", ..] | ["ROLLBACK", "WORK" | "TRANSACTION", "TO", ..] => None,
+            ["COMMIT" | "END" | "ROLLBACK" | "ABORT", ..] | ["PREPARE", "TRANSACTION", ..] => Some(format!(
+                "{} would end the transaction that the version is applied in: delete it and its BEGIN, \
+                 outgrow opens and commits the transaction itself",
+                words[0]
+            )),
+            ["COPY", ..] if self.copies_from_stdin() => Some(
+                "COPY … FROM STDIN has its rows inline, which only psql reads: write INSERT statements, \
+                 or bring the rows from the SQLite file with a data step"
+                    .into(),
+            ),
+            ["COPY", ..] if words.windows(2).any(|pair| pair == ["TO", "STDOUT"]) => {
+                Some("COPY … TO STDOUT has nobody to read it: delete it".into())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The statement under way.
+#[derive(Default)]
+struct Open {
+    statement: Option<Statement>,
+    /// Open parentheses: a rule may hold statements in them.
+    parentheses: u32,
+    /// Open BEGIN ATOMIC … END and CASE … END of a function body written in SQL (PostgreSQL 14): what psql counts, too.
+    blocks: u32,
+}
+
+impl Open {
+    fn at_top(&self) -> bool {
+        self.parentheses == 0 && self.blocks == 0
+    }
+
+    fn token(&mut self, start: usize, kind: TokenKind, text: &str) {
+        let statement = self.statement.get_or_insert_with(|| Statement { start, words: Vec::new() });
+        match kind {
+            TokenKind::OpenParen => self.parentheses += 1,
+            TokenKind::CloseParen => self.parentheses = self.parentheses.saturating_sub(1),
+            TokenKind::Ident => {
+                let word = text.to_uppercase();
+                let in_routine = statement.words.first().is_some_and(|first| first == "CREATE")
+                    && statement.words.iter().any(|word| word == "FUNCTION" || word == "PROCEDURE");
+                match word.as_str() {
+                    "ATOMIC" if in_routine && statement.words.last().is_some_and(|last| last == "BEGIN") => {
+                        self.blocks += 1;
+                    }
+                    "CASE" if self.blocks > 0 => self.blocks += 1,
+                    "END" if self.blocks > 0 => self.blocks -= 1,
+                    _ => {}
+                }
+                if self.parentheses == 0 {
+                    statement.words.push(word);
+                }
+            }
+            // keeps FROM and STDIN apart from a table called "from"
+            TokenKind::QuotedIdent { .. } | TokenKind::Literal { kind: LiteralKind::Str { .. } } => {
+                statement.words.push(String::new());
+            }
+            _ => {}
+        }
+    }
+
+    fn close(&mut self) -> Option<Statement> {
+        std::mem::take(self).statement
+    }
+}
+
+fn line_end(text: &str, from: usize) -> usize {
+    text[from..].find('\n').map_or(text.len(), |at| from + at)
+}
+
+/// The end of the line `\.` that closes inline COPY data, or of the file.
+fn end_of_inline_data(text: &str, from: usize) -> usize {
+    let mut line = line_end(text, from);
+    while line < text.len() {
+        let end = line_end(text, line + 1);
+        if text[line + 1..end].trim_end() == "\\." {
+            return end;
+        }
+        line = end;
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines_refused(text: &str) -> Vec<usize> {
+        let problems = refused(Path::new("V1__a.sql"), text, &read(text));
+        problems.iter().filter_map(|problem| problem.at).map(|(line, _)| line).collect()
+    }
+
+    fn starts(text: &str) -> Vec<&str> {
+        let script = read(text);
+        script
+            .statements
+            .iter()
+            .map(|statement| text[statement.start..].split(' ').next().unwrap_or(""))
+            .collect()
+    }
+
+    #[test]
+    fn statements_are_split_as_the_server_splits_them() {
+        assert_eq!(
+            starts("-- c\n SELECT 1;; /* ; */ INSERT ';' ;\nVALUES (1)"),
+            ["SELECT", "INSERT", "VALUES"]
+        );
+        assert_eq!(starts("DO $x$ BEGIN; COMMIT; END $x$; SELECT 1"), ["DO", "SELECT"]);
+        assert_eq!(
+            starts("CREATE RULE r AS ON INSERT TO t DO (DELETE FROM a; DELETE FROM b); SELECT 1"),
+            ["CREATE", "SELECT"]
+        );
+        let atomic = "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; END; SELECT 3";
+        assert_eq!(starts(atomic), ["CREATE", "SELECT"]);
+        assert_eq!(lines_refused(atomic), []);
+        assert_eq!(starts(""), [""; 0]);
+    }
+
+    #[test]
+    fn what_ends_the_transaction_is_refused() {
+        assert_eq!(lines_refused("BEGIN;\nSELECT 1;\ncommit;\n"), [3]);
+        assert_eq!(
+            lines_refused("/* a */ Rollback;\nEND;\nABORT;\nPREPARE TRANSACTION 'x';\nCOMMIT PREPARED 'x'"),
+            [1, 2, 3, 4, 5]
+        );
+        assert_eq!(
+            lines_refused("SAVEPOINT a;\nROLLBACK TO a;\nROLLBACK WORK TO SAVEPOINT a;\nRELEASE a;"),
+            []
+        );
+        assert_eq!(
+            lines_refused("SELECT 'COMMIT;'; -- COMMIT;\nDO $$BEGIN COMMIT; END$$;\nPREPARE q AS SELECT 1;"),
+            []
+        );
+        assert_eq!(lines_refused("INSERT INTO t VALUES (E'\\';\nCOMMIT; --');"), []);
+    }
+
+    #[test]
+    fn what_only_psql_understands_is_refused() {
+        assert_eq!(lines_refused("\\restrict abc'def\nSELECT 1;\n\\connect app\n"), [1, 3]);
+        let copy = "COPY public.\"user\" (id, name) FROM stdin;\n1\tO'Brien; COMMIT\n\\.\nSELECT 1;\n\\unrestrict x\n";
+        assert_eq!(lines_refused(copy), [1, 5]);
+        assert_eq!(lines_refused("COPY t TO STDOUT;\nCOPY t FROM '/tmp/x';\nSELECT '\\d';"), [1]);
+        assert_eq!(lines_refused("COPY (SELECT 1 FROM stdin) TO '/tmp/x'"), []);
+    }
+}

@@ -1,0 +1,130 @@
+//! Results as text.
+
+use super::Report;
+use crate::copy::TableReceipt;
+use crate::error::ExitCode;
+use crate::migrate::{Applied, Migrated};
+use crate::plan::{Entry, State, Status};
+use comfy_table::{CellAlignment, Table, presets};
+
+impl Report for Migrated {
+    fn text(&self) -> String {
+        let at = match self.version {
+            Some(version) if version >= self.head => format!("at head, V{version}"),
+            Some(version) => format!("at V{version}, head is V{}", self.head),
+            None => format!("no version applied, head is V{}", self.head),
+        };
+        if self.applied.is_empty() {
+            return format!("{}: {at}, nothing to do", self.database);
+        }
+        let mut table = columns();
+        for version in &self.applied {
+            applied(&mut table, version);
+        }
+        align_right(&mut table, &[1, 2]);
+        let (count, took) = (self.applied.len(), duration(self.seconds));
+        let versions = if count == 1 { "version" } else { "versions" };
+        format!("{}\n{}: {at}, {count} {versions} applied in {took}", lines(&table), self.database)
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Done
+    }
+}
+
+fn applied(table: &mut Table, version: &Applied) {
+    let label = format!("V{}__{}", version.version, version.name);
+    let Some(receipt) = &version.receipt else {
+        table.add_row([label, String::new(), duration(version.seconds), String::new()]);
+        return;
+    };
+    let source = match &receipt.source {
+        Some(source) => format!("from {}, sha256 {}…", source.name, &source.sha256[..12]),
+        None => "recorded without data".to_owned(),
+    };
+    table.add_row([label, rows(receipt.rows()), duration(version.seconds), source]);
+    for part in &receipt.tables {
+        let (rows, note) = match part.state {
+            "copied" => (rows(part.rows), normalised(part)),
+            state => (String::new(), state.to_owned()),
+        };
+        table.add_row([format!("  {}", part.table), rows, String::new(), note]);
+    }
+    for left in &receipt.left {
+        table.add_row([format!("  {left}"), String::new(), String::new(), "left behind".to_owned()]);
+    }
+}
+
+fn normalised(table: &TableReceipt) -> String {
+    let columns: Vec<String> =
+        table.normalised.iter().map(|(column, count)| format!("{column} {count}")).collect();
+    if columns.is_empty() { String::new() } else { format!("normalised: {}", columns.join(", ")) }
+}
+
+impl Report for Status {
+    fn text(&self) -> String {
+        let mut table = columns();
+        for entry in &self.versions {
+            let what = if entry.kind == Some("step") { "data step" } else { "" };
+            table.add_row([format!("V{}__{}", entry.version, entry.name), state(entry), what.to_owned()]);
+        }
+        let count = |state| self.versions.iter().filter(|entry| entry.state == state).count();
+        let wrong = count(State::Divergent) + count(State::Missing) + count(State::Late);
+        let summary = match (count(State::Pending), wrong) {
+            (0, 0) => format!("at head, V{}", self.head),
+            (pending, 0) => format!("{pending} pending, head is V{}", self.head),
+            (pending, wrong) => {
+                format!("the history diverges in {wrong}, {pending} pending; outgrow migrate says what to do")
+            }
+        };
+        format!("{}\n{}: {summary}", lines(&table), self.database)
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        self.exit_code()
+    }
+}
+
+fn state(entry: &Entry) -> String {
+    // to the second, as people read it
+    let when = entry
+        .applied_on
+        .as_deref()
+        .and_then(|moment| moment.get(..19))
+        .map(|moment| moment.replace('T', " "));
+    let when = when.unwrap_or_default();
+    match entry.state {
+        State::Applied => format!("applied {when} UTC"),
+        State::Pending => "pending".to_owned(),
+        State::Divergent => format!("divergent: the file was changed after {when} UTC"),
+        State::Missing => format!("missing: applied {when} UTC, no such file"),
+        State::Late => "late: not applied, and below the newest that is".to_owned(),
+    }
+}
+
+fn columns() -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table
+}
+
+fn align_right(table: &mut Table, columns: &[usize]) {
+    for column in columns {
+        if let Some(column) = table.column_mut(*column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+}
+
+fn lines(table: &Table) -> String {
+    let text = table.to_string();
+    text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+}
+
+fn rows(count: u64) -> String {
+    if count == 1 { "1 row".to_owned() } else { format!("{count} rows") }
+}
+
+fn duration(seconds: f64) -> String {
+    if seconds < 1.0 { format!("{:.0} ms", seconds * 1000.0) } else { format!("{seconds:.1} s") }
+}

@@ -1,0 +1,125 @@
+//! The only place that prints. Results go to stdout, as text or as one JSON document drawn from the same struct; errors
+//! and the log go to stderr.
+
+mod human;
+
+use crate::error::{Error, ExitCode};
+use serde::Serialize;
+use std::io::Write;
+
+/// A command's result, as text.
+pub trait Report: Serialize {
+    /// Lines for people.
+    fn text(&self) -> String;
+    /// What the process ends with.
+    fn exit_code(&self) -> ExitCode;
+}
+
+/// How results are printed.
+pub struct Output {
+    json: bool,
+}
+
+/// An error under `--json`.
+#[derive(Serialize)]
+struct Failed {
+    error: String,
+    exit_code: u8,
+}
+
+impl Output {
+    /// Text, or one JSON document.
+    #[must_use]
+    pub fn new(json: bool) -> Output {
+        Output { json }
+    }
+
+    /// Prints a result.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if stdout cannot be written; a reader that has gone away is none.
+    pub fn show(&self, report: &impl Report) -> Result<ExitCode, Error> {
+        let text = if self.json { json(report)? } else { report.text() };
+        match writeln!(std::io::stdout().lock(), "{text}") {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+            _ => Ok(report.exit_code()),
+        }
+    }
+
+    /// Prints an error on stderr and, under `--json`, on stdout; returns the code to end with.
+    #[must_use]
+    pub fn failed(&self, error: &Error) -> ExitCode {
+        let code = error.exit_code();
+        // nobody is left to tell if these cannot be written
+        let _ = writeln!(std::io::stderr().lock(), "error: {error}");
+        if self.json {
+            let failed = Failed { error: error.to_string(), exit_code: code.number() };
+            if let Ok(text) = json(&failed) {
+                let _ = writeln!(std::io::stdout().lock(), "{text}");
+            }
+        }
+        code
+    }
+}
+
+fn json(value: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string_pretty(value).map_err(|error| Error::Io(error.into()))
+}
+
+/// Prints clap's help, version or complaint; the complaint without the passwords that clap would quote.
+#[must_use]
+pub fn refused_arguments(refused: &clap::Error) -> ExitCode {
+    let text = refused.render();
+    if !refused.use_stderr() {
+        let _ = writeln!(std::io::stdout().lock(), "{}", text.to_string().trim_end());
+        return ExitCode::Done;
+    }
+    let _ = writeln!(std::io::stderr().lock(), "{}", without_passwords(&text.to_string()).trim_end());
+    ExitCode::Usage
+}
+
+/// Everything between `://` and the last `@` of a word, and all after `password=`, becomes `…`.
+fn without_passwords(text: &str) -> String {
+    let words = text.split_inclusive(char::is_whitespace).map(|word| {
+        let word = match (word.find("://"), word.rfind('@')) {
+            (Some(scheme), Some(at)) if scheme < at => format!("{}://…{}", &word[..scheme], &word[at..]),
+            _ => word.to_owned(),
+        };
+        match word.split_once("password=") {
+            Some((before, _)) => format!("{before}password=… "),
+            None => word,
+        }
+    });
+    words.collect()
+}
+
+/// Starts the log on stderr: warnings and what the server says, more with `-v`, errors alone with `-q`. `RUST_LOG`
+/// overrides both.
+pub fn start_log(verbose: u8, quiet: bool) {
+    let default = match (quiet, verbose) {
+        (true, _) => "error".to_owned(),
+        (false, 0) => format!("warn,{}=info", crate::NOTICES),
+        (false, 1) => format!("warn,outgrow=info,{}=info", crate::NOTICES),
+        (false, 2) => format!("info,outgrow=debug,{}=debug", crate::NOTICES),
+        (false, _) => "trace".to_owned(),
+    };
+    let filter = env_logger::Env::default().default_filter_or(default);
+    env_logger::Builder::from_env(filter)
+        .format(|out, record| match record.level() {
+            log::Level::Info => writeln!(out, "{}", record.args()),
+            level => writeln!(out, "{}: {}", level.as_str().to_lowercase(), record.args()),
+        })
+        .init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_clap_quotes_is_cleaned() {
+        let text = "unexpected argument 'postgres://ana:s3@cret@db/app' found\n";
+        assert_eq!(without_passwords(text), "unexpected argument 'postgres://…@db/app' found\n");
+        assert_eq!(without_passwords("'host=db password=s3cret' x"), "'host=db password=… x");
+    }
+}

@@ -1,0 +1,244 @@
+//! Available against applied. In go the versions of the folder and refinery's history; out comes a [`Plan`]: what is
+//! pending, and every point in which the two disagree. `outgrow status` shows it; `migrate` acts on it.
+//!
+//! The rules are those of refinery's `verify_migrations`, which stops at the first disagreement and knows no plan.
+
+use crate::config::Config;
+use crate::error::{Error, ExitCode};
+use crate::migration::{self, Kind, Version};
+use crate::postgres::{self, interrupt::Interrupt};
+use refinery_core::Migration;
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
+
+/// refinery's default name for its history, unqualified: the first of the `search_path` that has it.
+pub const HISTORY: &str = "refinery_schema_history";
+
+/// The history as it is.
+#[derive(Debug, Default)]
+pub struct History {
+    /// The table exists.
+    pub exists: bool,
+    /// What it records, by version.
+    pub applied: Vec<Migration>,
+}
+
+/// Where a version stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// In the history and unchanged.
+    Applied,
+    /// Not in the history, to be applied.
+    Pending,
+    /// In the history, with another name or text.
+    Divergent,
+    /// In the history, and there is no such file.
+    Missing,
+    /// Below the newest applied version, and not in the history: it came too late.
+    Late,
+}
+
+/// One line of a plan.
+#[derive(Debug, Clone, Serialize)]
+pub struct Entry {
+    /// The number.
+    pub version: i32,
+    /// The name, without prefix and number.
+    pub name: String,
+    /// `sql` or `step`; unknown for a missing file.
+    pub kind: Option<&'static str>,
+    /// Where it stands.
+    pub state: State,
+    /// When it was applied, RFC 3339.
+    pub applied_on: Option<String>,
+    /// The file, as found under `--migrations`.
+    pub file: Option<String>,
+}
+
+/// Every version that the folder or the history knows, by number.
+#[derive(Debug)]
+pub struct Plan {
+    /// The lines.
+    pub entries: Vec<Entry>,
+    /// The history they were held against.
+    pub history: History,
+}
+
+/// What `outgrow status` answers.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    /// The database, without its password.
+    pub database: String,
+    /// The newest version in the folder.
+    pub head: i32,
+    /// Nothing is pending, nothing diverges.
+    pub at_head: bool,
+    /// Every version.
+    pub versions: Vec<Entry>,
+    #[serde(skip)]
+    code: ExitCode,
+}
+
+impl Status {
+    /// 0 unless `--check` was asked.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        self.code
+    }
+}
+
+/// `outgrow status`: reads the folder and the history, changes nothing.
+///
+/// # Errors
+/// Those of [`migration::load`], [`postgres::connect`] and [`Plan::read`].
+pub async fn status(config: &Config, check: bool, interrupt: &Interrupt) -> Result<Status, Error> {
+    let versions = migration::load(&config.migrations)?;
+    let url = config.database()?;
+    let client = postgres::connect(url, interrupt).await?;
+    let plan = Plan::read(&client, &versions).await?;
+    let code = match (plan.disagreements().is_empty(), plan.pending().is_empty()) {
+        _ if !check => ExitCode::Done,
+        (false, _) => ExitCode::Diverged,
+        (true, false) => ExitCode::No,
+        (true, true) => ExitCode::Done,
+    };
+    Ok(Status {
+        database: url.to_string(),
+        head: versions.last().map_or(0, |version| version.number),
+        at_head: plan.disagreements().is_empty() && plan.pending().is_empty(),
+        versions: plan.entries,
+        code,
+    })
+}
+
+impl Plan {
+    /// Holds `versions` against the history of `client`, in one round trip.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the history cannot be read.
+    pub async fn read(client: &Client, versions: &[Version]) -> Result<Plan, Error> {
+        Ok(Plan::of(versions, history(client).await?))
+    }
+
+    fn of(versions: &[Version], history: History) -> Plan {
+        let newest = history.applied.last().map_or(-1, Migration::version);
+        let mut entries: Vec<Entry> = versions
+            .iter()
+            .map(|version| {
+                let found = history.applied.binary_search_by_key(&version.number, Migration::version);
+                let applied = found.ok().map(|index| &history.applied[index]);
+                let state = match applied {
+                    Some(applied) if *applied == version.migration => State::Applied,
+                    Some(_) => State::Divergent,
+                    None if version.number <= newest && version.label.starts_with('V') => State::Late,
+                    None => State::Pending,
+                };
+                Entry {
+                    version: version.number,
+                    name: version.migration.name().to_owned(),
+                    kind: Some(match version.kind {
+                        Kind::Sql => "sql",
+                        Kind::Step(_) => "step",
+                    }),
+                    state,
+                    applied_on: applied.and_then(applied_on),
+                    file: Some(version.file.display().to_string()),
+                }
+            })
+            .collect();
+        let known = |applied: &&Migration| {
+            versions.binary_search_by_key(&applied.version(), |version| version.number).is_err()
+        };
+        entries.extend(history.applied.iter().filter(known).map(|applied| Entry {
+            version: applied.version(),
+            name: applied.name().to_owned(),
+            kind: None,
+            state: State::Missing,
+            applied_on: applied_on(applied),
+            file: None,
+        }));
+        entries.sort_by_key(|entry| entry.version);
+        Plan { entries, history }
+    }
+
+    /// The numbers of the versions to apply, in order.
+    #[must_use]
+    pub fn pending(&self) -> Vec<i32> {
+        let pending = self.entries.iter().filter(|entry| entry.state == State::Pending);
+        pending.map(|entry| entry.version).collect()
+    }
+
+    /// Every point in which folder and history disagree, and what to do about it.
+    #[must_use]
+    pub fn disagreements(&self) -> Vec<String> {
+        let newest = self.history.applied.last().map_or(-1, Migration::version);
+        let say = |entry: &Entry| {
+            let (name, file) =
+                (format!("V{}__{}", entry.version, entry.name), entry.file.as_deref().unwrap_or_default());
+            match entry.state {
+                State::Applied | State::Pending => None,
+                State::Divergent => Some(format!(
+                    "{file} was edited or renamed after it was applied on {}: \
+                     put the old file back and make the change in a new version",
+                    entry.applied_on.as_deref().unwrap_or("?")
+                )),
+                State::Missing => Some(format!(
+                    "{name} was applied on {} and its file is missing: put it back",
+                    entry.applied_on.as_deref().unwrap_or("?")
+                )),
+                State::Late => Some(format!(
+                    "{file} is not applied and V{newest} above it is: \
+                     give it a number above V{newest}, or U instead of V if its order does not matter"
+                )),
+            }
+        };
+        self.entries.iter().filter_map(say).collect()
+    }
+
+    /// Refuses to go on from a history that disagrees.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] with every disagreement.
+    pub fn require_agreement(&self) -> Result<(), Error> {
+        let disagreements = self.disagreements();
+        if disagreements.is_empty() { Ok(()) } else { Err(Error::Diverged(disagreements)) }
+    }
+}
+
+fn applied_on(migration: &Migration) -> Option<String> {
+    migration.applied_on().and_then(|moment| moment.format(&Rfc3339).ok())
+}
+
+async fn history(client: &Client) -> Result<History, Error> {
+    let doing = || format!("reading the history {HISTORY}");
+    let query = format!("SELECT version, name, applied_on, checksum FROM {HISTORY} ORDER BY version");
+    let messages = match client.simple_query(&query).await {
+        Ok(messages) => messages,
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => return Ok(History::default()),
+        Err(source) => return Err(Error::Database { doing: doing(), source }),
+    };
+    let rows = messages.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    let applied = rows.map(applied).collect::<Option<Vec<_>>>().ok_or_else(|| {
+        Error::Diverged(vec![format!(
+            "{HISTORY} holds a row that refinery did not write: version, applied_on or checksum is none"
+        )])
+    })?;
+    Ok(History { exists: true, applied })
+}
+
+fn applied(row: &SimpleQueryRow) -> Option<Migration> {
+    let moment = OffsetDateTime::parse(row.get(2)?, &Rfc3339).ok()?;
+    Some(Migration::applied(
+        row.get(0)?.parse().ok()?,
+        row.get(1)?.to_owned(),
+        moment,
+        row.get(3)?.parse().ok()?,
+    ))
+}

@@ -1,0 +1,173 @@
+//! What PostgreSQL's catalog says of the tables a step loads: columns with their types resolved through domains, enum
+//! labels, sequences, and the foreign keys among the tables. Five queries, whatever the number of tables.
+//! (PostgreSQL: System Catalogs.)
+
+use crate::error::Error;
+use crate::identifier::quote;
+use std::collections::HashMap;
+use tokio_postgres::{Client, Row};
+
+/// A table (or partitioned table) that the `search_path` makes visible.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// Object identifier in `pg_class`.
+    pub oid: u32,
+    /// Schema.
+    pub schema: String,
+    /// Name, as stored.
+    pub name: String,
+    /// In order of position; dropped columns are left out.
+    pub columns: Vec<Column>,
+}
+
+impl Table {
+    /// Schema and name, quoted: what statements name, so that no `search_path` can redirect them.
+    #[must_use]
+    pub fn quoted(&self) -> String {
+        format!("{}.{}", quote(&self.schema), quote(&self.name))
+    }
+}
+
+/// A column as an encoder needs to know it.
+#[derive(Debug, Clone)]
+pub struct Column {
+    /// Name, as stored.
+    pub name: String,
+    /// The type's object identifier; of a domain, its base type's.
+    pub type_oid: u32,
+    /// The type as `format_type` writes it: for messages.
+    pub type_name: String,
+    /// The type modifier (length, precision), or -1; of a domain, the domain's.
+    pub modifier: i32,
+    /// NOT NULL, by the column or by its domain.
+    pub not_null: bool,
+    /// It has a default, or is an identity.
+    pub has_default: bool,
+    /// GENERATED ALWAYS AS (…) STORED: cannot be written.
+    pub generated: bool,
+    /// The labels, if the type is an enum.
+    pub labels: Option<Vec<String>>,
+    /// Schema and name, quoted, of the sequence that numbers it.
+    pub sequence: Option<String>,
+}
+
+/// A foreign key between two tables, by object identifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ForeignKey {
+    /// The table that refers.
+    pub from: u32,
+    /// The table it refers to.
+    pub to: u32,
+}
+
+/// The visible tables whose names, in any case, are among `names`.
+///
+/// # Errors
+/// [`Error::Database`] if a catalog query fails.
+pub async fn tables(client: &Client, names: &[&str]) -> Result<Vec<Table>, Error> {
+    let reading = || Error::database("reading the target's catalog");
+    let lower: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
+    let rows = client.query(TABLES, &[&lower]).await.map_err(reading())?;
+    let mut tables: Vec<Table> = rows
+        .iter()
+        .map(|row| Table { oid: row.get(0), schema: row.get(1), name: row.get(2), columns: Vec::new() })
+        .collect();
+    let oids: Vec<u32> = tables.iter().map(|table| table.oid).collect();
+    let labels = labels(client, &oids).await.map_err(reading())?;
+    for row in client.query(COLUMNS, &[&oids]).await.map_err(reading())? {
+        let table: u32 = row.get("attrelid");
+        if let Some(table) = tables.iter_mut().find(|known| known.oid == table) {
+            table.columns.push(column(&row, &labels));
+        }
+    }
+    Ok(tables)
+}
+
+fn column(row: &Row, labels: &HashMap<u32, Vec<String>>) -> Column {
+    let type_oid = row.get("type_oid");
+    Column {
+        name: row.get("attname"),
+        type_oid,
+        type_name: row.get("type_name"),
+        modifier: row.get("modifier"),
+        not_null: row.get("not_null"),
+        has_default: row.get("has_default"),
+        generated: row.get("generated"),
+        labels: labels.get(&type_oid).cloned(),
+        sequence: row.get("sequence"),
+    }
+}
+
+async fn labels(client: &Client, tables: &[u32]) -> Result<HashMap<u32, Vec<String>>, tokio_postgres::Error> {
+    let mut labels: HashMap<u32, Vec<String>> = HashMap::new();
+    for row in client.query(LABELS, &[&tables]).await? {
+        labels.entry(row.get(0)).or_default().push(row.get(1));
+    }
+    Ok(labels)
+}
+
+/// The foreign keys whose both ends are among `tables`.
+///
+/// # Errors
+/// [`Error::Database`] if the catalog query fails.
+pub async fn foreign_keys(client: &Client, tables: &[u32]) -> Result<Vec<ForeignKey>, Error> {
+    let rows = client
+        .query(FOREIGN_KEYS, &[&tables])
+        .await
+        .map_err(Error::database("reading the target's foreign keys"))?;
+    Ok(rows.iter().map(|row| ForeignKey { from: row.get(0), to: row.get(1) }).collect())
+}
+
+const TABLES: &str = "\
+SELECT c.oid, n.nspname::text, c.relname::text
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND pg_catalog.pg_table_is_visible(c.oid) AND lower(c.relname) = ANY ($1)
+ORDER BY c.relname";
+
+/// A domain is followed to its base type; on the way its modifier and NOT NULL count, as the server enforces them.
+/// A sequence numbers a column that owns it (serial, identity) or whose default calls it.
+const COLUMNS: &str = "\
+WITH RECURSIVE base AS (
+  SELECT t.oid AS asked, t.oid, t.typtype, t.typbasetype, t.typtypmod AS modifier, t.typnotnull AS not_null
+  FROM pg_catalog.pg_type t
+  WHERE t.oid IN (SELECT atttypid FROM pg_catalog.pg_attribute WHERE attrelid = ANY ($1))
+  UNION ALL
+  SELECT b.asked, t.oid, t.typtype, t.typbasetype, greatest(b.modifier, t.typtypmod), b.not_null OR t.typnotnull
+  FROM base b JOIN pg_catalog.pg_type t ON t.oid = b.typbasetype
+  WHERE b.typtype = 'd'
+)
+SELECT a.attrelid, a.attname::text, b.oid AS type_oid, greatest(a.atttypmod, b.modifier) AS modifier,
+       pg_catalog.format_type(a.atttypid, a.atttypmod) AS type_name,
+       a.attnotnull OR b.not_null AS not_null,
+       a.atthasdef OR a.attidentity <> '' AS has_default,
+       a.attgenerated <> '' AS generated,
+       (SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(s.relname)
+        FROM pg_catalog.pg_depend d
+        JOIN pg_catalog.pg_class s ON s.relkind = 'S'
+         AND ((d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = s.oid AND d.deptype IN ('a', 'i')
+               AND d.refclassid = 'pg_catalog.pg_class'::regclass
+               AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum)
+           OR (d.classid = 'pg_catalog.pg_attrdef'::regclass AND d.objid = def.oid
+               AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = s.oid))
+        JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace
+        LIMIT 1) AS sequence
+FROM pg_catalog.pg_attribute a
+JOIN base b ON b.asked = a.atttypid AND b.typtype <> 'd'
+LEFT JOIN pg_catalog.pg_attrdef def ON def.adrelid = a.attrelid AND def.adnum = a.attnum
+WHERE a.attrelid = ANY ($1) AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attrelid, a.attnum";
+
+const LABELS: &str = "\
+WITH RECURSIVE types AS (
+  SELECT atttypid AS oid FROM pg_catalog.pg_attribute WHERE attrelid = ANY ($1)
+  UNION
+  SELECT t.typbasetype FROM types JOIN pg_catalog.pg_type t USING (oid) WHERE t.typtype = 'd'
+)
+SELECT e.enumtypid, e.enumlabel::text
+FROM pg_catalog.pg_enum e JOIN types ON types.oid = e.enumtypid
+ORDER BY e.enumtypid, e.enumsortorder";
+
+const FOREIGN_KEYS: &str = "\
+SELECT DISTINCT conrelid, confrelid FROM pg_catalog.pg_constraint
+WHERE contype = 'f' AND conrelid = ANY ($1) AND confrelid = ANY ($1)
+ORDER BY 1, 2";

@@ -1,0 +1,91 @@
+//! Rows of one table as borrowed values, in the table's own order.
+
+use super::schema::Table;
+use super::{Source, in_words};
+use crate::error::Error;
+use crate::identifier::{quote, quote_all};
+use rusqlite::Row;
+use rusqlite::types::ValueRef;
+
+/// Where a row is found again: by its rowid, or, without one, by its number in the table's own order, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// `SELECT … WHERE rowid = …`
+    Rowid(i64),
+    /// `SELECT … LIMIT 1 OFFSET n - 1`
+    Ordinal(u64),
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Place::Rowid(rowid) => write!(f, "{rowid}"),
+            Place::Ordinal(number) => write!(f, "row number {number}"),
+        }
+    }
+}
+
+/// One row under the cursor.
+pub struct Cells<'a> {
+    row: &'a Row<'a>,
+    ordinal: u64,
+    has_rowid: bool,
+}
+
+impl Cells<'_> {
+    /// The value of the column at `index` among those asked for. Borrowed until the next row.
+    ///
+    /// # Errors
+    /// SQLite's, if the index is out of range.
+    pub fn value(&self, index: usize) -> rusqlite::Result<ValueRef<'_>> {
+        self.row.get_ref(index + 1)
+    }
+
+    /// Where the row is.
+    ///
+    /// # Errors
+    /// SQLite's, if the row cannot be read.
+    pub fn place(&self) -> rusqlite::Result<Place> {
+        if self.has_rowid { Ok(Place::Rowid(self.row.get(0)?)) } else { Ok(Place::Ordinal(self.ordinal)) }
+    }
+}
+
+impl Source {
+    /// Calls `each` with every row of `table`, cells in the order of `columns`.
+    ///
+    /// # Errors
+    /// [`Error::Source`] if SQLite cannot read on; whatever `each` returns, which ends the scan.
+    pub fn scan(
+        &self,
+        table: &Table,
+        columns: &[&str],
+        mut each: impl FnMut(&Cells<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let unreadable = |error: rusqlite::Error| Error::Source {
+            file: self.file.clone(),
+            reason: format!("table {}: {}", table.name, in_words(&error)),
+        };
+        let list = if columns.is_empty() { "NULL".to_owned() } else { quote_all(columns.iter().copied()) };
+        let query = format!("SELECT {}, {list} FROM {}", table.rowid.unwrap_or("NULL"), quote(&table.name));
+        let mut statement = self.connection.prepare(&query).map_err(unreadable)?;
+        let mut rows = statement.query([]).map_err(unreadable)?;
+        let mut ordinal = 0;
+        while let Some(row) = rows.next().map_err(unreadable)? {
+            ordinal += 1;
+            each(&Cells { row, ordinal, has_rowid: table.rowid.is_some() })?;
+        }
+        Ok(())
+    }
+
+    /// Whether `table` holds any row.
+    ///
+    /// # Errors
+    /// [`Error::Source`] if SQLite cannot read it.
+    pub fn holds_rows(&self, table: &Table) -> Result<bool, Error> {
+        let query = format!("SELECT EXISTS (SELECT 1 FROM {})", quote(&table.name));
+        self.connection.query_row(&query, [], |row| row.get(0)).map_err(|error| Error::Source {
+            file: self.file.clone(),
+            reason: format!("table {}: {}", table.name, in_words(&error)),
+        })
+    }
+}
