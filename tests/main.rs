@@ -1,1 +1,16 @@
+//! All tests that go through the program: one binary, one throw-away server, a database for each test.
 
+#![allow(unreachable_pub, reason = "a test binary has no public interface")]
+
+mod support;
+
+mod concurrent;
+mod crash;
+mod files;
+mod history;
+mod house;
+mod intelibotx;
+mod source;
+mod sql;
+mod step;
+mod target;

@@ -1,0 +1,156 @@
+//! A test in five readable lines: a [`Project`] is a folder with migrations and SQLite files and a database of its own;
+//! [`Project::outgrow`] runs the program in it, and an [`Outcome`] is compared with what it should have said.
+
+mod outcome;
+mod server;
+
+pub use outcome::Outcome;
+use postgres::{Client, NoTls};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use tempfile::TempDir;
+
+/// The checkout.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A folder and a database, both gone after a test that passes; the database stays after one that fails.
+pub struct Project {
+    folder: TempDir,
+    database: String,
+}
+
+impl Project {
+    /// With no files at all.
+    pub fn empty() -> Project {
+        let test = std::thread::current().name().unwrap_or("main").replace("::", "_");
+        let shortened = &test[test.len().saturating_sub(40)..];
+        let database = format!("{shortened}_{}", std::process::id());
+        server::execute(&format!("CREATE DATABASE \"{database}\" TEMPLATE template0"));
+        Project { folder: TempDir::new().expect("a temporary folder"), database }
+    }
+
+    /// With these files, paths relative to the folder.
+    pub fn with(files: &[(&str, &str)]) -> Project {
+        let project = Project::empty();
+        for (path, text) in files {
+            project.write(path, text);
+        }
+        project
+    }
+
+    /// InteliBotX's versions, and its sample source as `app.db`.
+    pub fn intelibotx() -> Project {
+        Project::intelibotx_from("intelibotx.db")
+    }
+
+    /// InteliBotX's versions, and one of its fixtures as `app.db`.
+    pub fn intelibotx_from(fixture: &str) -> Project {
+        let project = Project::empty();
+        for entry in repository().join("migrations").read_dir().expect("migrations/") {
+            let path = entry.expect("an entry").path();
+            let text = std::fs::read_to_string(&path).expect("a migration");
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            project.write(&format!("migrations/{name}"), &text);
+        }
+        std::fs::copy(repository().join("fixtures").join(fixture), project.path("app.db"))
+            .expect("the fixture");
+        project
+    }
+
+    /// One table `t` on both sides: `columns` as the target declares them, and a source made by `statements`.
+    pub fn one_table(columns: &str, statements: &str) -> Project {
+        let project = Project::with(&[
+            ("migrations/V1__create_t.sql", &format!("CREATE TABLE t ({columns});")),
+            ("migrations/V2__import.toml", "source = \"sqlite\"\ntables = [\"t\"]\n"),
+        ]);
+        project.sqlite("app.db", statements);
+        project
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder");
+        std::fs::write(path, content).expect("the file");
+    }
+
+    /// Runs `statements` on the SQLite file `name`, made if it is missing.
+    pub fn sqlite(&self, name: &str, statements: &str) {
+        let connection = rusqlite::Connection::open(self.path(name)).expect("an SQLite file");
+        connection.execute_batch(statements).expect("the statements");
+    }
+
+    /// The URL of the project's database.
+    pub fn url(&self) -> String {
+        server::url(&self.database)
+    }
+
+    /// A session of the test's own.
+    pub fn connect(&self) -> Client {
+        Client::connect(&self.url(), NoTls).expect("a connection")
+    }
+
+    /// The first column of every row, as text: `query` must cast.
+    pub fn query(&self, query: &str) -> Vec<String> {
+        let rows = self.connect().query(query, &[]).expect(query);
+        rows.iter().map(|row| row.get::<_, Option<String>>(0).unwrap_or("NULL".into())).collect()
+    }
+
+    pub fn execute(&self, statements: &str) {
+        self.connect().batch_execute(statements).expect(statements);
+    }
+
+    /// Whether the target has a table of that name.
+    pub fn has_table(&self, name: &str) -> bool {
+        self.query(&format!("SELECT to_regclass('{name}')::text")) != ["NULL"]
+    }
+
+    /// The program, not yet run: in the project's folder, with its database and `app.db` in the environment and nothing
+    /// else that it reads.
+    pub fn command<I: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = I>) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_outgrow"));
+        for (name, _) in
+            std::env::vars().filter(|(name, _)| name.starts_with("PG") || name.starts_with("RUST"))
+        {
+            command.env_remove(name);
+        }
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env_remove("OUTGROW_MIGRATIONS")
+            .env_remove("SOURCE_DATABASE_URL")
+            .env("DATABASE_URL", self.url())
+            .stdin(Stdio::null());
+        if self.path("app.db").exists() {
+            command.env("SOURCE_DATABASE_URL", "app.db");
+        }
+        command
+    }
+
+    /// Runs the program to its end.
+    pub fn outgrow<I: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = I>) -> Outcome {
+        self.run(&mut self.command(arguments))
+    }
+
+    /// Runs `command` to its end.
+    pub fn run(&self, command: &mut Command) -> Outcome {
+        Outcome::of(command.output().expect("the program runs"), server::password())
+    }
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            server::keep();
+            eprintln!("kept: database {} (see CONTRIBUTING.md)", self.database);
+        } else {
+            server::execute(&format!("DROP DATABASE \"{}\" WITH (FORCE)", self.database));
+        }
+    }
+}
