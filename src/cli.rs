@@ -17,6 +17,24 @@ pub struct Cli {
     pub verb: Verb,
 }
 
+/// Why there is no [`Cli`]: help or version was asked for, or the arguments make no sense.
+#[derive(Debug)]
+pub struct Unparsed {
+    /// What to print. A complaint quotes what was typed, a password perhaps.
+    pub text: String,
+    /// It was asked for.
+    pub asked: bool,
+}
+
+/// Parses the arguments of the process.
+///
+/// # Errors
+/// [`Unparsed`] if there is nothing to run.
+pub fn parse() -> Result<Cli, Unparsed> {
+    Cli::try_parse()
+        .map_err(|error| Unparsed { text: error.render().to_string(), asked: !error.use_stderr() })
+}
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done, at head                        5  the history diverges from the files

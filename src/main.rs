@@ -1,14 +1,13 @@
 //! The `outgrow` program: parse, logger, runtime, run, exit code. Everything else is in the library.
 
-use clap::Parser;
-use outgrow::cli::Cli;
+use outgrow::cli;
 use outgrow::output::{self, Output};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match cli::parse() {
         Ok(cli) => cli,
-        Err(refused) => return output::refused_arguments(&refused).into(),
+        Err(unparsed) => return output::unparsed(&unparsed).into(),
     };
     output::start_log(cli.global.verbose, cli.global.quiet);
     let output = Output::new(cli.global.json);

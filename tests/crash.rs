@@ -1,1 +1,117 @@
+//! Promise 1 under fire: killed or interrupted in the middle of the step, between two tables, nothing of it stays, and
+//! the next run completes.
 
+use crate::support::{Outcome, Project};
+use postgres::Client;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+
+/// The advisory lock that the test holds to keep the step in the middle of its second table.
+const GATE: i64 = 4242;
+
+/// Two tables; the second waits at the [`GATE`] for each row, in the default of a column that the source does not feed.
+fn two_tables() -> Project {
+    let gate = format!(
+        "CREATE TABLE a (id int); CREATE TABLE b (id int);\n\
+         CREATE FUNCTION gate() RETURNS int LANGUAGE plpgsql AS\n\
+         $$ BEGIN PERFORM pg_advisory_xact_lock_shared({GATE}); RETURN 1; END $$;\n\
+         ALTER TABLE b ADD COLUMN waited int DEFAULT gate();"
+    );
+    let project = Project::with(&[
+        ("migrations/V1__create.sql", &gate),
+        ("migrations/V2__import.toml", "source = \"sqlite\"\ntables = [\"a\", \"b\"]\n"),
+        ("migrations/V3__after.sql", "CREATE TABLE after_step ();"),
+    ]);
+    project.sqlite(
+        "app.db",
+        "CREATE TABLE a (id); CREATE TABLE b (id); INSERT INTO a VALUES (1), (2); INSERT INTO b VALUES (3)",
+    );
+    project
+}
+
+/// A run that stands in the middle of the step, and the session that holds it there.
+fn held_in_the_step(project: &Project) -> (Child, Client) {
+    let mut gate = project.connect();
+    gate.execute("SELECT pg_advisory_lock($1)", &[&GATE]).expect("the gate");
+    let mut child = project
+        .command(["migrate", "-v"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a run");
+    let stderr = BufReader::new(child.stderr.as_mut().expect("its stderr"));
+    let reached = stderr.lines().map(|line| line.expect("UTF-8")).any(|line| line == "copying b");
+    assert!(reached, "the run ended before the step");
+    let waiting = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 4242 AND NOT granted";
+    while gate.query(waiting, &[]).expect("pg_locks").is_empty() {}
+    (child, gate)
+}
+
+fn nothing_of_the_step_stays(project: &Project) {
+    let counts = "SELECT (SELECT count(*) FROM a) || ' ' || (SELECT count(*) FROM b) || ' ' || max(version) FROM refinery_schema_history";
+    assert_eq!(project.query(counts), ["0 0 1"]);
+    assert!(!project.has_table("outgrow_receipt"));
+}
+
+fn the_next_run_completes(project: &Project) {
+    project
+        .outgrow(["migrate"])
+        .succeeds()
+        .prints(&["V2__import  3 rows", "at head, V3, 2 versions applied"]);
+    assert_eq!(project.query("SELECT (SELECT count(*) FROM a) || ' ' || (SELECT count(*) FROM b)"), ["2 1"]);
+}
+
+#[test]
+fn killed_in_the_middle_of_the_step() {
+    let project = two_tables();
+    let (mut child, gate) = held_in_the_step(&project);
+    child.kill().expect("SIGKILL");
+    child.wait().expect("its end");
+    nothing_of_the_step_stays(&project);
+    drop(gate);
+    the_next_run_completes(&project);
+}
+
+fn interrupted(signal: &str, code: i32) {
+    let project = two_tables();
+    let (child, gate) = held_in_the_step(&project);
+    let sent = std::process::Command::new("kill")
+        .args(["-s", signal, &child.id().to_string()])
+        .status()
+        .expect("kill");
+    assert!(sent.success());
+    // the gate is still closed: the server's statement must be cancelled, not waited for
+    let output = child.wait_with_output().expect("its end");
+    Outcome::of(output, None).exits(code);
+    nothing_of_the_step_stays(&project);
+    drop(gate);
+    the_next_run_completes(&project);
+}
+
+#[test]
+fn ctrl_c_in_the_middle_of_the_step() {
+    interrupted("INT", 130);
+}
+
+#[test]
+fn terminated_in_the_middle_of_the_step() {
+    interrupted("TERM", 143);
+}
+
+#[test]
+fn what_an_interrupted_run_says() {
+    let project = two_tables();
+    let mut gate = project.connect();
+    gate.execute("SELECT pg_advisory_lock($1)", &[&GATE]).expect("the gate");
+    let child =
+        project.command(["migrate"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a run");
+    let waiting = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 4242 AND NOT granted";
+    while gate.query(waiting, &[]).expect("pg_locks").is_empty() {}
+    std::process::Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().expect("kill");
+    let outcome = Outcome::of(child.wait_with_output().expect("its end"), None).exits(130);
+    outcome.says(&[
+        "SIGINT: V2__import was rolled back",
+        "V1 before it was applied and stays",
+        "Run migrate again",
+    ]);
+}

@@ -1,1 +1,398 @@
+//! The data step: what arrives, what is refused, and that a refusal keeps nothing. PostgreSQL is the oracle for values.
 
+use crate::support::Project;
+
+/// `value` as SQLite stores it in a column without affinity arrives as the SQL literal `expected` of type `target`.
+#[track_caller]
+fn arrives(target: &str, cells: &[(&str, &str)]) {
+    let rows: Vec<String> = cells
+        .iter()
+        .enumerate()
+        .map(|(id, (cell, _))| format!("INSERT INTO t VALUES ({id}, {cell});"))
+        .collect();
+    let project = Project::one_table(
+        &format!("id int, v {target}"),
+        &format!("CREATE TABLE t (id, v); {}", rows.concat()),
+    );
+    project.outgrow(["migrate"]).succeeds();
+    for (id, (cell, expected)) in cells.iter().enumerate() {
+        let same = format!(
+            "SELECT (v IS NOT DISTINCT FROM {expected}::{target})::text || ' ' || coalesce(v::text, 'NULL') FROM t WHERE id = {id}"
+        );
+        let found = project.query(&same);
+        assert!(found[0].starts_with("true"), "{cell} as {target} is {found:?}, expected {expected}");
+    }
+}
+
+/// Every one of `cells` is refused, with its rowid, and nothing stays.
+#[track_caller]
+fn refused(target: &str, cells: &[&str]) {
+    let rows: Vec<String> = cells.iter().map(|cell| format!("INSERT INTO t VALUES ({cell});")).collect();
+    let project =
+        Project::one_table(&format!("v {target}"), &format!("CREATE TABLE t (v); {}", rows.concat()));
+    let outcome =
+        project.outgrow(["migrate"]).exits(6).says(&["V2__import failed and was rolled back", "t.v: "]);
+    let counted: usize = outcome
+        .stderr
+        .split(" in ")
+        .filter_map(|part| part.split(" row").next()?.parse::<usize>().ok())
+        .sum();
+    assert_eq!(counted, cells.len(), "every one is reported: {outcome:#?}");
+    assert_eq!(project.query("SELECT count(*)::text FROM t"), ["0"]);
+    assert_eq!(project.query("SELECT max(version)::text FROM refinery_schema_history"), ["1"]);
+}
+
+#[test]
+fn integers() {
+    arrives(
+        "smallint",
+        &[("-32768", "'-32768'"), ("32767", "32767"), ("'12'", "12"), ("3.0", "3"), ("NULL", "NULL")],
+    );
+    arrives("int", &[("2147483647", "2147483647"), ("-2147483648", "'-2147483648'")]);
+    arrives(
+        "bigint",
+        &[("9223372036854775807", "9223372036854775807"), ("-9223372036854775808", "'-9223372036854775808'")],
+    );
+    refused("smallint", &["32768", "-32769", "1.5", "'x'", "'1.0'", "''", "x'01'", "9e999"]);
+    refused("int", &["2147483648", "'10x'", "' 1'", "'01'"]);
+    refused("bigint", &["9.3e18", "'9223372036854775808'"]);
+}
+
+#[test]
+fn floats() {
+    arrives(
+        "float8",
+        &[
+            ("0.1", "0.1"),
+            ("1e-8", "1e-8"),
+            ("2.5e-300", "2.5e-300"),
+            ("9e999", "'Infinity'"),
+            ("-9e999", "'-Infinity'"),
+        ],
+    );
+    arrives(
+        "float8",
+        &[
+            ("7", "7"),
+            ("'0.30'", "0.3"),
+            ("4.9e-324", "4.9e-324"),
+            ("1.7976931348623157e308", "1.7976931348623157e308"),
+        ],
+    );
+    arrives("float4", &[("0.1", "0.1"), ("16777216", "16777216")]);
+    refused("float8", &["9007199254740993", "'0.1000000000000000055511151231257827'", "'abc'", "x'00'"]);
+    refused("float4", &["0.123456789", "1e300", "16777217"]);
+}
+
+#[test]
+fn numerics() {
+    let plain = [
+        ("0.1", "0.1"),
+        ("12345678901234567", "12345678901234567"),
+        ("'1.50'", "1.50"),
+        ("1e20", "1e20"),
+        ("-0.00012", "-0.00012"),
+    ];
+    arrives("numeric", &plain);
+    arrives(
+        "numeric",
+        &[
+            ("0", "0"),
+            ("10000", "10000"),
+            ("99990000", "99990000"),
+            ("'0.00001'", "0.00001"),
+            ("9e999", "'Infinity'"),
+        ],
+    );
+    arrives(
+        "numeric(6,2)",
+        &[("1234.5", "1234.5"), ("'-0.01'", "-0.01"), ("9999.99", "9999.99"), ("0", "0")],
+    );
+    refused("numeric(6,2)", &["12345", "1.005", "9e999", "'x'"]);
+}
+
+#[test]
+fn booleans() {
+    arrives(
+        "boolean",
+        &[
+            ("0", "false"),
+            ("1", "true"),
+            ("'t'", "true"),
+            ("'FALSE'", "false"),
+            ("'yes'", "true"),
+            ("0.0", "false"),
+        ],
+    );
+    refused("boolean", &["2", "-1", "''", "'maybe'", "0.5", "x'01'"]);
+}
+
+#[test]
+fn texts() {
+    arrives("text", &[("''", "''"), ("'ñ 🔑 \\N'", "'ñ 🔑 \\N'"), ("5", "'5'"), ("'NULL'", "'NULL'")]);
+    arrives("varchar(3)", &[("'ñé🔑'", "'ñé🔑'")]);
+    refused("varchar(3)", &["'abcd'", "'abc '", "1234"]);
+    refused("text", &["cast(x'ff' as text)", "'a' || char(0) || 'b'", "x'ff'"]);
+}
+
+#[test]
+fn bytes_and_uuids() {
+    arrives("bytea", &[("x''", "''"), ("x'00ff'", "'\\x00ff'"), ("'ab'", "'ab'")]);
+    refused("bytea", &["1", "1.5"]);
+    let uuid = "'0b9d8f2e-4c1a-4f6b-9a7d-2f6c1b3e5d70'";
+    arrives(
+        "uuid",
+        &[
+            (uuid, uuid),
+            ("'0B9D8F2E4C1A4F6B9A7D2F6C1B3E5D70'", uuid),
+            ("'{0b9d8f2e-4c1a-4f6b-9a7d-2f6c1b3e5d70}'", uuid),
+        ],
+    );
+    arrives("uuid", &[("x'0b9d8f2e4c1a4f6b9a7d2f6c1b3e5d70'", uuid)]);
+    refused("uuid", &["'x'", "x'00'", "1", "''"]);
+}
+
+#[test]
+fn dates_and_times() {
+    arrives(
+        "date",
+        &[
+            ("'2024-02-29'", "'2024-02-29'"),
+            ("'0001-01-01'", "'0001-01-01'"),
+            ("'2024-01-01 00:00:00'", "'2024-01-01'"),
+        ],
+    );
+    refused("date", &["'2024-01-01 00:00:01'", "'0000-00-00'", "''", "'2023-02-29'", "20240101"]);
+    let written = [
+        ("'1970-01-01 00:00:00.000001'", "'1970-01-01 00:00:00.000001'"),
+        ("'2099-12-31T23:59:59.5'", "'2099-12-31 23:59:59.5'"),
+    ];
+    arrives("timestamp", &written);
+    arrives("timestamp(3)", &[("'2024-01-01 00:00:00.123000'", "'2024-01-01 00:00:00.123'")]);
+    refused("timestamp", &["'2024-01-01 00:00:00Z'", "1700000000", "'2024-01-01 00:00:00.1234567'", "'now'"]);
+    refused("timestamp(3)", &["'2024-01-01 00:00:00.123400'"]);
+    arrives(
+        "timestamptz",
+        &[
+            ("'2024-06-01 12:00:00+02:00'", "'2024-06-01 10:00:00Z'"),
+            ("'2024-06-01T12:00:00Z'", "'2024-06-01 12:00:00Z'"),
+        ],
+    );
+    refused("timestamptz", &["'2024-06-01 12:00:00'"]);
+}
+
+#[test]
+fn json() {
+    arrives(
+        "jsonb",
+        &[("'{\"a\": [1, \"\\u00f1\"]}'", "'{\"a\": [1, \"ñ\"]}'"), ("'null'", "'null'"), ("5", "'5'")],
+    );
+    refused("jsonb", &["'{'", "'\"\\u0000\"'", "'NaN'"]);
+    refused("json", &["''", "'{a:1}'", "x'7b7d'"]);
+    let project =
+        Project::one_table("v json", "CREATE TABLE t (v); INSERT INTO t VALUES ('{\"a\":  1, \"a\": 2}')");
+    project.outgrow(["migrate"]).succeeds();
+    assert_eq!(project.query("SELECT v::text FROM t"), ["{\"a\":  1, \"a\": 2}"], "json keeps its spelling");
+}
+
+#[test]
+fn enums_and_domains() {
+    let project = Project::with(&[
+        (
+            "migrations/V1__t.sql",
+            "CREATE TYPE side AS ENUM ('BUY', 'SELL'); CREATE DOMAIN small AS numeric(4,1) NOT NULL; CREATE TABLE t (s side, d small);",
+        ),
+        ("migrations/V2__import.toml", "source = \"sqlite\"\ntables = [\"t\"]\n"),
+    ]);
+    project.sqlite("app.db", "CREATE TABLE t (s, d); INSERT INTO t VALUES ('BUY', 1.5), (NULL, 999.9), ('buy', 1), ('SELL', 0.25), ('SELL', NULL)");
+    project.outgrow(["migrate"]).exits(6).says(&[
+        "t.s: text that is none of the labels in 1 row, rowid 3",
+        "one of BUY, SELL",
+        "t.d: NULL in 1 row, rowid 5",
+        "rowid 4",
+    ]);
+    project.sqlite("app.db", "DELETE FROM t WHERE rowid > 2");
+    project.outgrow(["migrate"]).succeeds();
+    assert_eq!(project.query("SELECT coalesce(s::text, '-') || d FROM t ORDER BY d"), ["BUY1.5", "-999.9"]);
+}
+
+#[test]
+fn all_misfits_are_reported_at_once_and_without_content() {
+    let project = Project::intelibotx_from("intelibotx-rich.db");
+    project.sqlite("app.db", "UPDATE botconfig SET leverage = 'SECRET' WHERE id IN (1, 3); UPDATE \"user\" SET created_at = 5 WHERE id = 2;
+        UPDATE botconfig SET name = NULL WHERE 0; UPDATE usersession SET is_active = 2 WHERE id < 8");
+    project
+        .outgrow(["migrate"])
+        .exits(6)
+        .says(&[
+            "botconfig.leverage: text that is not a whole number in 2 rows, rowid 1, 3; the target's column, integer, takes an integer from -2147483648 to 2147483647",
+            "user.created_at: an integer in 1 row, rowid 2; the target's column, timestamp without time zone, NOT NULL",
+            "usersession.is_active: an integer other than 0 and 1 in 7 rows, rowid 1, 2, 3, 4, 5, …",
+            "nothing was kept",
+        ])
+        .never_says(&["SECRET"]);
+    assert_eq!(project.query("SELECT count(*)::text FROM \"user\""), ["0"]);
+    assert_eq!(project.query("SELECT last_value::text FROM user_id_seq"), ["1"], "not even a sequence moved");
+}
+
+#[test]
+fn normalised_values_are_counted() {
+    let project = Project::one_table(
+        "a boolean, b int",
+        "CREATE TABLE t (a, b); INSERT INTO t VALUES ('t', 1), (1, 2.0), (0, 3)",
+    );
+    let outcome = project.outgrow(["migrate"]).succeeds().prints(&["normalised: a 1, b 1"]);
+    drop(outcome);
+    assert_eq!(
+        project.query("SELECT tables->0->>'normalised' FROM outgrow_receipt"),
+        ["{\"a\": 1, \"b\": 1}"]
+    );
+}
+
+#[test]
+fn tables_are_loaded_in_the_order_of_their_foreign_keys() {
+    let project = Project::with(&[
+        (
+            "migrations/V1__t.sql",
+            "CREATE TABLE a (id int PRIMARY KEY, up int REFERENCES a); CREATE TABLE b (id int REFERENCES a);",
+        ),
+        ("migrations/V2__import.toml", "source = \"sqlite\"\ntables = [\"b\", \"a\"]\n"),
+    ]);
+    project.sqlite("app.db", "CREATE TABLE a (id, up); CREATE TABLE b (id); INSERT INTO a VALUES (1, 2), (2, NULL); INSERT INTO b VALUES (2)");
+    project.outgrow(["migrate"]).succeeds().prints(&["3 rows"]);
+}
+
+#[test]
+fn an_orphan_is_refused_with_its_constraint() {
+    let project = Project::intelibotx_from("intelibotx-rich.db");
+    project.sqlite("app.db", "UPDATE botconfig SET exchange_id = 9999 WHERE id = 1");
+    project
+        .outgrow(["migrate"])
+        .exits(6)
+        .says(&["botconfig: ", "botconfig_exchange_id_fkey"])
+        .never_says(&["9999"]);
+    assert_eq!(project.query("SELECT count(*)::text FROM \"user\""), ["0"]);
+}
+
+#[test]
+fn ids_go_on_above_the_largest_ever_used() {
+    let project = Project::with(&[
+        ("migrations/V1__t.sql", "CREATE TABLE s (id serial PRIMARY KEY, v text); CREATE TABLE i (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v text);
+            CREATE TABLE e (id serial, v text); CREATE TABLE f (id smallserial, v text);"),
+        ("migrations/V2__import.toml", "source = \"sqlite\"\ntables = [\"s\", \"i\", \"e\", \"f\"]\n"),
+    ]);
+    project.sqlite("app.db", "CREATE TABLE s (id INTEGER PRIMARY KEY AUTOINCREMENT, v); INSERT INTO s VALUES (7, 'a'), (40, 'b'); DELETE FROM s WHERE id = 40;
+        CREATE TABLE i (id INTEGER PRIMARY KEY, v); INSERT INTO i VALUES (5, 'a'); CREATE TABLE e (id INTEGER PRIMARY KEY, v);
+        CREATE TABLE f (id INTEGER PRIMARY KEY, v); INSERT INTO f VALUES (32767, 'last')");
+    project.outgrow(["migrate"]).succeeds();
+    let next =
+        |table: &str| project.query(&format!("INSERT INTO {table} (v) VALUES ('new') RETURNING id::text"));
+    assert_eq!(next("s"), ["41"], "sqlite_sequence counts");
+    assert_eq!(next("i"), ["6"]);
+    assert_eq!(next("e"), ["1"]);
+    project.connect().batch_execute("INSERT INTO f (v) VALUES ('new')").expect_err("there is no id left");
+}
+
+#[test]
+fn a_step_loads_into_empty_tables_only() {
+    let project = Project::intelibotx();
+    project.outgrow(["migrate", "--to", "5"]).succeeds();
+    project.execute("INSERT INTO trading_sessions SELECT 1, 1, now(), NULL, 0,0,0,0,0,0,0,0,0,0,0,0,0,NULL,NULL,NULL;
+        INSERT INTO userexchange SELECT WHERE false; INSERT INTO \"user\" VALUES (9, 'a', 'b', NULL, NULL, NULL, NULL, NULL, 'c', 'd', 'e', false, false, now(), NULL, NULL, true, true)");
+    project.outgrow(["migrate"]).exits(7).says(&["table user: it already holds rows", "--without-data"]);
+    assert_eq!(project.query("SELECT count(*)::text FROM \"user\""), ["1"]);
+}
+
+#[test]
+fn what_the_step_does_not_fit_is_reported_together() {
+    let project = Project::with(&[
+        (
+            "migrations/V1__t.sql",
+            "CREATE TABLE a (id int, extra int NOT NULL, \"Name\" text); CREATE TABLE p (v point);",
+        ),
+        (
+            "migrations/V2__import.toml",
+            "source = \"sqlite\"\ntables = [\"a\", \"p\", \"gone\", \"b\"]\nskip = [\"log\"]\n",
+        ),
+    ]);
+    project.sqlite("app.db", "CREATE TABLE a (id, name, lost); CREATE TABLE b (id); CREATE TABLE p (v); CREATE TABLE forgotten (v); INSERT INTO forgotten VALUES (1);
+        CREATE TABLE alembic_version (v); INSERT INTO alembic_version VALUES (1); CREATE TABLE idle (v)");
+    project.outgrow(["migrate"]).exits(6).says(&[
+        "table gone: the step names it and the source has no such table",
+        "table b: the step names it and the target has no such table",
+        "table forgotten: it holds rows and the step does not name it",
+        "table log: the step skips it and the source has no such table",
+        "a.lost: the source has this column and the target's table a has not",
+        "a.extra: the target's column is NOT NULL without a default",
+        "p.v: the target's type point is not supported",
+    ]);
+}
+
+#[test]
+fn a_table_that_the_target_lacks() {
+    let project = Project::with(&[
+        ("migrations/V1__t.sql", "CREATE TABLE a (id int);"),
+        ("migrations/V2__import.toml", "source = \"sqlite\"\ntables = [\"b\"]\n"),
+    ]);
+    project.sqlite("app.db", "CREATE TABLE b (id)");
+    project.outgrow(["migrate"]).exits(7).says(&[
+        "table b: the step names it and the target has no such table",
+        "create it in a version before the step",
+    ]);
+}
+
+#[test]
+fn hostile_names_are_only_names() {
+    let project = Project::with(&[
+        (
+            "migrations/V1__t.sql",
+            "CREATE TABLE \"a\"\"; DROP TABLE x; --\" (\"select\" int, \"Ü\"\"\" text, rowid int);",
+        ),
+        ("migrations/V2__import.toml", "source = \"sqlite\"\ntables = ['a\"; DROP TABLE x; --']\n"),
+    ]);
+    project.sqlite("app.db", "CREATE TABLE \"a\"\"; DROP TABLE x; --\" (\"select\", \"Ü\"\"\", rowid); INSERT INTO \"a\"\"; DROP TABLE x; --\" VALUES (1, 'x', 7)");
+    project.outgrow(["migrate"]).succeeds().prints(&["1 row"]);
+    assert_eq!(project.query("SELECT \"Ü\"\"\" || rowid FROM \"a\"\"; DROP TABLE x; --\""), ["x7"]);
+}
+
+#[test]
+fn generated_and_defaulted_columns_are_left_to_the_target() {
+    let project = Project::one_table(
+        "a int, b int GENERATED ALWAYS AS (a * 2) STORED, c text DEFAULT 'new'",
+        "CREATE TABLE t (a, b GENERATED ALWAYS AS (a * 2) VIRTUAL); INSERT INTO t VALUES (4)",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    assert_eq!(project.query("SELECT a || ' ' || b || ' ' || c FROM t"), ["4 8 new"]);
+}
+
+#[test]
+fn tables_without_a_rowid_or_a_key() {
+    let project = Project::with(&[
+        ("migrations/V1__t.sql", "CREATE TABLE w (k text, n int); CREATE TABLE d (n int);"),
+        ("migrations/V2__import.toml", "source = \"sqlite\"\ntables = [\"w\", \"d\"]\n"),
+    ]);
+    project.sqlite(
+        "app.db",
+        "CREATE TABLE w (k TEXT PRIMARY KEY, n) WITHOUT ROWID; INSERT INTO w VALUES ('b', 'x'), ('a', 1);
+        CREATE TABLE d (n); INSERT INTO d VALUES (1), (1), (1)",
+    );
+    project
+        .outgrow(["migrate"])
+        .exits(6)
+        .says(&["w.n: text that is not a whole number in 1 row, row number 2;"]);
+    project.sqlite("app.db", "UPDATE w SET n = 2 WHERE k = 'b'");
+    project.outgrow(["migrate"]).succeeds().prints(&["5 rows"]);
+}
+
+#[test]
+fn rows_larger_than_a_chunk_arrive() {
+    let project = Project::one_table(
+        "id int, v bytea",
+        "CREATE TABLE t (id, v); INSERT INTO t VALUES (1, zeroblob(3000000)), (2, x'01'), (3, randomblob(200000))",
+    );
+    project.outgrow(["migrate"]).succeeds().prints(&["3 rows"]);
+    assert_eq!(
+        project.query("SELECT string_agg(length(v)::text, ' ' ORDER BY id) FROM t"),
+        ["3000000 1 200000"]
+    );
+}

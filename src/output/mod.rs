@@ -3,6 +3,7 @@
 
 mod human;
 
+use crate::cli::Unparsed;
 use crate::error::{Error, ExitCode};
 use serde::Serialize;
 use std::io::Write;
@@ -66,15 +67,15 @@ fn json(value: &impl Serialize) -> Result<String, Error> {
     serde_json::to_string_pretty(value).map_err(|error| Error::Io(error.into()))
 }
 
-/// Prints clap's help, version or complaint; the complaint without the passwords that clap would quote.
+/// Prints help or version, or the complaint about the arguments without the passwords it may quote.
 #[must_use]
-pub fn refused_arguments(refused: &clap::Error) -> ExitCode {
-    let text = refused.render();
-    if !refused.use_stderr() {
-        let _ = writeln!(std::io::stdout().lock(), "{}", text.to_string().trim_end());
+pub fn unparsed(unparsed: &Unparsed) -> ExitCode {
+    // nobody is left to tell if these cannot be written
+    if unparsed.asked {
+        let _ = writeln!(std::io::stdout().lock(), "{}", unparsed.text.trim_end());
         return ExitCode::Done;
     }
-    let _ = writeln!(std::io::stderr().lock(), "{}", without_passwords(&text.to_string()).trim_end());
+    let _ = writeln!(std::io::stderr().lock(), "{}", without_passwords(&unparsed.text).trim_end());
     ExitCode::Usage
 }
 
@@ -117,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_clap_quotes_is_cleaned() {
+    fn what_a_complaint_quotes_is_cleaned() {
         let text = "unexpected argument 'postgres://ana:s3@cret@db/app' found\n";
         assert_eq!(without_passwords(text), "unexpected argument 'postgres://…@db/app' found\n");
         assert_eq!(without_passwords("'host=db password=s3cret' x"), "'host=db password=… x");

@@ -83,6 +83,7 @@ impl Project {
     /// Runs `statements` on the SQLite file `name`, made if it is missing.
     pub fn sqlite(&self, name: &str, statements: &str) {
         let connection = rusqlite::Connection::open(self.path(name)).expect("an SQLite file");
+        connection.pragma_update(None, "foreign_keys", false).expect("as applications have it");
         connection.execute_batch(statements).expect("the statements");
     }
 
