@@ -5,8 +5,8 @@
 use crate::cli::MigrateArgs;
 use crate::config::Config;
 use crate::copy::{self, Receipt};
-use crate::error::{Error, Problem, SqlFailure};
-use crate::migration::{self, Kind, Version, line_and_column, sql};
+use crate::error::{Error, Problem};
+use crate::migration::{self, Kind, Version, failure, sql};
 use crate::plan::{HISTORY, Plan};
 use crate::postgres::{self, interrupt::Interrupt, lock};
 use crate::sqlite::Source;
@@ -18,7 +18,6 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::time::{Duration, Instant};
-use tokio_postgres::error::{DbError, ErrorPosition};
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 /// What `outgrow migrate` did.
@@ -291,64 +290,7 @@ async fn run_sql(client: &Client, version: &Version) -> Result<(), Error> {
     }
     .await;
     outcome.map_err(|error| match error.as_db_error() {
-        Some(said) => Error::Sql(Box::new(located(version, said, completed))),
+        Some(said) => Error::Sql(Box::new(failure::located(version, said, completed))),
         None => Error::Database { doing: format!("running {}", version.file.display()), source: error },
     })
-}
-
-fn located(version: &Version, said: &DbError, completed: usize) -> SqlFailure {
-    let text = version.text.as_str();
-    let offset = match said.position() {
-        // counted in characters, from 1 (PostgreSQL: Error and Notice Message Fields)
-        Some(ErrorPosition::Original(position)) => {
-            let skipped = usize::try_from(position.saturating_sub(1)).unwrap_or_default();
-            Some(text.char_indices().nth(skipped).map_or(text.len(), |(offset, _)| offset))
-        }
-        _ => sql::read(text).statements.get(completed).map(|statement| statement.start),
-    };
-    let at = offset.map(|offset| line_and_column(text, offset));
-    let line = at.and_then(|(line, _)| text.lines().nth(line - 1)).map(str::to_owned);
-    let note = |name: &str, text: Option<&str>| text.map(|text| format!("{name}: {text}"));
-    let outside = said.code().code() == "25001";
-    SqlFailure {
-        problem: Problem {
-            file: version.file.clone(),
-            at,
-            message: format!("{} [SQLSTATE {}]", said.message(), said.code().code()),
-        },
-        // a statement that sets a password is not for a log
-        line: line.filter(|line| !line.to_lowercase().contains("password")),
-        notes: [
-            note("detail", said.detail().map(without_row).as_deref()),
-            note("hint", said.hint()),
-            note("where", said.where_().and_then(|context| context.lines().next())),
-            note("next", outside.then_some("every version runs in a transaction; this statement cannot")),
-        ]
-        .into_iter()
-        .flatten()
-        .collect(),
-    }
-}
-
-/// PostgreSQL's DETAIL without the content of rows: `Failing row contains (…)`, `Key (email)=(…)`.
-fn without_row(detail: &str) -> String {
-    if let Some((before, _)) = detail.split_once("row contains (") {
-        return format!("{before}row contains (…)");
-    }
-    match (detail.split_once(")=("), detail.rfind(')')) {
-        (Some((before, _)), Some(end)) => format!("{before})=(…){}", &detail[end + 1..]),
-        _ => detail.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_row;
-
-    #[test]
-    fn details_name_the_key_and_not_its_value() {
-        assert_eq!(without_row("Key (email)=(a)b@c) already exists."), "Key (email)=(…) already exists.");
-        assert_eq!(without_row("Failing row contains (1, $2b$12$x, null)."), "Failing row contains (…)");
-        assert_eq!(without_row("There are 2 candidates."), "There are 2 candidates.");
-    }
 }

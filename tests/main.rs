@@ -6,6 +6,7 @@ mod support;
 
 mod concurrent;
 mod crash;
+mod door;
 mod files;
 mod history;
 mod house;

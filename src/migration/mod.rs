@@ -4,6 +4,7 @@
 //! Names and checksums are refinery's (its `Migration::unapplied`), so that its own tools read the same history. What
 //! refinery would skip with a warning is an error here.
 
+pub mod failure;
 pub mod sql;
 pub mod step;
 
