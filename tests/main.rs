@@ -1,5 +1,6 @@
 //! All tests that go through the program: one binary, one throw-away server, a database for each test.
 
+#![allow(clippy::print_stderr, reason = "a failing test names the database it keeps")]
 #![allow(unreachable_pub, reason = "a test binary has no public interface")]
 
 mod support;

@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn places_count_characters() {
-        assert_eq!(line_and_column("é1\nñ2;x", 7), (2, 4));
+        assert_eq!(line_and_column("é1\nñ2;x", 7), (2, 3));
         assert_eq!(line_and_column("", 0), (1, 1));
     }
 }

@@ -29,32 +29,28 @@ pub struct Script {
 #[must_use]
 pub fn read(text: &str) -> Script {
     let mut script = Script::default();
-    let mut offset = 0;
     let mut open = Open::default();
-    // psql commands and inline COPY data take whole lines that are not SQL
-    let mut skip_to = 0;
-    for token in tokenize(text) {
+    let mut tokens = tokenize(text);
+    let mut offset = 0;
+    while let Some(token) = tokens.next() {
         let start = offset;
         offset += token.len as usize;
-        if start < skip_to {
-            continue;
-        }
         let word = &text[start..offset];
         match token.kind {
-            TokenKind::Whitespace
-            | TokenKind::LineComment
-            | TokenKind::BlockComment { .. }
-            | TokenKind::Eof => {}
+            TokenKind::Whitespace | TokenKind::LineComment | TokenKind::BlockComment { .. } => {}
+            TokenKind::Eof => break,
+            // the rest of the line is psql's, and so are a quote or a comment that seem to begin there
             TokenKind::Unknown if word == "\\" => {
-                let end = line_end(text, start);
-                let name = text[start..end].split_whitespace().next().unwrap_or("\\");
+                offset = line_end(text, start);
+                tokens = tokenize(&text[offset..]);
+                let name = text[start..offset].split_whitespace().next().unwrap_or("\\");
                 script.psql.push((start, name.to_owned()));
-                skip_to = end;
             }
             TokenKind::Semi if open.at_top() => {
                 if let Some(statement) = open.close() {
                     if statement.copies_from_stdin() {
-                        skip_to = end_of_inline_data(text, offset);
+                        offset = end_of_inline_data(text, offset);
+                        tokens = tokenize(&text[offset..]);
                     }
                     script.statements.push(statement);
                 }
@@ -191,6 +187,8 @@ fn end_of_inline_data(text: &str, from: usize) -> usize {
 mod tests {
     use super::*;
 
+    const NONE: [usize; 0] = [];
+
     fn lines_refused(text: &str) -> Vec<usize> {
         let problems = refused(Path::new("V1__a.sql"), text, &read(text));
         problems.iter().filter_map(|problem| problem.at).map(|(line, _)| line).collect()
@@ -218,7 +216,7 @@ mod tests {
         );
         let atomic = "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; END; SELECT 3";
         assert_eq!(starts(atomic), ["CREATE", "SELECT"]);
-        assert_eq!(lines_refused(atomic), []);
+        assert_eq!(lines_refused(atomic), NONE);
         assert_eq!(starts(""), [""; 0]);
     }
 
@@ -231,13 +229,13 @@ mod tests {
         );
         assert_eq!(
             lines_refused("SAVEPOINT a;\nROLLBACK TO a;\nROLLBACK WORK TO SAVEPOINT a;\nRELEASE a;"),
-            []
+            NONE
         );
         assert_eq!(
             lines_refused("SELECT 'COMMIT;'; -- COMMIT;\nDO $$BEGIN COMMIT; END$$;\nPREPARE q AS SELECT 1;"),
-            []
+            NONE
         );
-        assert_eq!(lines_refused("INSERT INTO t VALUES (E'\\';\nCOMMIT; --');"), []);
+        assert_eq!(lines_refused("INSERT INTO t VALUES (E'\\';\nCOMMIT; --');"), NONE);
     }
 
     #[test]
@@ -246,6 +244,6 @@ mod tests {
         let copy = "COPY public.\"user\" (id, name) FROM stdin;\n1\tO'Brien; COMMIT\n\\.\nSELECT 1;\n\\unrestrict x\n";
         assert_eq!(lines_refused(copy), [1, 5]);
         assert_eq!(lines_refused("COPY t TO STDOUT;\nCOPY t FROM '/tmp/x';\nSELECT '\\d';"), [1]);
-        assert_eq!(lines_refused("COPY (SELECT 1 FROM stdin) TO '/tmp/x'"), []);
+        assert_eq!(lines_refused("COPY (SELECT 1 FROM stdin) TO '/tmp/x'"), NONE);
     }
 }
