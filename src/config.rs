@@ -43,7 +43,13 @@ impl Config {
             Some(file) => Some((file.clone(), "--source".to_owned())),
             None => env.get("SOURCE_DATABASE_URL"),
         };
+        // a URL in the place of a folder would be quoted by every message about the folder
         let migrations = match &global.migrations {
+            Some(url) if url.to_string_lossy().contains("://") => {
+                return Err(Error::Config(
+                    "--migrations: this is a URL, and the versions are in a folder".into(),
+                ));
+            }
             Some(folder) => folder.clone(),
             None => env
                 .get("OUTGROW_MIGRATIONS")
@@ -158,9 +164,7 @@ impl fmt::Debug for DatabaseUrl {
 fn encoded<'a>(rest: &'a str, origin: &str) -> Result<&'a str, Error> {
     let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at(authority_end);
-    let path_end = tail.find('?').unwrap_or(tail.len());
-    let torn = !authority.contains('@') && authority.contains(':') && tail.contains('@');
-    if authority.matches('@').count() > 1 || torn || tail[..path_end].contains('@') {
+    if authority.matches('@').count() > 1 || tail.contains('@') {
         return Err(Error::Config(format!(
             "{origin}: the user or the password holds a character that must be percent-encoded in a URL: \
              write %40 for @, %2F for /, %3F for ?, %23 for #, %3A for :, %25 for %"
@@ -182,7 +186,11 @@ fn source_path(given: &str, origin: &str) -> Result<PathBuf, Error> {
                 "this is a PostgreSQL URL, and the source is an SQLite file: expected a path or sqlite:///PATH",
             );
         }
-        _ => given,
+        Some(_) => return wrong("this is a URL of something else: expected a path or sqlite:///PATH"),
+        None if given.contains("password") && given.contains('=') => {
+            return wrong("this is a connection string, and the source is an SQLite file: expected a path");
+        }
+        None => given,
     };
     if path.is_empty() || path == ":memory:" {
         return wrong("no file named: expected a path or sqlite:///PATH");
@@ -225,7 +233,7 @@ fn unreadable_dot_env(error: &dotenvy::Error) -> Error {
     Error::Config(match error {
         dotenvy::Error::LineParse(line, at) => {
             let lines = std::fs::read_to_string(".env").unwrap_or_default();
-            let number = lines.lines().position(|text| text.trim() == line.trim());
+            let number = lines.find(line.trim()).map(|offset| lines[..offset].matches('\n').count());
             format!(
                 ".env{}: not NAME=VALUE at character {at} (a value with blanks, quotes or # needs '…' around it)",
                 number.map_or_else(String::new, |number| format!(":{}", number + 1))

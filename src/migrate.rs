@@ -40,8 +40,10 @@ pub struct Migrated {
 pub struct Applied {
     /// Its number.
     pub version: i32,
-    /// Its name, without prefix and number.
+    /// The name, without prefix and number.
     pub name: String,
+    /// Prefix, number and name, such as `V1__create_user`.
+    pub label: String,
     /// What it brought, if it is a data step.
     pub receipt: Option<Receipt>,
     /// How long it took, commit included.
@@ -183,9 +185,11 @@ impl Applier<'_> {
     async fn apply(&mut self, version: &Version, history_row: &str) -> Result<(), Error> {
         let started = Instant::now();
         log::info!("applying {}", version.label);
+        // the file may let go of every lock of the session, and not of one that belongs to the transaction
         let begin = format!(
-            "BEGIN; SET LOCAL lock_timeout = {}",
-            self.lock_timeout.as_millis().clamp(1, i32::MAX as u128)
+            "BEGIN; SET LOCAL lock_timeout = {}; SELECT pg_advisory_xact_lock({})",
+            self.lock_timeout.as_millis().clamp(1, i32::MAX as u128),
+            lock::KEY
         );
         self.client.batch_execute(&begin).await.map_err(Error::database("opening the transaction"))?;
         match self.transact(version, history_row).await {
@@ -193,6 +197,7 @@ impl Applier<'_> {
                 self.applied.push(Applied {
                     version: version.number,
                     name: version.migration.name().to_owned(),
+                    label: version.label.clone(),
                     receipt,
                     seconds: started.elapsed().as_secs_f64(),
                 });
@@ -224,10 +229,12 @@ impl Applier<'_> {
             (Kind::Step(step), Some(source)) => Some(copy::run(&self.client, version, step, source).await?),
             (Kind::Step(step), None) => Some(copy::without_data(&self.client, version, step).await?),
         };
-        // a file may leave settings, a role or temporary tables behind (pg_dump empties the search_path): the history
-        // must stay reachable and the next version must start as this one did
+        // a file may leave settings, a role, temporary tables and more behind (pg_dump empties the search_path): the
+        // history must stay reachable, and the next version must start as this one did, under the lock
         let finish = format!(
-            "RESET ALL; RESET SESSION AUTHORIZATION; RESET ROLE; DISCARD TEMP; {history_row}; COMMIT"
+            "RESET ALL; RESET SESSION AUTHORIZATION; RESET ROLE; DISCARD TEMP; DEALLOCATE ALL; CLOSE ALL; UNLISTEN *; \
+             {history_row}; SELECT pg_advisory_lock({}); COMMIT",
+            lock::KEY
         );
         self.client
             .batch_execute(&finish)

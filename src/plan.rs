@@ -49,6 +49,8 @@ pub struct Entry {
     pub version: i32,
     /// The name, without prefix and number.
     pub name: String,
+    /// Prefix, number and name, such as `V1__create_user`.
+    pub label: String,
     /// `sql` or `step`; unknown for a missing file.
     pub kind: Option<&'static str>,
     /// Where it stands.
@@ -140,6 +142,7 @@ impl Plan {
                 Entry {
                     version: version.number,
                     name: version.migration.name().to_owned(),
+                    label: version.label.clone(),
                     kind: Some(match version.kind {
                         Kind::Sql => "sql",
                         Kind::Step(_) => "step",
@@ -156,6 +159,7 @@ impl Plan {
         entries.extend(history.applied.iter().filter(known).map(|applied| Entry {
             version: applied.version(),
             name: applied.name().to_owned(),
+            label: applied.to_string(),
             kind: None,
             state: State::Missing,
             applied_on: applied_on(applied),
@@ -177,8 +181,7 @@ impl Plan {
     pub fn disagreements(&self) -> Vec<String> {
         let newest = self.history.applied.last().map_or(-1, Migration::version);
         let say = |entry: &Entry| {
-            let (name, file) =
-                (format!("V{}__{}", entry.version, entry.name), entry.file.as_deref().unwrap_or_default());
+            let (name, file) = (&entry.label, entry.file.as_deref().unwrap_or_default());
             match entry.state {
                 State::Applied | State::Pending => None,
                 State::Divergent => Some(format!(

@@ -12,6 +12,7 @@ mod files;
 mod history;
 mod house;
 mod intelibotx;
+mod proof;
 mod source;
 mod sql;
 mod step;

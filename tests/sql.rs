@@ -2,6 +2,7 @@
 //! and nothing that a file sets reaches the next one.
 
 use crate::support::{Outcome, Project, repository};
+use std::path::Path;
 use std::process::Command;
 
 /// V1 makes the table `t`; V2 holds `text`.
@@ -38,7 +39,7 @@ fn a_failing_statement_is_shown_where_it_is() {
             "migrations/V2__next.sql:4:13: column \"male\" does not exist [SQLSTATE 42703]",
             "  4 |   SELECT 1, male FROM t;\n",
             "                  ^\n",
-            "hint: Perhaps you meant to reference the column \"t.mail\".",
+            "hint: Perhaps you meant to reference the column \"t.mail\"",
         ],
     );
 }
@@ -225,44 +226,47 @@ fn dump(project: &Project) -> String {
     let programs =
         Command::new(repository().join("scripts/postgres")).arg("bin").output().expect("scripts/postgres");
     let programs = String::from_utf8(programs.stdout).expect("UTF-8");
-    let mut pg_dump = Command::new(std::path::Path::new(programs.trim()).join("pg_dump"));
+    let mut pg_dump = Command::new(Path::new(programs.trim()).join("pg_dump"));
     let dump =
         pg_dump.args(["-s", "-T", "refinery_schema_history", &project.url()]).output().expect("pg_dump");
     assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
     let dump = String::from_utf8(dump.stdout).expect("UTF-8");
-    let lines =
+    let sql =
         dump.lines().filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"));
-    lines.map(|line| format!("{line}\n")).collect()
+    sql.map(|line| format!("{line}\n")).collect()
+}
+
+/// A database that InteliBotX's versions made, with a function of the newer kind: its dump and its columns and keys.
+fn dumped() -> (String, Vec<String>) {
+    let project = Project::intelibotx();
+    let function = "CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1; END;";
+    project.outgrow(["migrate", "--to", "5"]).succeeds();
+    project.execute(function);
+    (dump(&project), project.query(include_str!("golden/schema.sql")))
 }
 
 #[test]
 fn what_pg_dump_writes_is_a_version_as_it_stands() {
-    let old = Project::intelibotx();
-    old.write(
-        "migrations/V5__function.sql",
-        "CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1; END;",
-    );
-    std::fs::remove_file(old.path("migrations/V5__create_trading.sql")).expect("removed");
-    old.outgrow(["migrate", "--to", "5"]).succeeds();
-    let dump = dump(&old);
-    assert!(
-        dump.contains("set_config('search_path', '', false)")
-            && dump.contains("CREATE TABLE public.\"user\"")
-    );
-    let settings = "CREATE TABLE settings AS SELECT name, setting FROM pg_settings WHERE source = 'session';";
+    let (dump, schema) = dumped();
+    assert!(dump.contains("set_config('search_path', '', false)"), "{dump}");
+    let project = Project::with(&[("migrations/V1__dump.sql", &dump)]);
+    project.outgrow(["migrate"]).succeeds().prints(&["V1__dump", "at head, V1, 1 version applied"]);
+    assert_eq!(project.query(include_str!("golden/schema.sql")), schema);
+    assert_eq!(project.query("SELECT f()::text"), ["1"]);
+    project.outgrow(["migrate"]).succeeds().prints(&["nothing to do"]);
+}
+
+#[test]
+fn what_pg_dump_sets_does_not_reach_the_next_version() {
+    let (dump, _) = dumped();
+    let settings = "CREATE TABLE settings AS SELECT name FROM pg_settings WHERE source = 'session';";
     let project = Project::with(&[("migrations/V1__dump.sql", &dump), ("migrations/V2__next.sql", settings)]);
-    project.outgrow(["migrate"]).succeeds().prints(&[
-        "V1__dump",
-        "V2__next",
-        "at head, V2, 2 versions applied",
-    ]);
-    assert_eq!(project.query("SELECT 'public.settings'::regclass::text"), ["settings"]);
-    assert_eq!(project.query("SELECT name FROM settings WHERE name NOT IN ('lock_timeout')"), [""; 0]);
+    project.outgrow(["migrate"]).succeeds().prints(&["V1__dump", "V2__next", "2 versions applied"]);
+    assert!(project.has_table("public.settings"));
+    let ours = "SELECT name FROM settings WHERE name <> 'lock_timeout'";
+    assert_eq!(project.query(ours), [""; 0]);
     assert_eq!(project.query("SELECT count(*)::text FROM public.refinery_schema_history"), ["2"]);
     project.outgrow(["migrate"]).succeeds().prints(&["nothing to do"]);
-    let schema = include_str!("golden/schema.sql");
-    assert_eq!(project.query(schema)[..5], old.query(schema)[..5]);
-    assert_eq!(project.query("SELECT f()::text"), ["1"]);
 }
 
 #[test]
@@ -341,7 +345,7 @@ fn a_file_cannot_give_the_lock_away() {
 }
 
 /// V1 stores this; V2 fails on it: no part of the output may hold it.
-const CONTENT: &str = "ana-content";
+const CONTENT: &str = "anacontent";
 
 /// V1 makes a table with two rows that hold [`CONTENT`]; V2 is `text`, which the server refuses because of them.
 #[track_caller]
@@ -403,8 +407,8 @@ fn a_document_that_does_not_convert_is_not_shown() {
 #[test]
 fn a_value_in_a_statement_that_a_function_builds_is_not_shown() {
     let text = "DO $$ DECLARE x text; BEGIN SELECT mail INTO x FROM t LIMIT 1;\n\
-        EXECUTE format('INSERT INTO nothing VALUES (%L)', x); END $$;";
-    fails_on_content(text, &["relation \"nothing\" does not exist"]);
+        EXECUTE format('INSERT INTO t VALUES (1, %L)', x); END $$;";
+    fails_on_content(text, &["duplicate key value violates unique constraint", "Key (id)=(…)"]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::migration::step::Step;
 use crate::postgres::catalog;
 use crate::sqlite::{Source, schema};
-use crate::value::{Codec, number, temporal, text};
+use crate::value::{Codec, json, number, temporal, text};
 use tokio_postgres::types::Type;
 
 /// Tables in which other tools keep their own books: never copied, always named in the receipt.
@@ -173,8 +173,8 @@ fn codec(column: &catalog::Column) -> Option<Codec> {
         Type::VARCHAR => text::text(limit()),
         Type::BYTEA => text::bytes(),
         Type::UUID => text::uuid(),
-        Type::JSON => text::json(),
-        Type::JSONB => text::jsonb(),
+        Type::JSON => json::json(),
+        Type::JSONB => json::jsonb(),
         Type::DATE => temporal::date(),
         Type::TIMESTAMP => temporal::timestamp(column.modifier),
         Type::TIMESTAMPTZ => temporal::timestamptz(column.modifier),

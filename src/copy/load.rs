@@ -1,7 +1,8 @@
 //! The loading half of a step: tables must be empty, chunks from the reader go into the server's COPY, and the rows
-//! are counted on both sides.
+//! are read back and compared.
 
 use super::bind::BoundTable;
+use super::proof;
 use super::reader::{self, Count, Piece};
 use crate::error::{Error, server_message};
 use crate::identifier::quote_all;
@@ -87,8 +88,8 @@ async fn write(
                 Some(Piece::End(count)) => {
                     let taken = sink.finish().await.map_err(refused)?;
                     log::info!("copied {name}: {taken} rows, {} bytes", count.bytes);
-                    if taken != count.rows {
-                        return Err(differ(name, count.rows, taken));
+                    if taken != count.tally.rows {
+                        return Err(differ(name, count.tally.rows, taken));
                     }
                     counts.push(count);
                     break;
@@ -118,20 +119,11 @@ fn refused(file: &Path, table: &str, error: tokio_postgres::Error) -> Error {
     }
 }
 
-/// The rows that are now in the target against those that were read.
-pub(super) async fn compare_counts(
-    client: &Client,
-    tables: &[BoundTable],
-    counts: &[Count],
-) -> Result<(), Error> {
+/// Reads every table back and compares it with what was sent.
+pub(super) async fn prove(client: &Client, tables: &[BoundTable], counts: &[Count]) -> Result<(), Error> {
     let mut unequal = Vec::new();
     for (table, count) in tables.iter().zip(counts) {
-        let query = format!("SELECT count(*) FROM {}", table.target.quoted());
-        let row = client.query_one(&query, &[]).await.map_err(Error::database("counting rows"))?;
-        let stored = u64::try_from(row.get::<_, i64>(0)).unwrap_or_default();
-        if stored != count.rows {
-            unequal.push(format!("table {}: {} rows read, {stored} stored", table.target.name, count.rows));
-        }
+        unequal.extend(proof::compare(client, table, count.tally).await?);
     }
     if unequal.is_empty() { Ok(()) } else { Err(Error::Proof(unequal)) }
 }

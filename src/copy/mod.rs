@@ -3,11 +3,12 @@
 //!
 //! The path of a row: [`reader`] scans SQLite on a thread of its own and converts cells with the codecs that [`bind`]
 //! chose, column by column; finished chunks cross a bounded channel to [`load`], which feeds them to the server's COPY.
-//! Afterwards rows are counted on both sides, [`sequence`]s continue above the largest id, and the [`receipt`] is written.
+//! Afterwards every row is read back and compared ([`proof`]), [`sequence`]s continue above the largest id, and the [`receipt`] is written.
 
 mod bind;
 mod load;
 mod order;
+mod proof;
 mod reader;
 mod receipt;
 mod sequence;
@@ -27,7 +28,7 @@ use tokio_postgres::Client;
 ///
 /// # Errors
 /// [`Error::Source`] and [`Error::Misfits`] if the source cannot be taken as it is, [`Error::Target`] if the tables are
-/// not ready, [`Error::Proof`] if the counts differ. The caller rolls back.
+/// not ready, [`Error::Proof`] if what is stored is not what was read. The caller rolls back.
 pub async fn run(client: &Client, version: &Version, step: &Step, source: &Path) -> Result<Receipt, Error> {
     let started = SystemTime::now();
     // what the step's own statements would say (relation exists, …) is no news to anybody
@@ -43,7 +44,7 @@ pub async fn run(client: &Client, version: &Version, step: &Step, source: &Path)
     let tables = order::by_foreign_keys(client, bound.tables).await?;
     load::require_empty(client, &tables).await?;
     let (tables, counts) = load::load(client, source, tables).await?;
-    load::compare_counts(client, &tables, &counts).await?;
+    load::prove(client, &tables, &counts).await?;
     sequence::advance(client, &tables).await?;
     let tables = tables.iter().zip(&counts).map(|(table, count)| TableReceipt::of(table, count));
     let absent = bound.absent.into_iter().map(TableReceipt::absent);

@@ -2,6 +2,7 @@
 //! turns it into a reading that sends nothing more and goes on to the end, so that all misfits are reported together.
 
 use super::bind::BoundTable;
+use super::proof::Tally;
 use crate::error::Error;
 use crate::sqlite::Source;
 use crate::sqlite::scan::{Cells, Place};
@@ -19,7 +20,7 @@ const CHUNK_BYTES: usize = 128 * 1024;
 const NAMED_ROWS: usize = 5;
 
 /// What a COPY in binary format opens with: signature, flags, length of the header extension.
-const HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+pub(super) const HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 
 /// and ends with: a row of -1 columns.
 const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
@@ -35,7 +36,8 @@ pub(super) enum Piece {
 /// What was read of one table.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Count {
-    pub rows: u64,
+    /// Rows and their hash, as sent.
+    pub tally: Tally,
     /// Bytes in COPY-binary form.
     pub bytes: u64,
     /// By column: values that came in another spelling or storage class.
@@ -67,7 +69,7 @@ struct Reading<'a> {
     pieces: &'a Sender<Piece>,
     misfits: &'a mut Misfits,
     chunk: Vec<u8>,
-    rows: u64,
+    tally: Tally,
     bytes: u64,
     normalised: Vec<u64>,
 }
@@ -76,7 +78,15 @@ impl<'a> Reading<'a> {
     fn new(table: &'a BoundTable, pieces: &'a Sender<Piece>, misfits: &'a mut Misfits) -> Reading<'a> {
         let mut chunk = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 8);
         chunk.extend_from_slice(HEADER);
-        Reading { table, pieces, misfits, chunk, rows: 0, bytes: 0, normalised: vec![0; table.columns.len()] }
+        Reading {
+            table,
+            pieces,
+            misfits,
+            chunk,
+            tally: Tally::default(),
+            bytes: 0,
+            normalised: vec![0; table.columns.len()],
+        }
     }
 
     fn row(&mut self, cells: &Cells<'_>) -> rusqlite::Result<()> {
@@ -93,7 +103,7 @@ impl<'a> Reading<'a> {
                 Err(misfit) => self.misfits.add(self.table, index, misfit, cells.place()?),
             }
         }
-        self.rows += 1;
+        self.tally.add(&self.chunk[start..]);
         self.bytes += (self.chunk.len() - start) as u64;
         if self.chunk.len() >= CHUNK_BYTES {
             self.send();
@@ -131,7 +141,7 @@ impl<'a> Reading<'a> {
         self.send();
         let columns = self.table.columns.iter().zip(&self.normalised).filter(|(_, count)| **count > 0);
         let count = Count {
-            rows: self.rows,
+            tally: self.tally,
             bytes: self.bytes,
             normalised: columns.map(|(column, count)| (column.target.name.clone(), *count)).collect(),
         };

@@ -29,7 +29,7 @@ pub struct Receipt {
     pub tables: Vec<TableReceipt>,
     /// Source tables with rows that were left behind: skipped, or other tools' bookkeeping.
     pub left: Vec<String>,
-    /// What was compared before the commit: `counts`.
+    /// What was compared before the commit: `content`, every row; `none`, if nothing was brought.
     pub proof: &'static str,
     /// The version of outgrow.
     pub tool: &'static str,
@@ -49,6 +49,8 @@ pub struct TableReceipt {
     pub rows: u64,
     /// Their size in COPY-binary form.
     pub bytes: u64,
+    /// The sum, modulo 2^128, of the XXH3 hashes of their COPY-binary tuples, in hexadecimal.
+    pub hash: Option<String>,
     /// By column: how many values came in another spelling or storage class than they will have on the way back.
     pub normalised: BTreeMap<String, u64>,
 }
@@ -58,14 +60,15 @@ impl TableReceipt {
         TableReceipt {
             table: table.target.name.clone(),
             state: "copied",
-            rows: count.rows,
+            rows: count.tally.rows,
             bytes: count.bytes,
+            hash: Some(format!("{:032x}", count.tally.hash)),
             normalised: count.normalised.clone(),
         }
     }
 
     pub(super) fn absent(table: String) -> TableReceipt {
-        TableReceipt { table, state: "absent", rows: 0, bytes: 0, normalised: BTreeMap::new() }
+        TableReceipt { table, state: "absent", rows: 0, bytes: 0, hash: None, normalised: BTreeMap::new() }
     }
 
     pub(super) fn not_brought(table: String) -> TableReceipt {
@@ -81,7 +84,7 @@ impl Receipt {
         left: Vec<String>,
         started: SystemTime,
     ) -> Receipt {
-        let proof = if source.is_some() { "counts" } else { "none" };
+        let proof = if source.is_some() { "content" } else { "none" };
         Receipt {
             version: version.number,
             step: version.migration.name().to_owned(),

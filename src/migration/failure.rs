@@ -1,45 +1,75 @@
-//! Where a statement of a migration file failed: the server's error becomes file, line and column. Row content that
-//! PostgreSQL puts into its details stays out.
+//! Where a statement of a migration file failed: the server's error becomes file, line and column, with the server's own
+//! message, detail and hint. Row content that PostgreSQL puts into them stays out, and so does a password in the file.
 
 use super::{Version, line_and_column, sql};
 use crate::error::{Problem, SqlFailure};
 use tokio_postgres::error::{DbError, ErrorPosition};
 
-/// What `said` of `version`'s text, of which `completed` statements ran before: file, line, column, the line itself,
-/// the server's detail and hint.
+/// What `said` of `version`'s text, of which `completed` statements ran before.
 #[must_use]
 pub fn located(version: &Version, said: &DbError, completed: usize) -> SqlFailure {
     let text = version.text.as_str();
+    let script = sql::read(text);
     let offset = match said.position() {
         // counted in characters, from 1 (PostgreSQL: Error and Notice Message Fields)
         Some(ErrorPosition::Original(position)) => {
             let skipped = usize::try_from(position.saturating_sub(1)).unwrap_or_default();
             Some(text.char_indices().nth(skipped).map_or(text.len(), |(offset, _)| offset))
         }
-        _ => sql::read(text).statements.get(completed).map(|statement| statement.start),
+        _ => script.statements.get(completed).map(|statement| statement.start),
     };
     let at = offset.map(|offset| line_and_column(text, offset));
-    let line = at.and_then(|(line, _)| text.lines().nth(line - 1)).map(str::to_owned);
-    let note = |name: &str, text: Option<&str>| text.map(|text| format!("{name}: {text}"));
-    let outside = said.code().code() == "25001";
+    let statement = offset.and_then(|offset| script.at(text, offset));
+    let secrets: Vec<&str> = match statement {
+        Some((statement, text)) if statement.sets_password() => sql::literals(text).collect(),
+        _ => Vec::new(),
+    };
+    let code = said.code().code();
+    // class 22: the message quotes the value, which may come from a row
+    let quotes_values = code.starts_with("22");
+    let shown = |said: &str| {
+        let said = if quotes_values { without_values(said, text) } else { said.to_owned() };
+        secrets.iter().fold(said, |said, secret| said.replace(secret, "'…'"))
+    };
+    let note = |name: &str, said: Option<String>| said.map(|said| format!("{name}: {}", shown(&said)));
+    let next =
+        (code == "25001").then(|| "every version runs in a transaction; this statement cannot".to_owned());
     SqlFailure {
         problem: Problem {
             file: version.file.clone(),
             at,
-            message: format!("{} [SQLSTATE {}]", said.message(), said.code().code()),
+            message: format!("{} [SQLSTATE {code}]", shown(said.message())),
         },
-        // a statement that sets a password is not for a log
-        line: line.filter(|line| !line.to_lowercase().contains("password")),
+        line: at
+            .and_then(|(line, _)| text.lines().nth(line - 1))
+            .filter(|_| secrets.iter().all(|secret| !secret.contains('\n')))
+            .map(|line| secrets.iter().fold(line.to_owned(), |line, secret| line.replace(secret, "'…'"))),
         notes: [
-            note("detail", said.detail().map(without_row).as_deref()),
-            note("hint", said.hint()),
-            note("where", said.where_().and_then(|context| context.lines().next())),
-            note("next", outside.then_some("every version runs in a transaction; this statement cannot")),
+            note("detail", said.detail().map(without_row)),
+            note("hint", said.hint().map(str::to_owned)),
+            note("where", said.where_().and_then(function_line)),
+            note("next", next),
         ]
         .into_iter()
         .flatten()
         .collect(),
     }
+}
+
+/// `message` without its quoted parts, but for those that stand in the file itself.
+fn without_values(message: &str, file: &str) -> String {
+    let Some((before, rest)) = message.split_once('"') else { return message.to_owned() };
+    // a value may hold quotes of its own: from the first to the last
+    let Some((value, after)) = rest.rsplit_once('"') else { return format!("{before}\"…") };
+    if file.contains(value) { message.to_owned() } else { format!("{before}\"…\"{after}") }
+}
+
+/// The line of the context that says where in a function it was; other lines quote statements and values.
+fn function_line(context: &str) -> Option<String> {
+    let line = context
+        .lines()
+        .find(|line| line.starts_with("PL/pgSQL function") || line.starts_with("SQL function"));
+    line.map(str::to_owned)
 }
 
 /// PostgreSQL's DETAIL without the content of rows: `Failing row contains (…)`, `Key (email)=(…)`.
@@ -55,12 +85,19 @@ fn without_row(detail: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::without_row;
+    use super::*;
 
     #[test]
     fn details_name_the_key_and_not_its_value() {
         assert_eq!(without_row("Key (email)=(a)b@c) already exists."), "Key (email)=(…) already exists.");
         assert_eq!(without_row("Failing row contains (1, $2b$12$x, null)."), "Failing row contains (…)");
         assert_eq!(without_row("There are 2 candidates."), "There are 2 candidates.");
+    }
+
+    #[test]
+    fn a_value_is_shown_only_if_the_file_holds_it() {
+        let message = "invalid input syntax for type integer: \"a\"b\"";
+        assert_eq!(without_values(message, ""), "invalid input syntax for type integer: \"…\"");
+        assert_eq!(without_values(message, "SELECT 'a\"b'::int"), message);
     }
 }

@@ -84,7 +84,34 @@ pub fn refused(file: &Path, text: &str, script: &Script) -> Vec<Problem> {
     problems
 }
 
+impl Script {
+    /// The statement that holds the byte at `offset`, and its text.
+    #[must_use]
+    pub fn at<'a>(&self, text: &'a str, offset: usize) -> Option<(&Statement, &'a str)> {
+        let after = self.statements.partition_point(|statement| statement.start <= offset);
+        let statement = self.statements.get(after.checked_sub(1)?)?;
+        let end = self.statements.get(after).map_or(text.len(), |next| next.start);
+        Some((statement, &text[statement.start..end]))
+    }
+}
+
+/// The string literals of a statement, quotes included.
+pub fn literals(statement: &str) -> impl Iterator<Item = &str> {
+    let mut offset = 0;
+    tokenize(statement).filter_map(move |token| {
+        let start = offset;
+        offset += token.len as usize;
+        matches!(token.kind, TokenKind::Literal { .. }).then(|| &statement[start..offset])
+    })
+}
+
 impl Statement {
+    /// It sets a password, which is not for a log.
+    #[must_use]
+    pub fn sets_password(&self) -> bool {
+        self.words.iter().any(|word| word == "PASSWORD" || word == "IDENTIFIED")
+    }
+
     fn is(&self, words: &[&str]) -> bool {
         self.words.iter().map(String::as_str).take(words.len()).eq(words.iter().copied())
     }

@@ -33,7 +33,7 @@ impl Report for Migrated {
 }
 
 fn applied(table: &mut Table, version: &Applied) {
-    let label = format!("V{}__{}", version.version, version.name);
+    let label = version.label.clone();
     let Some(receipt) = &version.receipt else {
         table.add_row([label, String::new(), duration(version.seconds), String::new()]);
         return;
@@ -66,7 +66,7 @@ impl Report for Status {
         let mut table = columns();
         for entry in &self.versions {
             let what = if entry.kind == Some("step") { "data step" } else { "" };
-            table.add_row([format!("V{}__{}", entry.version, entry.name), state(entry), what.to_owned()]);
+            table.add_row([entry.label.clone(), state(entry), what.to_owned()]);
         }
         let count = |state| self.versions.iter().filter(|entry| entry.state == state).count();
         let wrong = count(State::Divergent) + count(State::Missing) + count(State::Late);

@@ -79,19 +79,19 @@ pub fn unparsed(unparsed: &Unparsed) -> ExitCode {
     ExitCode::Usage
 }
 
-/// Everything between `://` and the last `@` of a word, and all after `password=`, becomes `…`.
+/// Everything in a line between `://` and the last `@`, and all after `password=`, becomes `…`.
 fn without_passwords(text: &str) -> String {
-    let words = text.split_inclusive(char::is_whitespace).map(|word| {
-        let word = match (word.find("://"), word.rfind('@')) {
-            (Some(scheme), Some(at)) if scheme < at => format!("{}://…{}", &word[..scheme], &word[at..]),
-            _ => word.to_owned(),
+    let lines = text.lines().map(|line| {
+        let line = match (line.find("://"), line.rfind('@')) {
+            (Some(scheme), Some(at)) if scheme < at => format!("{}://…{}", &line[..scheme], &line[at..]),
+            _ => line.to_owned(),
         };
-        match word.split_once("password=") {
-            Some((before, _)) => format!("{before}password=… "),
-            None => word,
+        match line.split_once("password") {
+            Some((before, after)) if after.trim_start().starts_with('=') => format!("{before}password=…"),
+            _ => line,
         }
     });
-    words.collect()
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Starts the log on stderr: warnings and what the server says, more with `-v`, errors alone with `-q`. `RUST_LOG`
@@ -119,8 +119,8 @@ mod tests {
 
     #[test]
     fn what_a_complaint_quotes_is_cleaned() {
-        let text = "unexpected argument 'postgres://ana:s3@cret@db/app' found\n";
-        assert_eq!(without_passwords(text), "unexpected argument 'postgres://…@db/app' found\n");
-        assert_eq!(without_passwords("'host=db password=s3cret' x"), "'host=db password=… x");
+        let text = "unexpected argument 'postgres://ana:s3@c ret@db/app' found\nUsage";
+        assert_eq!(without_passwords(text), "unexpected argument 'postgres://…@db/app' found\nUsage");
+        assert_eq!(without_passwords("'host=db password=s3cret' x"), "'host=db password=…");
     }
 }

@@ -7,7 +7,7 @@ use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
 /// The key, "outgrow" in ASCII: one lock in each database. The server's table of locks shows its two halves.
-const KEY: i64 = 0x6f_7574_6772_6f77;
+pub const KEY: i64 = 0x6f_7574_6772_6f77;
 
 /// Takes the lock, waiting for another holder for at most `timeout`. It is held until the session ends.
 ///

@@ -147,9 +147,9 @@ pub fn numeric(modifier: i32) -> Codec {
         let (decimal, fit) = match value {
             ValueRef::Integer(number) => (Decimal::parse(&number.to_string())?, Fit::Exact),
             ValueRef::Real(real) if real.is_infinite() && limit.is_none() => {
-                // numeric.c: no digits, weight 0, the sign word alone
+                // numeric.c: no digits, weight 0, the sign word alone; numeric_send reads a display scale of 32 out of it
                 let sign: u16 = if real > 0.0 { 0xd000 } else { 0xf000 };
-                for word in [0, 0, sign, 0] {
+                for word in [0, 0, sign, 32] {
                     out.extend_from_slice(&word.to_be_bytes());
                 }
                 return Ok(Fit::Exact);
@@ -165,6 +165,20 @@ pub fn numeric(modifier: i32) -> Codec {
         decimal.write(out)?;
         Ok(fit)
     })
+}
+
+/// The number that `text` writes, as the server's `numeric_out` spells it: no exponent, and its digits after the point.
+///
+/// # Errors
+/// [`Misfit`] if it is none, or one that `numeric` cannot hold.
+pub(super) fn numeric_text(text: &str) -> Result<String, Misfit> {
+    let decimal = Decimal::parse(text)?;
+    let scale = usize::try_from(decimal.scale).unwrap_or(0);
+    let digits = String::from_utf8_lossy(&decimal.digits);
+    let digits = format!("{digits:0>width$}", width = scale + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - scale);
+    let (sign, point) = (if decimal.negative { "-" } else { "" }, if scale > 0 { "." } else { "" });
+    Ok(format!("{sign}{whole}{point}{fraction}"))
 }
 
 /// A decimal number: `digits` without leading zeros, of which the last `scale` stand after the point.
@@ -319,6 +333,15 @@ mod tests {
         assert_eq!(decimal("-0.00"), "0e-2");
         for bad in ["", "-", ".", "1.2.3", "1e", "0x10", "NaN", "1_000", " 1", "1,5"] {
             assert_eq!(Decimal::parse(bad), Err(NOT_A_NUMBER), "{bad}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_spelt_without_exponent() {
+        for (text, spelt) in
+            [("1e3", "1000"), ("-1.50", "-1.50"), ("1.5e-3", "0.0015"), ("-0", "0"), ("0.10", "0.10")]
+        {
+            assert_eq!(numeric_text(text).as_deref(), Ok(spelt), "{text}");
         }
     }
 

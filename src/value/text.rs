@@ -1,8 +1,7 @@
-//! Text, bytes, enums, UUIDs and JSON.
+//! Text, bytes, enums and UUIDs.
 
 use super::{Codec, Fit, Misfit, characters, fit, only_text};
 use rusqlite::types::ValueRef;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::collections::HashSet;
 
 /// `text` and `varchar`, or `varchar(limit)` with a limit in characters. A number becomes its digits.
@@ -83,105 +82,6 @@ pub fn uuid() -> Codec {
     })
 }
 
-/// `json`: kept as text, checked by a real parser. A bare number that SQLite turned into one is a JSON number.
-#[must_use]
-pub fn json() -> Codec {
-    Codec::new("valid JSON", |value, out| {
-        let (text, fit) = json_text(value)?;
-        serde_json::from_slice::<IgnoredAny>(&text).map_err(|_| NOT_JSON)?;
-        out.extend_from_slice(&text);
-        Ok(fit)
-    })
-}
-
-/// `jsonb`: stored taken apart, so that it comes back re-spelt; its strings have no NUL and no half of a surrogate pair.
-#[must_use]
-pub fn jsonb() -> Codec {
-    Codec::new("valid JSON whose strings have no \\u0000", |value, out| {
-        let (text, _) = json_text(value)?;
-        let mut parser = serde_json::Deserializer::from_slice(&text);
-        Storable.deserialize(&mut parser).and_then(|()| parser.end()).map_err(|_| {
-            Misfit("text that is no JSON, or has \\u0000 or half a surrogate pair in a string")
-        })?;
-        // jsonb_recv: version 1, then the text
-        out.push(1);
-        out.extend_from_slice(&text);
-        Ok(Fit::Normalised)
-    })
-}
-
-const NOT_JSON: Misfit = Misfit("text that is no JSON");
-
-fn json_text(value: ValueRef<'_>) -> Result<(std::borrow::Cow<'_, [u8]>, Fit), Misfit> {
-    match value {
-        ValueRef::Text(bytes) => Ok((characters(bytes)?.as_bytes().into(), Fit::Exact)),
-        ValueRef::Integer(number) => Ok((number.to_string().into_bytes().into(), Fit::Normalised)),
-        ValueRef::Real(real) if real.is_finite() => {
-            Ok((format!("{real:?}").into_bytes().into(), Fit::Normalised))
-        }
-        ValueRef::Real(_) => Err(Misfit("a real that is infinite")),
-        ValueRef::Blob(_) | ValueRef::Null => Err(Misfit("a blob")),
-    }
-}
-
-/// Walks a document whose every string, key or value, jsonb can hold; keeps nothing of it.
-struct Storable;
-
-impl<'de> DeserializeSeed<'de> for Storable {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, parser: D) -> Result<(), D::Error> {
-        parser.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Storable {
-    type Value = ();
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("JSON that jsonb can hold")
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
-        if text.contains('\0') { Err(E::custom("\\u0000")) } else { Ok(()) }
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        while items.next_element_seed(Storable)?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        while let Some(key) = entries.next_key::<String>()? {
-            if key.contains('\0') {
-                return Err(A::Error::custom("\\u0000"));
-            }
-            entries.next_value_seed(Storable)?;
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,19 +95,5 @@ mod tests {
         assert!(takes(&text(Some(3)), "ñé🔑"));
         assert!(!takes(&text(Some(3)), "ñé🔑 "));
         assert!(!takes(&text(None), "a\0b"));
-    }
-
-    #[test]
-    fn json_is_parsed_not_guessed() {
-        for good in ["null", " {\"a\": [1, 2.5e900, \"\\ud83d\\ude00\"]} ", "\"\\u00f1\""] {
-            assert!(takes(&json(), good), "{good}");
-        }
-        for bad in ["", "NaN", "{'a': 1}", "[1,]", "{\"a\": 1} x"] {
-            assert!(!takes(&json(), bad) && !takes(&jsonb(), bad), "{bad}");
-        }
-        for only_json in ["\"\\u0000\"", "{\"\\u0000\": 1}"] {
-            assert!(takes(&json(), only_json) && !takes(&jsonb(), only_json), "{only_json}");
-        }
-        assert!(!takes(&jsonb(), "\"\\ud83d\""));
     }
 }

@@ -1,0 +1,163 @@
+//! The proof: every row is hashed when it is sent and again when it is read back from the server, and the two must agree.
+//!
+//! Codecs emit exactly the bytes that PostgreSQL gives back for the value (a `numeric(p,s)` with its scale, a `jsonb`
+//! spelt as the server spells it), so a row is compared as the bytes of its COPY-binary tuple. The hashes of a table's
+//! rows are added up modulo 2^128: their order does not matter, their number does.
+
+use super::bind::BoundTable;
+use super::reader::HEADER;
+use crate::error::Error;
+use crate::identifier::quote_all;
+use futures_util::TryStreamExt;
+use std::pin::pin;
+use tokio_postgres::Client;
+use xxhash_rust::xxh3::xxh3_128;
+
+/// How many rows, and the sum of their 128-bit hashes.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub rows: u64,
+    pub hash: u128,
+}
+
+impl Tally {
+    /// Adds one row: its number of columns, then the length and bytes of each.
+    pub(super) fn add(&mut self, row: &[u8]) {
+        self.rows += 1;
+        self.hash = self.hash.wrapping_add(xxh3_128(row));
+    }
+}
+
+/// Reads `table` back and compares it with what was `sent`; says how they differ.
+pub(super) async fn compare(
+    client: &Client,
+    table: &BoundTable,
+    sent: Tally,
+) -> Result<Option<String>, Error> {
+    let stored = read_back(client, table).await?;
+    let name = &table.target.name;
+    Ok(if stored.rows != sent.rows {
+        Some(format!("table {name}: {} rows read, {} stored", sent.rows, stored.rows))
+    } else if stored.hash != sent.hash {
+        Some(format!(
+            "table {name}: {} rows read and stored, and their content differs; \
+             does a trigger, a rule or a type of the target change values?",
+            sent.rows
+        ))
+    } else {
+        None
+    })
+}
+
+/// What the server has in the columns that were copied.
+async fn read_back(client: &Client, table: &BoundTable) -> Result<Tally, Error> {
+    let doing = || Error::database(format!("reading table {} back", table.target.name));
+    let columns = quote_all(table.columns.iter().map(|column| column.target.name.as_str()));
+    let query = format!("COPY (SELECT {columns} FROM {}) TO STDOUT (FORMAT binary)", table.target.quoted());
+    let mut stream = pin!(client.copy_out(query.as_str()).await.map_err(doing())?);
+    let mut tally = Tally::default();
+    let mut rows = Rows::default();
+    while let Some(bytes) = stream.try_next().await.map_err(doing())? {
+        rows.feed(&bytes, |row| tally.add(row));
+    }
+    if rows.ended {
+        return Ok(tally);
+    }
+    Err(Error::Proof(vec![format!("table {}: the server ended in the middle of a row", table.target.name)]))
+}
+
+/// Cuts a COPY-binary stream into rows. The server sends a message a row, but the protocol does not promise it.
+#[derive(Default)]
+struct Rows {
+    begun: bool,
+    ended: bool,
+    /// The beginning of a row whose rest is still to come.
+    pending: Vec<u8>,
+}
+
+impl Rows {
+    fn feed(&mut self, bytes: &[u8], mut each: impl FnMut(&[u8])) {
+        let joined;
+        let mut rest = if self.pending.is_empty() {
+            bytes
+        } else {
+            self.pending.extend_from_slice(bytes);
+            joined = std::mem::take(&mut self.pending);
+            &joined[..]
+        };
+        if !self.begun {
+            let Some(after) = rest.get(HEADER.len()..) else {
+                self.pending = rest.to_vec();
+                return;
+            };
+            self.begun = true;
+            rest = after;
+        }
+        while !self.ended {
+            match row_length(rest) {
+                Some(0) => self.ended = true,
+                Some(length) => {
+                    each(&rest[..length]);
+                    rest = &rest[length..];
+                }
+                None => {
+                    self.pending = rest.to_vec();
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Bytes of the row that `bytes` begins with, if it is whole; 0 for the end of the stream.
+fn row_length(bytes: &[u8]) -> Option<usize> {
+    let columns = i16::from_be_bytes(bytes.get(..2)?.try_into().ok()?);
+    if columns < 0 {
+        return Some(0);
+    }
+    let mut at = 2;
+    for _ in 0..columns {
+        let length = i32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?);
+        // -1 is NULL
+        at += 4 + usize::try_from(length).unwrap_or(0);
+    }
+    (at <= bytes.len()).then_some(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream() -> Vec<u8> {
+        let mut bytes = HEADER.to_vec();
+        bytes.extend_from_slice(&[0, 2, 0, 0, 0, 1, 7, 255, 255, 255, 255]);
+        bytes.extend_from_slice(&[0, 0]);
+        bytes.extend_from_slice(&[0, 1, 0, 0, 0, 3, 1, 2, 3]);
+        bytes.extend_from_slice(&[255, 255]);
+        bytes
+    }
+
+    #[test]
+    fn rows_are_found_however_the_stream_is_cut() {
+        for size in 1..=stream().len() {
+            let (mut rows, mut lengths) = (Rows::default(), Vec::new());
+            for piece in stream().chunks(size) {
+                rows.feed(piece, |row| lengths.push(row.len()));
+            }
+            assert_eq!((lengths, rows.ended), (vec![11, 2, 9], true), "pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn the_order_of_rows_does_not_count_and_their_number_does() {
+        let tally = |rows: &[&[u8]]| {
+            rows.iter().fold(Tally::default(), |mut tally, row| {
+                tally.add(row);
+                tally
+            })
+        };
+        assert_eq!(tally(&[b"a", b"b"]), tally(&[b"b", b"a"]));
+        assert_ne!(tally(&[b"a", b"a"]), tally(&[b"b", b"b"]));
+        assert_ne!(tally(&[b"a"]).hash, tally(&[b"a", b"a"]).hash);
+    }
+}
