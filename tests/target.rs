@@ -400,7 +400,8 @@ fn help_and_version_go_to_stdout() {
     project.outgrow(["--version"]).succeeds().prints(&["outgrow "]).never_says(&["error"]);
     project.outgrow(["--help"]).succeeds().prints(&["migrate", "status", "Exit codes", "DATABASE_URL"]);
     project.outgrow(["migrate", "--help"]).succeeds().prints(&["--without-data", "--to"]);
-    project.outgrow::<&str>([]).exits(2).says(&["migrate", "status"]);
+    let bare = project.outgrow::<&str>([]).exits(2);
+    bare.says(&["migrate", "status", "postgres://USER:PASSWORD@HOST:PORT/NAME"]);
     project
         .outgrow(["migrate", "--without-data", "--source", "app.db"])
         .exits(2)

@@ -86,8 +86,9 @@ fn without_passwords(text: &str) -> String {
             (Some(scheme), Some(at)) if scheme < at => format!("{}://…{}", &line[..scheme], &line[at..]),
             _ => line.to_owned(),
         };
-        match line.split_once("password") {
-            Some((before, after)) if after.trim_start().starts_with('=') => format!("{before}password=…"),
+        // ASCII case keeps every offset
+        match line.to_ascii_lowercase().find("password") {
+            Some(at) if line[at + 8..].trim_start().starts_with('=') => format!("{}=…", &line[..at + 8]),
             _ => line,
         }
     });
