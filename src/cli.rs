@@ -1,6 +1,7 @@
 //! The command line, as clap derives it: the doc comments are the help texts. What was typed goes in here;
 //! what it means, together with the environment, is [`crate::config::Config`].
 
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,10 +21,14 @@ pub struct Cli {
 /// Why there is no [`Cli`]: help or version was asked for, or the arguments make no sense.
 #[derive(Debug)]
 pub struct Unparsed {
-    /// What to print. A complaint quotes what was typed, a password perhaps.
+    /// What to print.
     pub text: String,
     /// It was asked for.
     pub asked: bool,
+    /// It quotes what was typed, a password perhaps.
+    pub quotes: bool,
+    /// `--json` was among the arguments.
+    pub json: bool,
 }
 
 /// Parses the arguments of the process.
@@ -31,8 +36,17 @@ pub struct Unparsed {
 /// # Errors
 /// [`Unparsed`] if there is nothing to run.
 pub fn parse() -> Result<Cli, Unparsed> {
-    Cli::try_parse()
-        .map_err(|error| Unparsed { text: error.render().to_string(), asked: !error.use_stderr() })
+    Cli::try_parse().map_err(|error| Unparsed {
+        text: error.render().to_string(),
+        asked: !error.use_stderr(),
+        quotes: error.use_stderr() && error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+        json: std::env::args_os().any(|argument| argument == "--json"),
+    })
+}
+
+fn version_number(text: &str) -> Result<i32, &'static str> {
+    let digits = text.strip_prefix('V').unwrap_or(text);
+    digits.parse().map_err(|_| "expected the number of a version, such as 5")
 }
 
 const EXIT_CODES: &str = "\
@@ -85,7 +99,7 @@ pub enum Verb {
 #[derive(Debug, Args)]
 pub struct MigrateArgs {
     /// Stop after version N instead of head
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = version_number)]
     pub to: Option<i32>,
     /// Record pending data steps as having brought nothing, instead of copying rows
     #[arg(long, conflicts_with = "source")]

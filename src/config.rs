@@ -190,6 +190,9 @@ fn source_path(given: &str, origin: &str) -> Result<PathBuf, Error> {
         None if given.contains("password") && given.contains('=') => {
             return wrong("this is a connection string, and the source is an SQLite file: expected a path");
         }
+        None if given.starts_with("sqlite:") || given.starts_with("file:") => {
+            return wrong("three slashes are missing: expected a path or sqlite:///PATH");
+        }
         None => given,
     };
     if path.is_empty() || path == ":memory:" {

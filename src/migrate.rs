@@ -6,10 +6,10 @@ use crate::cli::MigrateArgs;
 use crate::config::Config;
 use crate::copy::{self, Receipt};
 use crate::error::{Error, Problem};
+use crate::migration::step::Step;
 use crate::migration::{self, Kind, Version, failure, sql};
 use crate::plan::{HISTORY, Plan};
 use crate::postgres::{self, interrupt::Interrupt, lock};
-use crate::sqlite::Source;
 use futures_util::TryStreamExt;
 use refinery_core::traits::r#async::{AsyncMigrate, AsyncQuery, AsyncTransaction};
 use refinery_core::{Migration, Runner, Target};
@@ -121,7 +121,8 @@ fn prepare(todo: &[&Version], config: &Config, args: &MigrateArgs) -> Result<Opt
     if !problems.is_empty() {
         return Err(Error::Files(problems));
     }
-    let Some(step) = todo.iter().find(|version| version.step().is_some()) else {
+    let steps: Vec<&Step> = todo.iter().filter_map(|version| version.step()).collect();
+    let Some(first) = todo.iter().find(|version| version.step().is_some()) else {
         return Ok(None);
     };
     if args.without_data {
@@ -132,10 +133,10 @@ fn prepare(todo: &[&Version], config: &Config, args: &MigrateArgs) -> Result<Opt
             "{} is a data step and no source is named; nothing was run. Either\n  \
              --source FILE (or SOURCE_DATABASE_URL) names the SQLite file to bring the rows from, or\n  \
              --without-data records the step as having brought nothing: right for a new installation, final for this database",
-            step.label
+            first.label
         )));
     };
-    Source::open(file)?;
+    steps.iter().try_for_each(|step| copy::require_source(step, file))?;
     Ok(Some(file.clone()))
 }
 
@@ -239,7 +240,7 @@ impl Applier<'_> {
         self.client
             .batch_execute(&finish)
             .await
-            .map_err(Error::database("recording the version and committing"))?;
+            .map_err(Error::database(format!("at the commit of {}", version.file.display())))?;
         Ok(receipt)
     }
 }

@@ -151,7 +151,16 @@ fn a_database_without_tables_lacks_the_steps_table() {
     std::fs::remove_file(project.path("app.db")).expect("removed");
     project.sqlite("app.db", "PRAGMA user_version = 1");
     project.outgrow(["migrate"]).exits(6).says(&["app.db", "table t", "the source has no such table"]);
-    assert_eq!(project.query("SELECT count(*)::text FROM refinery_schema_history WHERE version > 1"), ["0"]);
+    nothing_is_run(&project);
+}
+
+#[test]
+fn a_pipe_is_no_source_and_is_not_waited_for() {
+    let project = project();
+    let made = std::process::Command::new("mkfifo").arg(project.path("pipe")).status().expect("mkfifo");
+    assert!(made.success());
+    project.outgrow(["migrate", "--source", "pipe"]).exits(6).says(&["pipe is refused", "it is not a file"]);
+    nothing_is_run(&project);
 }
 
 #[test]

@@ -304,24 +304,46 @@ fn a_step_loads_into_empty_tables_only() {
 }
 
 #[test]
-fn what_the_step_does_not_fit_is_reported_together() {
+fn a_source_that_the_step_does_not_fit_is_refused_before_anything_runs() {
     let project = Project::with(&[
-        (
-            "migrations/V1__t.sql",
-            "CREATE TABLE a (id int, extra int NOT NULL, \"Name\" text); CREATE TABLE p (v point);",
-        ),
-        (
-            "migrations/V2__import.toml",
-            "source = \"sqlite\"\ntables = [\"a\", \"p\", \"gone\", \"b\"]\nskip = [\"log\"]\n",
-        ),
+        ("migrations/V1__t.sql", "CREATE TABLE a (id int);"),
+        ("migrations/V2__import.toml", "source = \"sqlite\"\ntables = [\"a\", \"gone\"]\nskip = [\"log\"]\n"),
     ]);
-    project.sqlite("app.db", "CREATE TABLE a (id, name, lost); CREATE TABLE b (id); CREATE TABLE p (v); CREATE TABLE forgotten (v); INSERT INTO forgotten VALUES (1);
-        CREATE TABLE alembic_version (v); INSERT INTO alembic_version VALUES (1); CREATE TABLE idle (v)");
+    project.sqlite(
+        "app.db",
+        "CREATE TABLE a (id); CREATE TABLE forgotten (v); INSERT INTO forgotten VALUES (1); CREATE TABLE idle (v);
+         CREATE TABLE alembic_version (v); INSERT INTO alembic_version VALUES (1)",
+    );
     project.outgrow(["migrate"]).exits(6).says(&[
         "table gone: the step names it and the source has no such table",
-        "table b: the step names it and the target has no such table",
         "table forgotten: it holds rows and the step does not name it",
         "table log: the step skips it and the source has no such table",
+    ]);
+    assert!(!project.has_table("a"));
+}
+
+#[test]
+fn other_tools_bookkeeping_and_skipped_tables_are_left_and_named() {
+    let project =
+        Project::one_table("v int", "CREATE TABLE t (v); CREATE TABLE log (v); INSERT INTO log VALUES (1)");
+    project.sqlite("app.db", "CREATE TABLE alembic_version (v); INSERT INTO alembic_version VALUES (1)");
+    project.write("migrations/V2__import.toml", "source = \"sqlite\"\ntables = [\"t\"]\nskip = [\"log\"]\n");
+    project.outgrow(["migrate"]).succeeds().prints(&["alembic_version", "log", "left behind"]);
+    assert_eq!(
+        project.query("SELECT left_behind::text FROM outgrow_receipt"),
+        ["[\"alembic_version\", \"log\"]"]
+    );
+}
+
+#[test]
+fn a_target_that_the_step_does_not_fit_is_reported_whole() {
+    let project = Project::with(&[
+        ("migrations/V1__t.sql", "CREATE TABLE a (id int, extra int NOT NULL); CREATE TABLE p (v point);"),
+        ("migrations/V2__import.toml", "source = \"sqlite\"\ntables = [\"a\", \"p\", \"b\"]\n"),
+    ]);
+    project.sqlite("app.db", "CREATE TABLE a (id, lost); CREATE TABLE b (id); CREATE TABLE p (v);");
+    project.outgrow(["migrate"]).exits(7).says(&[
+        "table b: the step names it and the target has no such table",
         "a.lost: the source has this column and the target's table a has not",
         "a.extra: the target's column is NOT NULL without a default",
         "p.v: the target's type point is not supported",

@@ -45,51 +45,70 @@ pub(super) struct BoundColumn {
     pub codec: Codec,
 }
 
-/// What is wrong, by whose doing.
-#[derive(Default)]
-struct Faults {
-    source: Vec<String>,
-    target: Vec<String>,
-}
-
 /// Binds `step` to the tables of `source` and `target`.
 pub(super) fn bind(step: &Step, source: &Source, target: &[catalog::Table]) -> Result<Bound, Error> {
-    let mut faults = Faults::default();
-    let mut bound = Bound { tables: Vec::new(), absent: Vec::new(), left: Vec::new() };
+    let (from, misfits) = source_tables(step, source)?;
+    let mut faults = Vec::new();
+    let mut tables = Vec::new();
+    for from in from.present {
+        match same_name(target, &from.name, |known| &known.name) {
+            Some(to) => tables.push(bind_table(from, to, &mut faults)),
+            None => faults.push(format!(
+                "table {}: the step names it and the target has no such table in its search_path; \
+                 create it in a version before the step",
+                from.name
+            )),
+        }
+    }
+    if !misfits.is_empty() {
+        let misfits = misfits.into_iter().chain(faults).collect();
+        return Err(Error::Misfits { file: source.file.clone(), misfits });
+    }
+    if !faults.is_empty() {
+        return Err(Error::Target(faults));
+    }
+    Ok(Bound { tables, absent: from.absent, left: from.left })
+}
+
+/// The tables of a source from a step's point of view.
+pub(super) struct SourceTables<'a> {
+    /// Named by the step and there.
+    present: Vec<&'a schema::Table>,
+    /// Optional, and not there.
+    absent: Vec<String>,
+    /// Holding rows that are not copied: skipped by the step, or other tools' bookkeeping.
+    left: Vec<String>,
+}
+
+/// Holds `step` against the tables of `source`; what does not fit is the second value.
+pub(super) fn source_tables<'a>(
+    step: &Step,
+    source: &'a Source,
+) -> Result<(SourceTables<'a>, Vec<String>), Error> {
+    let mut tables = SourceTables { present: Vec::new(), absent: Vec::new(), left: Vec::new() };
+    let mut faults = Vec::new();
     for table in &step.tables {
-        let from =
+        let found =
             same_name(&source.tables, &table.name, |known| &known.name).filter(|known| !known.internal);
-        match (from, same_name(target, &table.name, |known| &known.name)) {
-            (None, _) if table.optional => bound.absent.push(table.name.clone()),
-            (None, _) => faults.source.push(format!(
+        match found {
+            Some(found) => tables.present.push(found),
+            None if table.optional => tables.absent.push(table.name.clone()),
+            None => faults.push(format!(
                 "table {}: the step names it and the source has no such table (list it under optional if that is right)",
                 table.name
             )),
-            (Some(_), None) => faults.target.push(format!(
-                "table {}: the step names it and the target has no such table in its search_path; \
-                 create it in a version before the step",
-                table.name
-            )),
-            (Some(from), Some(to)) => bound.tables.push(bind_table(from, to, &mut faults)),
         }
     }
-    bound.left = left_behind(step, source, &mut faults)?;
-    if !faults.source.is_empty() {
-        let misfits = faults.source.into_iter().chain(faults.target).collect();
-        return Err(Error::Misfits { file: source.file.clone(), misfits });
-    }
-    if !faults.target.is_empty() {
-        return Err(Error::Target(faults.target));
-    }
-    Ok(bound)
+    tables.left = left_behind(step, source, &mut faults)?;
+    Ok((tables, faults))
 }
 
-fn bind_table(from: &schema::Table, to: &catalog::Table, faults: &mut Faults) -> BoundTable {
+fn bind_table(from: &schema::Table, to: &catalog::Table, faults: &mut Vec<String>) -> BoundTable {
     let mut columns = Vec::new();
     for source in &from.columns {
         let place = format!("{}.{}", from.name, source.name);
         match same_name(&to.columns, &source.name, |column| &column.name) {
-            None => faults.target.push(format!(
+            None => faults.push(format!(
                 "{place}: the source has this column and the target's table {} has not",
                 to.name
             )),
@@ -100,7 +119,6 @@ fn bind_table(from: &schema::Table, to: &catalog::Table, faults: &mut Faults) ->
                     columns.push(BoundColumn { source: source.clone(), target: column.clone(), codec })
                 }
                 None => faults
-                    .target
                     .push(format!("{place}: the target's type {} is not supported yet", column.type_name)),
             },
         }
@@ -109,7 +127,7 @@ fn bind_table(from: &schema::Table, to: &catalog::Table, faults: &mut Faults) ->
         let fed = columns.iter().any(|bound| bound.target.name == column.name)
             || same_name(&from.columns, &column.name, |source| &source.name).is_some();
         if column.not_null && !column.has_default && !column.generated && !fed {
-            faults.target.push(format!(
+            faults.push(format!(
                 "{}.{}: the target's column is NOT NULL without a default, and the source has no such column",
                 to.name, column.name
             ));
@@ -127,7 +145,7 @@ fn same_name<'a, T>(items: &'a [T], name: &str, named: impl Fn(&T) -> &String) -
 }
 
 /// Source tables with rows that the step does not bring: allowed if it skips them or if they are bookkeeping.
-fn left_behind(step: &Step, source: &Source, faults: &mut Faults) -> Result<Vec<String>, Error> {
+fn left_behind(step: &Step, source: &Source, faults: &mut Vec<String>) -> Result<Vec<String>, Error> {
     let mut left = Vec::new();
     let brought: Vec<&str> = step.tables.iter().map(|table| table.name.as_str()).collect();
     let skipped: Vec<&str> = step.skip.iter().map(String::as_str).chain(BOOKKEEPING).collect();
@@ -140,7 +158,7 @@ fn left_behind(step: &Step, source: &Source, faults: &mut Faults) -> Result<Vec<
         if listed(&skipped, name) {
             left.push(table.name.clone());
         } else {
-            faults.source.push(format!(
+            faults.push(format!(
                 "table {name}: it holds rows and the step does not name it; \
                  list it under tables, or under skip to leave it behind"
             ));
@@ -148,7 +166,7 @@ fn left_behind(step: &Step, source: &Source, faults: &mut Faults) -> Result<Vec<
     }
     for name in &step.skip {
         if same_name(&source.tables, name, |known| &known.name).is_none() {
-            faults.source.push(format!("table {name}: the step skips it and the source has no such table"));
+            faults.push(format!("table {name}: the step skips it and the source has no such table"));
         }
     }
     Ok(left)

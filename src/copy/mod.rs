@@ -54,6 +54,17 @@ pub async fn run(client: &Client, version: &Version, step: &Step, source: &Path)
     Ok(receipt)
 }
 
+/// Refuses a file that cannot be the source of `step`, before any version is applied: it is no SQLite database, lacks a
+/// table, or holds rows that the step does not name.
+///
+/// # Errors
+/// [`Error::Source`] and [`Error::Misfits`].
+pub fn require_source(step: &Step, source: &Path) -> Result<(), Error> {
+    let source = Source::open(source)?;
+    let (_, faults) = bind::source_tables(step, &source)?;
+    if faults.is_empty() { Ok(()) } else { Err(Error::Misfits { file: source.file, misfits: faults }) }
+}
+
 /// Records that `step` brought nothing (`--without-data`), so that the versions after it can be applied.
 ///
 /// # Errors

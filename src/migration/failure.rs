@@ -32,8 +32,10 @@ pub fn located(version: &Version, said: &DbError, completed: usize) -> SqlFailur
         secrets.iter().fold(said, |said, secret| said.replace(secret, "'…'"))
     };
     let note = |name: &str, said: Option<String>| said.map(|said| format!("{name}: {}", shown(&said)));
-    let next =
-        (code == "25001").then(|| "every version runs in a transaction; this statement cannot".to_owned());
+    let next = (code == "25001").then(|| {
+        "every version runs in a transaction and this statement cannot: run it by hand, outside outgrow"
+            .to_owned()
+    });
     SqlFailure {
         problem: Problem {
             file: version.file.clone(),

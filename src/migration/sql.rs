@@ -79,7 +79,9 @@ pub fn refused(file: &Path, text: &str, script: &Script) -> Vec<Problem> {
     });
     let statements =
         script.statements.iter().filter_map(|statement| Some(problem(statement.start, statement.refusal()?)));
-    let mut problems: Vec<Problem> = psql.chain(statements).collect();
+    let directive = text.lines().next().filter(|line| line.starts_with("-- outgrow:"));
+    let directive = directive.map(|line| problem(0, format!("\"{line}\" is not supported by this release")));
+    let mut problems: Vec<Problem> = psql.chain(statements).chain(directive).collect();
     problems.sort_by_key(|problem| problem.at);
     problems
 }

@@ -50,7 +50,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Step, Vec<Problem>> {
         let message = format!(
             "{}; a data step reads: source = \"sqlite\", tables = [\"…\"], and as needed \
                                optional = [\"…\"], skip = [\"…\"]",
-            error.message()
+            error.message().replace("a sequence", "a list")
         );
         vec![problem(error.span().map(|span| span.start), message)]
     })?;

@@ -54,10 +54,7 @@ impl Output {
         // nobody is left to tell if these cannot be written
         let _ = writeln!(std::io::stderr().lock(), "error: {error}");
         if self.json {
-            let failed = Failed { error: error.to_string(), exit_code: code.number() };
-            if let Ok(text) = json(&failed) {
-                let _ = writeln!(std::io::stdout().lock(), "{text}");
-            }
+            print_failed(&error.to_string(), code);
         }
         code
     }
@@ -70,13 +67,26 @@ fn json(value: &impl Serialize) -> Result<String, Error> {
 /// Prints help or version, or the complaint about the arguments without the passwords it may quote.
 #[must_use]
 pub fn unparsed(unparsed: &Unparsed) -> ExitCode {
+    let text = unparsed.text.trim_end();
+    let text = if unparsed.quotes { without_passwords(text) } else { text.to_owned() };
     // nobody is left to tell if these cannot be written
     if unparsed.asked {
-        let _ = writeln!(std::io::stdout().lock(), "{}", unparsed.text.trim_end());
+        let _ = writeln!(std::io::stdout().lock(), "{text}");
         return ExitCode::Done;
     }
-    let _ = writeln!(std::io::stderr().lock(), "{}", without_passwords(&unparsed.text).trim_end());
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    if unparsed.json {
+        print_failed(&text, ExitCode::Usage);
+    }
     ExitCode::Usage
+}
+
+/// An error as the one JSON document on stdout.
+fn print_failed(error: &str, code: ExitCode) {
+    let failed = Failed { error: error.to_owned(), exit_code: code.number() };
+    if let Ok(text) = json(&failed) {
+        let _ = writeln!(std::io::stdout().lock(), "{text}");
+    }
 }
 
 /// Everything in a line between `://` and the last `@`, and all after `password=`, becomes `…`.

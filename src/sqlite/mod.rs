@@ -123,6 +123,9 @@ fn inspect(file: &Path) -> Result<(), String> {
     if metadata.is_dir() {
         return Err("it is a folder: name the SQLite file in it".into());
     }
+    if !metadata.is_file() {
+        return Err("it is not a file but a pipe, a socket or a device: name the SQLite file".into());
+    }
     let mut header = Vec::new();
     File::open(file)
         .and_then(|open| open.take(100).read_to_end(&mut header))
@@ -141,6 +144,9 @@ fn inspect(file: &Path) -> Result<(), String> {
     }
     let too_short = || format!("it is cut short: {} bytes, and the header alone takes 100", metadata.len());
     let (size, pages) = declared_size(&header).ok_or_else(too_short)?;
+    if !size.is_power_of_two() || size < 512 {
+        return Err(format!("it is damaged: its header gives a page size of {size} bytes; copy it again"));
+    }
     // the count of pages is valid only if it was written together with the change counter
     if metadata.len() < size * pages && header[24..28] == header[92..96] && !beside(file, "-wal").exists() {
         return Err(format!(
@@ -168,7 +174,9 @@ pub(crate) fn in_words(error: &rusqlite::Error) -> String {
             "a writer has locked it: stop the application and try again"
         }
         Some(ErrorCode::DatabaseCorrupt) => {
-            "it is damaged: copy it again, or restore it with sqlite3 FILE .recover"
+            return format!(
+                "it is damaged ({error}): copy it again, or restore it with sqlite3 FILE .recover"
+            );
         }
         Some(ErrorCode::NotADatabase) => "it is not an SQLite database, or it is encrypted",
         Some(ErrorCode::CannotOpen) => "it or its folder cannot be read by this user",

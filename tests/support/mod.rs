@@ -9,6 +9,7 @@ use postgres::{Client, NoTls};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 
 /// The checkout.
@@ -27,7 +28,9 @@ impl Project {
     pub fn empty() -> Project {
         let test = std::thread::current().name().unwrap_or("main").replace("::", "_");
         let shortened = &test[test.len().saturating_sub(40)..];
-        let database = format!("{shortened}_{}", std::process::id());
+        static NUMBER: AtomicU32 = AtomicU32::new(1);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let database = format!("{shortened}_{}_{number}", std::process::id());
         server::execute(&format!("CREATE DATABASE \"{database}\" TEMPLATE template0"));
         Project { folder: TempDir::new().expect("a temporary folder"), database }
     }
