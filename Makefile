@@ -32,7 +32,7 @@ check: rustfmt clippy cc ## everything CI checks: format, lints, tests, docs
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	@$(MAKE) --no-print-directory test
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --locked --no-deps --document-private-items
 
 pg: ## start the local server under .pg/ and print its URL
 	@scripts/postgres start .pg

@@ -10,6 +10,7 @@ use crate::sqlite::Source;
 use futures_util::SinkExt;
 use std::path::Path;
 use std::pin::pin;
+use std::time::Instant;
 use tokio::sync::mpsc::{self, Receiver};
 use tokio_postgres::Client;
 
@@ -79,14 +80,16 @@ async fn write(
 ) -> Result<Vec<Count>, Error> {
     let mut counts = Vec::with_capacity(targets.len());
     for (name, statement) in targets {
+        let started = Instant::now();
         log::info!("copying {name}");
         let refused = |error| refused(file, name, error);
         let mut sink = pin!(client.copy_in(statement.as_str()).await.map_err(refused)?);
         loop {
             match pieces.recv().await {
                 Some(Piece::Chunk(bytes)) => sink.send(bytes).await.map_err(refused)?,
-                Some(Piece::End(count)) => {
+                Some(Piece::End(mut count)) => {
                     let taken = sink.finish().await.map_err(refused)?;
+                    count.seconds = started.elapsed().as_secs_f64();
                     log::info!("copied {name}: {taken} rows, {} bytes", count.bytes);
                     if taken != count.tally.rows {
                         return Err(differ(name, count.tally.rows, taken));

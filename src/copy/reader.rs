@@ -40,6 +40,8 @@ pub(super) struct Count {
     pub tally: Tally,
     /// Bytes in COPY-binary form.
     pub bytes: u64,
+    /// From the first byte of its COPY to the server's last word on it; reading overlaps.
+    pub seconds: f64,
     /// By column: values that came in another spelling or storage class.
     pub normalised: BTreeMap<String, u64>,
 }
@@ -143,6 +145,7 @@ impl<'a> Reading<'a> {
         let count = Count {
             tally: self.tally,
             bytes: self.bytes,
+            seconds: 0.0,
             normalised: columns.map(|(column, count)| (column.target.name.clone(), *count)).collect(),
         };
         if self.misfits.groups.is_empty() {

@@ -51,6 +51,8 @@ pub struct TableReceipt {
     pub bytes: u64,
     /// The sum, modulo 2^128, of the XXH3 hashes of their COPY-binary tuples, in hexadecimal.
     pub hash: Option<String>,
+    /// How long its COPY took; reading the source overlaps.
+    pub seconds: f64,
     /// By column: how many values came in another spelling or storage class than they will have on the way back.
     pub normalised: BTreeMap<String, u64>,
 }
@@ -63,12 +65,21 @@ impl TableReceipt {
             rows: count.tally.rows,
             bytes: count.bytes,
             hash: Some(format!("{:032x}", count.tally.hash)),
+            seconds: count.seconds,
             normalised: count.normalised.clone(),
         }
     }
 
     pub(super) fn absent(table: String) -> TableReceipt {
-        TableReceipt { table, state: "absent", rows: 0, bytes: 0, hash: None, normalised: BTreeMap::new() }
+        TableReceipt {
+            table,
+            state: "absent",
+            rows: 0,
+            bytes: 0,
+            hash: None,
+            seconds: 0.0,
+            normalised: BTreeMap::new(),
+        }
     }
 
     pub(super) fn not_brought(table: String) -> TableReceipt {

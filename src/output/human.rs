@@ -44,11 +44,11 @@ fn applied(table: &mut Table, version: &Applied) {
     };
     table.add_row([label, rows(receipt.rows()), duration(version.seconds), source]);
     for part in &receipt.tables {
-        let (rows, note) = match part.state {
-            "copied" => (rows(part.rows), normalised(part)),
-            state => (String::new(), state.to_owned()),
+        let (rows, took, note) = match part.state {
+            "copied" => (rows(part.rows), duration(part.seconds), normalised(part)),
+            state => (String::new(), String::new(), state.to_owned()),
         };
-        table.add_row([format!("  {}", part.table), rows, String::new(), note]);
+        table.add_row([format!("  {}", part.table), rows, took, note]);
     }
     for left in &receipt.left {
         table.add_row([format!("  {left}"), String::new(), String::new(), "left behind".to_owned()]);
