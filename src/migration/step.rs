@@ -1,13 +1,14 @@
 //! The grammar of a data step, `V<n>__<name>.toml`. In goes the file's text; out comes a [`Step`], or every fault with
-//! its line and column.
+//! its line and column. `docs/steps.md` explains every rule with an example.
 
 use super::line_and_column;
 use crate::error::Problem;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::Path;
 use toml::Spanned;
 
-/// Which tables a data step brings.
+/// Which tables a data step brings, and how.
 #[derive(Debug, Clone)]
 pub struct Step {
     /// The tables in the order written; which come first is decided by the target's foreign keys.
@@ -17,12 +18,82 @@ pub struct Step {
 }
 
 /// One table of a step.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct StepTable {
     /// Its name in the source.
     pub name: String,
     /// It may be absent from the source, and is then recorded as absent.
     pub optional: bool,
+    /// What is special about it.
+    pub rules: TableRules,
+}
+
+/// `[table.NAME]`: rules for one table.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TableRules {
+    /// Its name in the target, if it is another.
+    pub target: Option<String>,
+    /// What happens to rows with a value that does not fit, unless the column says otherwise.
+    pub misfit: Option<Policy>,
+    /// `[table.NAME.column.COLUMN]`, by the column's name in the source.
+    pub column: BTreeMap<String, ColumnRules>,
+    /// `[table.NAME.constant]`: target columns that the source does not have, and their value in every row.
+    pub constant: BTreeMap<String, toml::Value>,
+}
+
+/// `[table.NAME.column.COLUMN]`: rules for one column.
+#[derive(Debug, Clone, Default, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct ColumnRules {
+    /// Its name in the target, if it is another.
+    pub target: Option<String>,
+    /// It is left behind.
+    pub skip: bool,
+    /// How a time is read: `text`, `unix_s`, `unix_ms`, `unix_us`, `julian`.
+    pub read: Option<String>,
+    /// The zone of times that say none: `UTC`, `+02:00`, `Europe/Madrid`.
+    pub zone: Option<String>,
+    /// More digits after the second than the column keeps are rounded away.
+    pub round: bool,
+    /// What becomes of empty text.
+    pub empty: Option<Empty>,
+    /// What happens to a value that does not fit.
+    pub misfit: Option<Policy>,
+    /// What becomes of NUL characters in text.
+    pub nul: Option<Mend>,
+    /// What becomes of bytes in text that are not UTF-8.
+    pub utf8: Option<Mend>,
+}
+
+/// What happens to a value that does not fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Policy {
+    /// The step is refused.
+    Fail,
+    /// NULL is stored in its place, and counted.
+    Null,
+    /// The whole row goes to `outgrow_quarantine` instead, and is counted.
+    Quarantine,
+}
+
+/// What becomes of empty text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Empty {
+    /// NULL, counted.
+    Null,
+}
+
+/// What becomes of characters that PostgreSQL's text cannot hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mend {
+    /// They are left out.
+    Strip,
+    /// U+FFFD stands in their place.
+    Replace,
 }
 
 #[derive(Deserialize)]
@@ -34,6 +105,8 @@ struct File {
     optional: Vec<Spanned<String>>,
     #[serde(default)]
     skip: Vec<Spanned<String>>,
+    #[serde(default)]
+    table: BTreeMap<Spanned<String>, TableRules>,
 }
 
 /// Parses the text of `path`.
@@ -46,44 +119,69 @@ pub fn parse(path: &Path, text: &str) -> Result<Step, Vec<Problem>> {
         at: offset.map(|offset| line_and_column(text, offset)),
         message,
     };
-    let file: File = toml::from_str(text).map_err(|error| {
+    let mut file: File = toml::from_str(text).map_err(|error| {
         let message = format!(
             "{}; a data step reads: source = \"sqlite\", tables = [\"…\"], and as needed \
-                               optional = [\"…\"], skip = [\"…\"]",
+             optional = [\"…\"], skip = [\"…\"], [table.NAME], [table.NAME.column.COLUMN]",
             error.message().replace("a sequence", "a list")
         );
         vec![problem(error.span().map(|span| span.start), message)]
     })?;
-    let mut problems = Vec::new();
-    if file.source.get_ref() != "sqlite" {
-        let found = file.source.get_ref();
-        let message = format!("source is \"{found}\", and \"sqlite\" is the only one there is");
-        problems.push(problem(Some(file.source.span().start), message));
+    let problems = faults(&file);
+    if !problems.is_empty() {
+        return Err(problems.into_iter().map(|(offset, message)| problem(Some(offset), message)).collect());
     }
-    if file.tables.get_ref().is_empty() && file.optional.is_empty() {
-        problems.push(problem(
-            Some(file.tables.span().start),
-            "no table is named: list those to bring in tables or optional".into(),
-        ));
+    let mut rules: BTreeMap<String, TableRules> =
+        std::mem::take(&mut file.table).into_iter().map(|(name, rules)| (name.into_inner(), rules)).collect();
+    let mut table = |name: &Spanned<String>, optional| StepTable {
+        name: name.get_ref().clone(),
+        optional,
+        rules: rules.remove(name.get_ref()).unwrap_or_default(),
+    };
+    let required = file.tables.get_ref().iter().map(|name| table(name, false)).collect::<Vec<_>>();
+    let optional = file.optional.iter().map(|name| table(name, true)).collect::<Vec<_>>();
+    Ok(Step {
+        tables: required.into_iter().chain(optional).collect(),
+        skip: file.skip.into_iter().map(Spanned::into_inner).collect(),
+    })
+}
+
+/// What is wrong with a file that parses, by byte offset.
+fn faults(file: &File) -> Vec<(usize, String)> {
+    let mut faults = Vec::new();
+    let source = file.source.get_ref();
+    if source != "sqlite" {
+        let message = format!("source is \"{source}\", and \"sqlite\" is the only one there is");
+        faults.push((file.source.span().start, message));
     }
     let required = file.tables.get_ref();
+    if required.is_empty() && file.optional.is_empty() {
+        let message = "no table is named: list those to bring in tables or optional".to_owned();
+        faults.push((file.tables.span().start, message));
+    }
     let mut seen: Vec<String> = Vec::new();
     for name in required.iter().chain(&file.optional).chain(&file.skip) {
         let lower = name.get_ref().to_lowercase();
         if seen.contains(&lower) {
-            let message = format!("table \"{}\" is named twice", name.get_ref());
-            problems.push(problem(Some(name.span().start), message));
+            faults.push((name.span().start, format!("table \"{}\" is named twice", name.get_ref())));
         }
         seen.push(lower);
     }
-    if !problems.is_empty() {
-        return Err(problems);
+    for (name, rules) in &file.table {
+        let (at, table) = (name.span().start, name.get_ref());
+        if !required.iter().chain(&file.optional).any(|listed| listed.get_ref() == table) {
+            faults.push((at, format!("table \"{table}\" has rules and is neither in tables nor in optional")));
+        }
+        for (column, rules) in &rules.column {
+            if *rules == ColumnRules::default() {
+                faults.push((at, format!("column \"{table}\".\"{column}\" has no rule")));
+            }
+            if rules.skip && (ColumnRules { skip: false, ..rules.clone() }) != ColumnRules::default() {
+                faults.push((at, format!("column \"{table}\".\"{column}\" is skipped and has other rules")));
+            }
+        }
     }
-    let table = |optional| move |name: &Spanned<String>| StepTable { name: name.get_ref().clone(), optional };
-    Ok(Step {
-        tables: required.iter().map(table(false)).chain(file.optional.iter().map(table(true))).collect(),
-        skip: file.skip.into_iter().map(Spanned::into_inner).collect(),
-    })
+    faults
 }
 
 #[cfg(test)]
@@ -97,15 +195,26 @@ mod tests {
 
     #[test]
     fn the_minimal_form() {
-        let step =
-            parse(Path::new("V6__x.toml"), "source = \"sqlite\"\ntables = [\"user\"]\n").expect("parses");
-        assert_eq!(step.tables, [StepTable { name: "user".into(), optional: false }]);
+        let step = parse(Path::new("V6__x.toml"), "source = \"sqlite\"\ntables = [\"user\"]\n").expect("parses");
+        assert_eq!((step.tables[0].name.as_str(), step.tables[0].optional), ("user", false));
+    }
+
+    #[test]
+    fn rules_reach_their_table() {
+        let text = "source = \"sqlite\"\ntables = [\"a\"]\noptional = [\"b\"]\n\
+            [table.b]\ntarget = \"c\"\nmisfit = \"quarantine\"\n[table.b.column.at]\nread = \"unix_ms\"\n\
+            [table.b.constant]\nregion = \"eu\"\n";
+        let step = parse(Path::new("V6__x.toml"), text).expect("parses");
+        let rules = &step.tables[1].rules;
+        assert_eq!((rules.target.as_deref(), rules.misfit), (Some("c"), Some(Policy::Quarantine)));
+        assert_eq!(rules.column["at"].read.as_deref(), Some("unix_ms"));
+        assert_eq!(rules.constant["region"].as_str(), Some("eu"));
     }
 
     #[test]
     fn faults_are_located() {
-        let unknown = faults("source = \"sqlite\"\ntables = [\"a\"]\ntable = 1\n");
-        assert!(unknown[0].starts_with("V6__x.toml:3:1: unknown field `table`"), "{unknown:?}");
+        let unknown = faults("source = \"sqlite\"\ntables = [\"a\"]\nfoo = 1\n");
+        assert!(unknown[0].starts_with("V6__x.toml:3:1: unknown field `foo`"), "{unknown:?}");
         let torn = faults("source = \"sqlite\"\ntables = [\"a\"\n");
         assert!(torn[0].starts_with("V6__x.toml:"), "{torn:?}");
         let several = faults("source = \"mysql\"\ntables = [\"a\", \"A\"]\n");
@@ -113,5 +222,15 @@ mod tests {
         assert!(several[1].starts_with("V6__x.toml:2:16: table \"A\" is named twice"), "{several:?}");
         assert!(faults("source = \"sqlite\"\ntables = []\n")[0].contains(":2:10: no table"));
         assert!(faults("source = \"sqlite\"\n")[0].contains("missing field `tables`"));
+    }
+
+    #[test]
+    fn rules_that_match_nothing_are_faults() {
+        let head = "source = \"sqlite\"\ntables = [\"a\"]\n";
+        assert!(faults(&format!("{head}[table.b]\n"))[0].contains(":3:8: table \"b\" has rules and is neither"));
+        assert!(faults(&format!("{head}[table.a.column.c]\n"))[0].contains("\"a\".\"c\" has no rule"));
+        assert!(faults(&format!("{head}[table.a.column.c]\nskip = true\nround = true\n"))[0].contains("is skipped"));
+        assert!(faults(&format!("{head}[table.a.column.c]\nmisfit = \"drop\"\n"))[0].contains(":4:10: unknown variant"));
+        assert!(faults(&format!("{head}[table.a.column.c]\nreed = \"x\"\n"))[0].contains("unknown field `reed`"));
     }
 }
