@@ -101,9 +101,27 @@ pub struct MigrateArgs {
     /// Stop after version N instead of head
     #[arg(long, value_name = "N", value_parser = version_number)]
     pub to: Option<i32>,
+    /// Read the source and report every misfit; write nothing, to no database
+    #[arg(long)]
+    pub dry_run: bool,
+    /// What is compared before a data step commits
+    #[arg(long, value_enum, default_value_t = Proof::Content)]
+    pub proof: Proof,
+    /// Show the values of misfits: they may be secrets
+    #[arg(long)]
+    pub show_values: bool,
     /// Record pending data steps as having brought nothing, instead of copying rows
     #[arg(long, conflicts_with = "source")]
     pub without_data: bool,
+}
+
+/// What is compared before a data step commits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Proof {
+    /// Every row is read back and its content compared
+    Content,
+    /// Nothing; the receipt says `unproven`
+    None,
 }
 
 /// Options of `outgrow status`.

@@ -2,6 +2,7 @@
 //! column, rowid), says what to do next, and knows the exit code of the process. No message holds a password or a
 //! cell's content.
 
+use serde::Serialize;
 use std::error::Error as _;
 use std::fmt;
 use std::path::PathBuf;
@@ -119,6 +120,60 @@ impl fmt::Display for SqlFailure {
     }
 }
 
+/// Values of one column that the target cannot hold, for one reason.
+#[derive(Debug, Clone, Serialize)]
+pub struct Misfits {
+    /// The table in the source.
+    pub table: String,
+    /// The column in the source.
+    pub column: String,
+    /// What was found, without its content.
+    pub found: &'static str,
+    /// The target column's type.
+    pub target_type: String,
+    /// The target column is NOT NULL.
+    pub not_null: bool,
+    /// What such a column takes.
+    pub expects: String,
+    /// How many rows.
+    pub count: u64,
+    /// `rows` are rowids, and not numbers in the table's own order.
+    pub by_rowid: bool,
+    /// The first of them.
+    pub rows: Vec<String>,
+    /// Their values, under `--show-values`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
+    /// What to write in the step.
+    pub advice: String,
+}
+
+impl fmt::Display for Misfits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (rows, rowid) =
+            (if self.count == 1 { "row" } else { "rows" }, if self.by_rowid { "rowid " } else { "" });
+        let more = if self.count > self.rows.len() as u64 { ", …" } else { "" };
+        let null = if self.not_null { ", NOT NULL" } else { "" };
+        write!(
+            f,
+            "{}.{}: {} in {} {rows}, {rowid}{}{more}; ",
+            self.table,
+            self.column,
+            self.found,
+            self.count,
+            self.rows.join(", ")
+        )?;
+        if !self.values.is_empty() {
+            write!(f, "values {}{more}; ", self.values.join(", "))?;
+        }
+        write!(
+            f,
+            "the target's column, {}{null}, takes {}\n  rule: {}",
+            self.target_type, self.expects, self.advice
+        )
+    }
+}
+
 /// Why a command could not do its work.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -158,6 +213,15 @@ pub enum Error {
         file: PathBuf,
         /// What does not fit.
         misfits: Vec<String>,
+    },
+    /// The source holds values that the target's columns cannot take: all of them.
+    #[error("{}\n  next: correct the values in the source, or write rules in the step (docs/steps.md); nothing was kept",
+        listed(&format!("the source {} is refused", .file.display()), .misfits))]
+    Unfit {
+        /// The SQLite file.
+        file: PathBuf,
+        /// By table, column and reason.
+        misfits: Vec<Misfits>,
     },
     /// The target is not ready for the step: a table missing or not empty, a column not fed. All of it.
     #[error("{}", listed("the target is not ready for the step", .0))]
@@ -216,13 +280,23 @@ impl Error {
             Error::Connection { .. } => ExitCode::Connection,
             Error::Locked(_) => ExitCode::Locked,
             Error::Diverged(_) => ExitCode::Diverged,
-            Error::Source { .. } | Error::Misfits { .. } => ExitCode::Source,
+            Error::Source { .. } | Error::Misfits { .. } | Error::Unfit { .. } => ExitCode::Source,
             Error::Target(_) | Error::Sql(_) => ExitCode::Migration,
             Error::Proof(_) => ExitCode::Proof,
             Error::Version { source, .. } => source.exit_code(),
             Error::Interrupted { signal, .. } | Error::Abandoned { signal } => ExitCode::Signal(*signal),
             Error::Database { source, .. } if source.as_db_error().is_none() => ExitCode::Connection,
             Error::Database { .. } => ExitCode::Migration,
+        }
+    }
+
+    /// The misfits this error is about, for reports that are more than text.
+    #[must_use]
+    pub fn misfits(&self) -> &[Misfits] {
+        match self {
+            Error::Unfit { misfits, .. } => misfits,
+            Error::Version { source, .. } => source.misfits(),
+            _ => &[],
         }
     }
 

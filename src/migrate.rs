@@ -2,7 +2,7 @@
 //! ends there, with one query. Otherwise the source is opened, the lock taken, the history read again, and refinery's
 //! runner is started on an [`Applier`], which applies each version in a transaction of its own.
 
-use crate::cli::MigrateArgs;
+use crate::cli::{MigrateArgs, Proof};
 use crate::config::Config;
 use crate::copy::{self, Receipt};
 use crate::error::{Error, Problem};
@@ -15,7 +15,7 @@ use refinery_core::traits::r#async::{AsyncMigrate, AsyncQuery, AsyncTransaction}
 use refinery_core::{Migration, Runner, Target};
 use serde::Serialize;
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::{Duration, Instant};
 use tokio_postgres::{Client, SimpleQueryMessage};
@@ -29,6 +29,8 @@ pub struct Migrated {
     pub version: Option<i32>,
     /// The newest version in the folder.
     pub head: i32,
+    /// Nothing was written (`--dry-run`): `applied` is what would be.
+    pub dry_run: bool,
     /// What this run applied, in order; empty if there was nothing to do.
     pub applied: Vec<Applied>,
     /// How long the whole run took, connecting and waiting included.
@@ -46,6 +48,9 @@ pub struct Applied {
     pub label: String,
     /// What it brought, if it is a data step.
     pub receipt: Option<Receipt>,
+    /// Why a dry run says nothing of its rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<&'static str>,
     /// How long it took, commit included.
     pub seconds: f64,
 }
@@ -64,7 +69,18 @@ pub async fn migrate(config: &Config, args: &MigrateArgs, interrupt: &Interrupt)
     plan.require_agreement()?;
     let mut applied = Vec::new();
     if plan.pending().iter().any(|number| *number <= goal) {
-        let source = prepare(&todo(&plan, &versions, goal), config, args)?;
+        let pending = todo(&plan, &versions, goal);
+        let source = prepare(&pending, config, args)?;
+        if args.dry_run {
+            return dry_run(&client, &pending, source.as_deref(), args).await.map(|applied| Migrated {
+                database: url.to_string(),
+                version: plan.history.applied.last().map(Migration::version),
+                head: versions.last().map_or(0, |version| version.number),
+                dry_run: true,
+                applied,
+                seconds: started.elapsed().as_secs_f64(),
+            });
+        }
         lock::acquire(&client, config.lock_timeout).await?;
         // another run may have done the work while we waited
         plan = Plan::read(&client, &versions).await?;
@@ -75,6 +91,7 @@ pub async fn migrate(config: &Config, args: &MigrateArgs, interrupt: &Interrupt)
             source,
             history_exists: plan.history.exists,
             lock_timeout: config.lock_timeout,
+            options: options(args),
             applied: Vec::new(),
             failure: None,
         };
@@ -88,6 +105,7 @@ pub async fn migrate(config: &Config, args: &MigrateArgs, interrupt: &Interrupt)
         database: url.to_string(),
         version: before.chain(applied.iter().map(|applied| applied.version)).max(),
         head: versions.last().map_or(0, |version| version.number),
+        dry_run: args.dry_run,
         applied,
         seconds: started.elapsed().as_secs_f64(),
     })
@@ -140,6 +158,49 @@ fn prepare(todo: &[&Version], config: &Config, args: &MigrateArgs) -> Result<Opt
     Ok(Some(file.clone()))
 }
 
+fn options(args: &MigrateArgs) -> copy::Options {
+    copy::Options { show_values: args.show_values, proof: args.proof == Proof::Content }
+}
+
+/// What would be applied. A step is read to its end if its tables are there already.
+async fn dry_run(
+    client: &Client,
+    pending: &[&Version],
+    source: Option<&Path>,
+    args: &MigrateArgs,
+) -> Result<Vec<Applied>, Error> {
+    let mut planned = Vec::new();
+    let mut schema_pending = false;
+    for version in pending {
+        let started = Instant::now();
+        let (receipt, note) = match (&version.kind, source) {
+            (Kind::Sql, _) => {
+                schema_pending = true;
+                (None, None)
+            }
+            (Kind::Step(_), None) => (None, Some("without data")),
+            (Kind::Step(step), Some(source)) => {
+                match copy::rehearse(client, version, step, source, options(args)).await {
+                    Ok(receipt) => (Some(receipt), None),
+                    Err(Error::Target(_)) if schema_pending => {
+                        (None, Some("not read: versions before it make its tables, apply them first (--to)"))
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        planned.push(Applied {
+            version: version.number,
+            name: version.migration.name().to_owned(),
+            label: version.label.clone(),
+            receipt,
+            note,
+            seconds: started.elapsed().as_secs_f64(),
+        });
+    }
+    Ok(planned)
+}
+
 /// What refinery's runner drives: it hands over each version's text together with the insert into the history, and both
 /// run in one transaction here. A data step's text is not sent: the copy runs in its place.
 struct Applier<'a> {
@@ -150,6 +211,7 @@ struct Applier<'a> {
     source: Option<PathBuf>,
     history_exists: bool,
     lock_timeout: Duration,
+    options: copy::Options,
     applied: Vec<Applied>,
     /// Why the run ended: refinery's error carries ours only as text.
     failure: Option<Error>,
@@ -200,6 +262,7 @@ impl Applier<'_> {
                     name: version.migration.name().to_owned(),
                     label: version.label.clone(),
                     receipt,
+                    note: None,
                     seconds: started.elapsed().as_secs_f64(),
                 });
                 Ok(())
@@ -227,7 +290,9 @@ impl Applier<'_> {
                 run_sql(&self.client, version).await?;
                 None
             }
-            (Kind::Step(step), Some(source)) => Some(copy::run(&self.client, version, step, source).await?),
+            (Kind::Step(step), Some(source)) => {
+                Some(copy::run(&self.client, version, step, source, self.options).await?)
+            }
             (Kind::Step(step), None) => Some(copy::without_data(&self.client, version, step).await?),
         };
         // a file may leave settings, a role, temporary tables and more behind (pg_dump empties the search_path): the

@@ -1,13 +1,11 @@
-//! Binds a step to what is there: each of its tables to one of the source and one of the target, each source column to
-//! the target column of its name, and that to the codec of its catalog type. All that does not fit is found here, before
-//! a row moves, and reported together.
+//! Binds a step to what is there: each of its tables to one of the source and one of the target, and their columns
+//! ([`columns`]). All that does not fit is found here, before a row moves, and reported together.
 
+use super::columns::{self, BoundTable};
 use crate::error::Error;
-use crate::migration::step::Step;
+use crate::migration::step::{Step, TableRules};
 use crate::postgres::catalog;
 use crate::sqlite::{Source, schema};
-use crate::value::{Codec, json, number, temporal, text};
-use tokio_postgres::types::Type;
 
 /// Tables in which other tools keep their own books: never copied, always named in the receipt.
 const BOOKKEEPING: [&str; 8] = [
@@ -31,32 +29,19 @@ pub(super) struct Bound {
     pub left: Vec<String>,
 }
 
-/// A table with its two ends.
-pub(super) struct BoundTable {
-    pub source: schema::Table,
-    pub target: catalog::Table,
-    pub columns: Vec<BoundColumn>,
-}
-
-/// A column that exists on both ends.
-pub(super) struct BoundColumn {
-    pub source: schema::Column,
-    pub target: catalog::Column,
-    pub codec: Codec,
-}
-
 /// Binds `step` to the tables of `source` and `target`.
 pub(super) fn bind(step: &Step, source: &Source, target: &[catalog::Table]) -> Result<Bound, Error> {
     let (from, misfits) = source_tables(step, source)?;
     let mut faults = Vec::new();
     let mut tables = Vec::new();
     for from in from.present {
-        match same_name(target, &from.name, |known| &known.name) {
-            Some(to) => tables.push(bind_table(from, to, &mut faults)),
+        let (from, rules) = from;
+        let name = rules.target.as_ref().unwrap_or(&from.name);
+        match same_name(target, name, |known| &known.name) {
+            Some(to) => tables.push(columns::bind(source, from, to, rules, &mut faults)?),
             None => faults.push(format!(
-                "table {}: the step names it and the target has no such table in its search_path; \
-                 create it in a version before the step",
-                from.name
+                "table {name}: the step names it and the target has no such table in its search_path; \
+                 create it in a version before the step"
             )),
         }
     }
@@ -73,7 +58,7 @@ pub(super) fn bind(step: &Step, source: &Source, target: &[catalog::Table]) -> R
 /// The tables of a source from a step's point of view.
 pub(super) struct SourceTables<'a> {
     /// Named by the step and there.
-    present: Vec<&'a schema::Table>,
+    present: Vec<(&'a schema::Table, &'a TableRules)>,
     /// Optional, and not there.
     absent: Vec<String>,
     /// Holding rows that are not copied: skipped by the step, or other tools' bookkeeping.
@@ -82,7 +67,7 @@ pub(super) struct SourceTables<'a> {
 
 /// Holds `step` against the tables of `source`; what does not fit is the second value.
 pub(super) fn source_tables<'a>(
-    step: &Step,
+    step: &'a Step,
     source: &'a Source,
 ) -> Result<(SourceTables<'a>, Vec<String>), Error> {
     let mut tables = SourceTables { present: Vec::new(), absent: Vec::new(), left: Vec::new() };
@@ -91,7 +76,7 @@ pub(super) fn source_tables<'a>(
         let found =
             same_name(&source.tables, &table.name, |known| &known.name).filter(|known| !known.internal);
         match found {
-            Some(found) => tables.present.push(found),
+            Some(found) => tables.present.push((found, &table.rules)),
             None if table.optional => tables.absent.push(table.name.clone()),
             None => faults.push(format!(
                 "table {}: the step names it and the source has no such table (list it under optional if that is right)",
@@ -103,41 +88,8 @@ pub(super) fn source_tables<'a>(
     Ok((tables, faults))
 }
 
-fn bind_table(from: &schema::Table, to: &catalog::Table, faults: &mut Vec<String>) -> BoundTable {
-    let mut columns = Vec::new();
-    for source in &from.columns {
-        let place = format!("{}.{}", from.name, source.name);
-        match same_name(&to.columns, &source.name, |column| &column.name) {
-            None => faults.push(format!(
-                "{place}: the source has this column and the target's table {} has not",
-                to.name
-            )),
-            // the target computes it
-            Some(column) if column.generated => {}
-            Some(column) => match codec(column) {
-                Some(codec) => {
-                    columns.push(BoundColumn { source: source.clone(), target: column.clone(), codec })
-                }
-                None => faults
-                    .push(format!("{place}: the target's type {} is not supported yet", column.type_name)),
-            },
-        }
-    }
-    for column in &to.columns {
-        let fed = columns.iter().any(|bound| bound.target.name == column.name)
-            || same_name(&from.columns, &column.name, |source| &source.name).is_some();
-        if column.not_null && !column.has_default && !column.generated && !fed {
-            faults.push(format!(
-                "{}.{}: the target's column is NOT NULL without a default, and the source has no such column",
-                to.name, column.name
-            ));
-        }
-    }
-    BoundTable { source: from.clone(), target: to.clone(), columns }
-}
-
 /// The one item of that name: letter by letter, else the only one that differs in case alone.
-fn same_name<'a, T>(items: &'a [T], name: &str, named: impl Fn(&T) -> &String) -> Option<&'a T> {
+pub(super) fn same_name<'a, T>(items: &'a [T], name: &str, named: impl Fn(&T) -> &String) -> Option<&'a T> {
     items.iter().find(|item| named(item) == name).or_else(|| {
         let mut alike = items.iter().filter(|item| named(item).to_lowercase() == name.to_lowercase());
         alike.next().filter(|_| alike.next().is_none())
@@ -170,32 +122,4 @@ fn left_behind(step: &Step, source: &Source, faults: &mut Vec<String>) -> Result
         }
     }
     Ok(left)
-}
-
-/// The codec of a column's type, if there is one.
-fn codec(column: &catalog::Column) -> Option<Codec> {
-    if let Some(labels) = &column.labels {
-        return Some(text::label(labels));
-    }
-    // varchar(n): the modifier is n + 4 (VARHDRSZ)
-    let limit = || usize::try_from(column.modifier - 4).ok();
-    Some(match Type::from_oid(column.type_oid)? {
-        Type::BOOL => number::boolean(),
-        Type::INT2 => number::integer(2),
-        Type::INT4 => number::integer(4),
-        Type::INT8 => number::integer(8),
-        Type::FLOAT4 => number::single(),
-        Type::FLOAT8 => number::double(),
-        Type::NUMERIC => number::numeric(column.modifier),
-        Type::TEXT => text::text(None),
-        Type::VARCHAR => text::text(limit()),
-        Type::BYTEA => text::bytes(),
-        Type::UUID => text::uuid(),
-        Type::JSON => json::json(),
-        Type::JSONB => json::jsonb(),
-        Type::DATE => temporal::date(),
-        Type::TIMESTAMP => temporal::timestamp(column.modifier),
-        Type::TIMESTAMPTZ => temporal::timestamptz(column.modifier),
-        _ => return None,
-    })
 }

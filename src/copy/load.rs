@@ -1,8 +1,10 @@
 //! The loading half of a step: tables must be empty, chunks from the reader go into the server's COPY, and the rows
 //! are read back and compared.
 
-use super::bind::BoundTable;
+use super::columns::BoundTable;
+use super::misfits::Misfits;
 use super::proof;
+use super::quarantine::Quarantine;
 use super::reader::{self, Count, Piece};
 use crate::error::{Error, server_message};
 use crate::identifier::quote_all;
@@ -12,6 +14,7 @@ use std::path::Path;
 use std::pin::pin;
 use std::time::Instant;
 use tokio::sync::mpsc::{self, Receiver};
+use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 
 /// Chunks that may wait between reader and server: enough that neither waits for the other for long.
@@ -50,26 +53,81 @@ pub(super) async fn require_empty(client: &Client, tables: &[BoundTable]) -> Res
     ))
 }
 
-/// Copies all tables and says what was read of each, in the same order.
+/// What a load brought: the tables, what was read of each in the same order, and the rows that went elsewhere.
+pub(super) struct Loaded {
+    pub tables: Vec<BoundTable>,
+    pub counts: Vec<Count>,
+    pub quarantine: Quarantine,
+}
+
+/// How a step is run.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Misfits are reported with their values.
+    pub show_values: bool,
+    /// Rows are read back and compared before the commit.
+    pub proof: bool,
+}
+
+/// Copies all tables.
 pub(super) async fn load(
     client: &Client,
     source: Source,
     tables: Vec<BoundTable>,
-) -> Result<(Vec<BoundTable>, Vec<Count>), Error> {
+    version: i32,
+    options: Options,
+) -> Result<Loaded, Error> {
     let file = source.file.clone();
-    let (sender, mut pieces) = mpsc::channel(CHUNKS_IN_FLIGHT);
     let targets: Vec<(String, String)> =
         tables.iter().map(|table| (table.target.name.clone(), copy_statement(table))).collect();
-    let reading = tokio::task::spawn_blocking(move || {
-        let result = reader::read(&source, &tables, &sender);
-        (tables, result)
-    });
+    let (reading, mut pieces) = start_reading(source, tables, version, options);
     let written = write(client, &file, &targets, &mut pieces).await;
     drop(pieces);
-    let (tables, read) = reading.await.map_err(std::io::Error::other)?;
-    // a misfit or a read error is why the COPY was left open: it comes first
-    read?;
-    Ok((tables, written?))
+    reading.end(written).await
+}
+
+/// Reads all tables and sends nothing: every misfit of the step, or the counts of what would be copied.
+pub(super) async fn rehearse(
+    source: Source,
+    tables: Vec<BoundTable>,
+    version: i32,
+    options: Options,
+) -> Result<Loaded, Error> {
+    let (reading, mut pieces) = start_reading(source, tables, version, options);
+    let mut counts = Vec::new();
+    while let Some(piece) = pieces.recv().await {
+        if let Piece::End(count) = piece {
+            counts.push(count);
+        }
+    }
+    reading.end(Ok(counts)).await
+}
+
+/// The reader at work on its own thread.
+struct Reading(JoinHandle<(Vec<BoundTable>, Quarantine, Result<(), Error>)>);
+
+fn start_reading(
+    source: Source,
+    tables: Vec<BoundTable>,
+    version: i32,
+    options: Options,
+) -> (Reading, Receiver<Piece>) {
+    let (sender, pieces) = mpsc::channel(CHUNKS_IN_FLIGHT);
+    let reading = tokio::task::spawn_blocking(move || {
+        let (mut misfits, mut quarantine) = (Misfits::new(options.show_values), Quarantine::new(version));
+        let result = reader::read(&source, &tables, &sender, &mut misfits, &mut quarantine);
+        (tables, quarantine, result.and_then(|()| misfits.into_result(&source.file)))
+    });
+    (Reading(reading), pieces)
+}
+
+impl Reading {
+    /// Waits for the reader. A misfit or a read error is why a COPY was left open, so it comes before what was written.
+    async fn end(self, written: Result<Vec<Count>, Error>) -> Result<Loaded, Error> {
+        let (tables, quarantine, read) = self.0.await.map_err(std::io::Error::other)?;
+        read?;
+        Ok(Loaded { tables, counts: written?, quarantine })
+    }
 }
 
 async fn write(
@@ -106,7 +164,7 @@ async fn write(
 }
 
 fn copy_statement(table: &BoundTable) -> String {
-    let columns = quote_all(table.columns.iter().map(|column| column.target.name.as_str()));
+    let columns = quote_all(table.target_columns());
     format!("COPY {} ({columns}) FROM STDIN (FORMAT binary)", table.target.quoted())
 }
 

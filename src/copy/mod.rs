@@ -6,13 +6,18 @@
 //! Afterwards every row is read back and compared ([`proof`]), [`sequence`]s continue above the largest id, and the [`receipt`] is written.
 
 mod bind;
+mod codec;
+mod columns;
 mod load;
+mod misfits;
 mod order;
 mod proof;
+mod quarantine;
 mod reader;
 mod receipt;
 mod sequence;
 
+pub use load::Options;
 pub use receipt::{Receipt, TableReceipt};
 
 use crate::error::Error;
@@ -27,31 +32,71 @@ use tokio_postgres::Client;
 /// Copies the tables of `step` from the file `source` and records the receipt.
 ///
 /// # Errors
-/// [`Error::Source`] and [`Error::Misfits`] if the source cannot be taken as it is, [`Error::Target`] if the tables are
-/// not ready, [`Error::Proof`] if what is stored is not what was read. The caller rolls back.
-pub async fn run(client: &Client, version: &Version, step: &Step, source: &Path) -> Result<Receipt, Error> {
+/// [`Error::Source`], [`Error::Misfits`] and [`Error::Unfit`] if the source cannot be taken as it is, [`Error::Target`] if
+/// the tables are not ready, [`Error::Proof`] if what is stored is not what was read. The caller rolls back.
+pub async fn run(
+    client: &Client,
+    version: &Version,
+    step: &Step,
+    source: &Path,
+    options: Options,
+) -> Result<Receipt, Error> {
     let started = SystemTime::now();
     // what the step's own statements would say (relation exists, …) is no news to anybody
     client
         .batch_execute("SET LOCAL client_min_messages = warning")
         .await
         .map_err(Error::database("preparing the step"))?;
+    let target = target(client, step).await?;
     let source = Source::open(source)?;
     let fingerprint = source.fingerprint()?;
-    let names: Vec<&str> = step.tables.iter().map(|table| table.name.as_str()).collect();
-    let target = catalog::tables(client, &names).await?;
     let bound = bind::bind(step, &source, &target)?;
     let tables = order::by_foreign_keys(client, bound.tables).await?;
     load::require_empty(client, &tables).await?;
-    let (tables, counts) = load::load(client, source, tables).await?;
-    load::prove(client, &tables, &counts).await?;
-    sequence::advance(client, &tables).await?;
-    let tables = tables.iter().zip(&counts).map(|(table, count)| TableReceipt::of(table, count));
-    let absent = bound.absent.into_iter().map(TableReceipt::absent);
-    let receipt =
-        Receipt::new(version, Some(fingerprint), tables.chain(absent).collect(), bound.left, started);
+    let loaded = load::load(client, source, tables, version.number, options).await?;
+    if options.proof {
+        load::prove(client, &loaded.tables, &loaded.counts).await?;
+    }
+    sequence::advance(client, &loaded.tables).await?;
+    let tables = table_receipts(&loaded, bound.absent);
+    loaded.quarantine.store(client).await?;
+    let proof = if options.proof { "content" } else { "unproven" };
+    let receipt = Receipt::new(version, Some(fingerprint), tables, bound.left, proof, started);
     receipt::record(client, &receipt).await?;
     Ok(receipt)
+}
+
+/// Reads what [`run`] would copy, and copies nothing: the receipt as it would be, without hashes that were proven.
+///
+/// # Errors
+/// Those of [`run`] that do not take writing.
+pub async fn rehearse(
+    client: &Client,
+    version: &Version,
+    step: &Step,
+    source: &Path,
+    options: Options,
+) -> Result<Receipt, Error> {
+    let started = SystemTime::now();
+    let target = target(client, step).await?;
+    let source = Source::open(source)?;
+    let fingerprint = source.fingerprint()?;
+    let bound = bind::bind(step, &source, &target)?;
+    let loaded = load::rehearse(source, bound.tables, version.number, options).await?;
+    let tables = table_receipts(&loaded, bound.absent);
+    Ok(Receipt::new(version, Some(fingerprint), tables, bound.left, "none", started))
+}
+
+/// What the catalog has under the names of the step's tables.
+async fn target(client: &Client, step: &Step) -> Result<Vec<catalog::Table>, Error> {
+    let names = step.tables.iter().map(|table| table.rules.target.as_ref().unwrap_or(&table.name).as_str());
+    catalog::tables(client, &names.collect::<Vec<_>>()).await
+}
+
+fn table_receipts(loaded: &load::Loaded, absent: Vec<String>) -> Vec<TableReceipt> {
+    let copied =
+        loaded.tables.iter().zip(&loaded.counts).map(|(table, count)| TableReceipt::of(table, count));
+    copied.chain(absent.into_iter().map(TableReceipt::absent)).collect()
 }
 
 /// Refuses a file that cannot be the source of `step`, before any version is applied: it is no SQLite database, lacks a
@@ -71,7 +116,7 @@ pub fn require_source(step: &Step, source: &Path) -> Result<(), Error> {
 /// [`Error::Database`] if the receipt cannot be stored.
 pub async fn without_data(client: &Client, version: &Version, step: &Step) -> Result<Receipt, Error> {
     let tables = step.tables.iter().map(|table| TableReceipt::not_brought(table.name.clone())).collect();
-    let receipt = Receipt::new(version, None, tables, Vec::new(), SystemTime::now());
+    let receipt = Receipt::new(version, None, tables, Vec::new(), "none", SystemTime::now());
     receipt::record(client, &receipt).await?;
     Ok(receipt)
 }

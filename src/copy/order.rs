@@ -1,7 +1,7 @@
 //! The order in which tables are loaded: a table after those its foreign keys refer to. A reference to itself is checked
 //! at the end of the COPY and needs no order.
 
-use super::bind::BoundTable;
+use super::columns::BoundTable;
 use crate::error::Error;
 use crate::postgres::catalog::{self, ForeignKey};
 use tokio_postgres::Client;

@@ -4,7 +4,7 @@
 //! spelt as the server spells it), so a row is compared as the bytes of its COPY-binary tuple. The hashes of a table's
 //! rows are added up modulo 2^128: their order does not matter, their number does.
 
-use super::bind::BoundTable;
+use super::columns::BoundTable;
 use super::reader::HEADER;
 use crate::error::Error;
 use crate::identifier::quote_all;
@@ -34,8 +34,9 @@ pub(super) async fn compare(
     table: &BoundTable,
     sent: Tally,
 ) -> Result<Option<String>, Error> {
-    let stored = read_back(client, table).await?;
     let name = &table.target.name;
+    let query = format!("SELECT {} FROM {}", quote_all(table.target_columns()), table.target.quoted());
+    let stored = read_back(client, name, &query).await?;
     Ok(if stored.rows != sent.rows {
         Some(format!("table {name}: {} rows read, {} stored", sent.rows, stored.rows))
     } else if stored.hash != sent.hash {
@@ -49,11 +50,10 @@ pub(super) async fn compare(
     })
 }
 
-/// What the server has in the columns that were copied.
-async fn read_back(client: &Client, table: &BoundTable) -> Result<Tally, Error> {
-    let doing = || Error::database(format!("reading table {} back", table.target.name));
-    let columns = quote_all(table.columns.iter().map(|column| column.target.name.as_str()));
-    let query = format!("COPY (SELECT {columns} FROM {}) TO STDOUT (FORMAT binary)", table.target.quoted());
+/// What the server has of `table`, as `query` gives its rows.
+pub(super) async fn read_back(client: &Client, table: &str, query: &str) -> Result<Tally, Error> {
+    let doing = || Error::database(format!("reading table {table} back"));
+    let query = format!("COPY ({query}) TO STDOUT (FORMAT binary)");
     let mut stream = pin!(client.copy_out(query.as_str()).await.map_err(doing())?);
     let mut tally = Tally::default();
     let mut rows = Rows::default();
@@ -63,7 +63,7 @@ async fn read_back(client: &Client, table: &BoundTable) -> Result<Tally, Error> 
     if rows.ended {
         return Ok(tally);
     }
-    Err(Error::Proof(vec![format!("table {}: the server ended in the middle of a row", table.target.name)]))
+    Err(Error::Proof(vec![format!("table {table}: the server ended in the middle of a row")]))
 }
 
 /// Cuts a COPY-binary stream into rows. The server sends a message a row, but the protocol does not promise it.

@@ -1,11 +1,15 @@
 //! The reading half of a step, on a thread of its own: rows of the source become COPY-binary chunks. The first misfit
-//! turns it into a reading that sends nothing more and goes on to the end, so that all misfits are reported together.
+//! that no rule covers turns it into a reading that sends nothing more and goes on to the end, so that all misfits are
+//! reported together.
 
-use super::bind::BoundTable;
+use super::columns::BoundTable;
+use super::misfits::Misfits;
 use super::proof::Tally;
+use super::quarantine::Quarantine;
 use crate::error::Error;
+use crate::migration::step::Policy;
 use crate::sqlite::Source;
-use crate::sqlite::scan::{Cells, Place};
+use crate::sqlite::scan::Cells;
 use crate::value::{Fit, Misfit};
 use bytes::Bytes;
 use rusqlite::types::ValueRef;
@@ -16,14 +20,11 @@ use tokio::sync::mpsc::Sender;
 /// of them is nothing. A chunk exceeds it by one row at most.
 const CHUNK_BYTES: usize = 128 * 1024;
 
-/// How many rows are named for each misfit; all are counted.
-const NAMED_ROWS: usize = 5;
-
 /// What a COPY in binary format opens with: signature, flags, length of the header extension.
 pub(super) const HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 
 /// and ends with: a row of -1 columns.
-const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
+pub(super) const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
 
 /// What the reader sends.
 pub(super) enum Piece {
@@ -44,69 +45,114 @@ pub(super) struct Count {
     pub seconds: f64,
     /// By column: values that came in another spelling or storage class.
     pub normalised: BTreeMap<String, u64>,
+    /// By column: values that a rule changed.
+    pub repaired: BTreeMap<String, u64>,
+    /// By column: values that a rule made NULL.
+    pub nulled: BTreeMap<String, u64>,
+    /// By column: rows that went to the quarantine because of it.
+    pub quarantined: BTreeMap<String, u64>,
 }
 
 /// Reads every table in order. The receiver going away ends it early and is no error of its own.
-pub(super) fn read(source: &Source, tables: &[BoundTable], pieces: &Sender<Piece>) -> Result<(), Error> {
-    let mut misfits = Misfits::default();
+pub(super) fn read(
+    source: &Source,
+    tables: &[BoundTable],
+    pieces: &Sender<Piece>,
+    misfits: &mut Misfits,
+    quarantine: &mut Quarantine,
+) -> Result<(), Error> {
     for table in tables {
-        let mut reading = Reading::new(table, pieces, &mut misfits);
         let columns: Vec<&str> = table.columns.iter().map(|column| column.source.name.as_str()).collect();
-        source.scan(&table.source, &columns, |cells| {
-            reading.row(cells).map_err(|error| Error::Source {
-                file: source.file.clone(),
-                reason: format!("table {}: {error}", table.source.name),
-            })
-        })?;
+        let mut reading = Reading::new(table, &columns, pieces, misfits, quarantine);
+        source.scan(&table.source, &columns, |cells| reading.row(cells))?;
         reading.end();
     }
-    if misfits.groups.is_empty() {
-        return Ok(());
-    }
-    Err(Error::Misfits { file: source.file.clone(), misfits: misfits.lines() })
+    Ok(())
 }
 
 struct Reading<'a> {
     table: &'a BoundTable,
+    names: &'a [&'a str],
     pieces: &'a Sender<Piece>,
     misfits: &'a mut Misfits,
+    quarantine: &'a mut Quarantine,
     chunk: Vec<u8>,
-    tally: Tally,
-    bytes: u64,
+    /// Number of columns, as each tuple begins with it.
+    width: [u8; 2],
+    constants: Vec<u8>,
+    count: Count,
+    /// By column.
     normalised: Vec<u64>,
+    repaired: Vec<u64>,
+    nulled: Vec<u64>,
+    quarantined: Vec<u64>,
+}
+
+/// What became of a cell.
+enum Fate {
+    Fits(Fit),
+    Nulled,
+    Quarantined(Misfit),
+    Refused(Misfit),
 }
 
 impl<'a> Reading<'a> {
-    fn new(table: &'a BoundTable, pieces: &'a Sender<Piece>, misfits: &'a mut Misfits) -> Reading<'a> {
+    fn new(
+        table: &'a BoundTable,
+        names: &'a [&'a str],
+        pieces: &'a Sender<Piece>,
+        misfits: &'a mut Misfits,
+        quarantine: &'a mut Quarantine,
+    ) -> Reading<'a> {
         let mut chunk = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 8);
         chunk.extend_from_slice(HEADER);
+        // PostgreSQL has at most 1600 columns in a table
+        let width = i16::try_from(table.target_columns().count()).unwrap_or(i16::MAX).to_be_bytes();
+        let none = || vec![0; table.columns.len()];
         Reading {
             table,
+            names,
             pieces,
             misfits,
+            quarantine,
             chunk,
-            tally: Tally::default(),
-            bytes: 0,
-            normalised: vec![0; table.columns.len()],
+            width,
+            constants: table.constants.iter().flat_map(|constant| constant.field.clone()).collect(),
+            count: Count::default(),
+            normalised: none(),
+            repaired: none(),
+            nulled: none(),
+            quarantined: none(),
         }
     }
 
-    fn row(&mut self, cells: &Cells<'_>) -> rusqlite::Result<()> {
+    fn row(&mut self, cells: &Cells<'_>) -> Result<(), Error> {
+        let unreadable = |error: rusqlite::Error| Error::Io(std::io::Error::other(error));
         let start = self.chunk.len();
-        // a table has at most 1600 columns
-        #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "at most 1600")]
-        let width = self.table.columns.len() as i16;
-        self.chunk.extend_from_slice(&width.to_be_bytes());
+        self.chunk.extend_from_slice(&self.width);
+        let mut quarantine = None;
         for index in 0..self.table.columns.len() {
-            let value = cells.value(index)?;
+            let value = cells.value(index).map_err(unreadable)?;
             match self.cell(index, value) {
-                Ok(Fit::Exact) => {}
-                Ok(Fit::Normalised) => self.normalised[index] += 1,
-                Err(misfit) => self.misfits.add(self.table, index, misfit, cells.place()?),
+                Fate::Fits(Fit::Exact) => {}
+                Fate::Fits(Fit::Normalised) => self.normalised[index] += 1,
+                Fate::Fits(Fit::Repaired) => self.repaired[index] += 1,
+                Fate::Nulled => self.nulled[index] += 1,
+                Fate::Quarantined(misfit) => quarantine = quarantine.or(Some((index, misfit))),
+                Fate::Refused(misfit) => {
+                    self.misfits.add(self.table, index, misfit, cells.place().map_err(unreadable)?, value);
+                }
             }
         }
-        self.tally.add(&self.chunk[start..]);
-        self.bytes += (self.chunk.len() - start) as u64;
+        if let Some((index, misfit)) = quarantine {
+            self.chunk.truncate(start);
+            self.quarantined[index] += 1;
+            let name = &self.table.source.name;
+            return self.quarantine.add(name, self.names[index], misfit.0, self.names, cells);
+        }
+        self.chunk.extend_from_slice(&self.constants);
+        self.count.tally.add(&self.chunk[start..]);
+        self.count.bytes += (self.chunk.len() - start) as u64;
         if self.chunk.len() >= CHUNK_BYTES {
             self.send();
         }
@@ -114,25 +160,44 @@ impl<'a> Reading<'a> {
     }
 
     /// Length and bytes of one cell; the length is patched in when it is known.
-    fn cell(&mut self, index: usize, value: ValueRef<'_>) -> Result<Fit, Misfit> {
+    fn cell(&mut self, index: usize, value: ValueRef<'_>) -> Fate {
         let column = &self.table.columns[index];
         let at = self.chunk.len();
-        if value == ValueRef::Null {
-            self.chunk.extend_from_slice(&(-1_i32).to_be_bytes());
-            return if column.target.not_null { Err(Misfit("NULL")) } else { Ok(Fit::Exact) };
+        if value == ValueRef::Null && !column.target.not_null {
+            self.chunk.extend_from_slice(&NULL);
+            return Fate::Fits(Fit::Exact);
+        }
+        if column.empty_is_null && value == ValueRef::Text(b"") && !column.target.not_null {
+            self.chunk.extend_from_slice(&NULL);
+            return Fate::Nulled;
         }
         self.chunk.extend_from_slice(&[0; 4]);
-        let fit = (column.codec.encode)(value, &mut self.chunk)?;
-        let length =
-            i32::try_from(self.chunk.len() - at - 4).map_err(|_| Misfit("a value longer than 2 GB"))?;
-        self.chunk[at..at + 4].copy_from_slice(&length.to_be_bytes());
-        Ok(fit)
+        let encoded = match value {
+            ValueRef::Null => Err(Misfit("NULL")),
+            value => (column.codec.encode)(value, &mut self.chunk),
+        };
+        let length = i32::try_from(self.chunk.len() - at - 4).map_err(|_| Misfit("a value longer than 2 GB"));
+        match encoded.and_then(|fit| Ok((fit, length?))) {
+            Ok((fit, length)) => {
+                self.chunk[at..at + 4].copy_from_slice(&length.to_be_bytes());
+                Fate::Fits(fit)
+            }
+            Err(misfit) => {
+                self.chunk.truncate(at);
+                self.chunk.extend_from_slice(&NULL);
+                match column.misfit {
+                    Policy::Null => Fate::Nulled,
+                    Policy::Quarantine => Fate::Quarantined(misfit),
+                    Policy::Fail => Fate::Refused(misfit),
+                }
+            }
+        }
     }
 
     fn send(&mut self) {
         let next = Vec::with_capacity(self.chunk.capacity().min(2 * CHUNK_BYTES));
         let full = std::mem::replace(&mut self.chunk, next);
-        if self.misfits.groups.is_empty() {
+        if self.misfits.is_empty() {
             // fails only if the receiver is gone, which then has the error to report
             let _ = self.pieces.blocking_send(Piece::Chunk(full.into()));
         }
@@ -141,61 +206,22 @@ impl<'a> Reading<'a> {
     fn end(mut self) {
         self.chunk.extend_from_slice(&TRAILER);
         self.send();
-        let columns = self.table.columns.iter().zip(&self.normalised).filter(|(_, count)| **count > 0);
-        let count = Count {
-            tally: self.tally,
-            bytes: self.bytes,
-            seconds: 0.0,
-            normalised: columns.map(|(column, count)| (column.target.name.clone(), *count)).collect(),
+        let by_column = |counts: &[u64]| {
+            let columns = self.table.columns.iter().zip(counts).filter(|(_, count)| **count > 0);
+            columns.map(|(column, count)| (column.target.name.clone(), *count)).collect()
         };
-        if self.misfits.groups.is_empty() {
+        let count = Count {
+            normalised: by_column(&self.normalised),
+            repaired: by_column(&self.repaired),
+            nulled: by_column(&self.nulled),
+            quarantined: by_column(&self.quarantined),
+            ..self.count
+        };
+        if self.misfits.is_empty() {
             let _ = self.pieces.blocking_send(Piece::End(count));
         }
     }
 }
 
-/// All misfits so far, by table, column and reason.
-#[derive(Default)]
-struct Misfits {
-    groups: BTreeMap<(String, String, &'static str), Group>,
-}
-
-struct Group {
-    expects: String,
-    count: u64,
-    first: Vec<Place>,
-}
-
-impl Misfits {
-    fn add(&mut self, table: &BoundTable, index: usize, misfit: Misfit, place: Place) {
-        let column = &table.columns[index];
-        let key = (table.source.name.clone(), column.source.name.clone(), misfit.0);
-        let group = self.groups.entry(key).or_insert_with(|| {
-            let null = if column.target.not_null { ", NOT NULL" } else { "" };
-            let expects = format!("{}{null}, takes {}", column.target.type_name, column.codec.expects);
-            Group { expects, count: 0, first: Vec::new() }
-        });
-        group.count += 1;
-        if group.first.len() < NAMED_ROWS {
-            group.first.push(place);
-        }
-    }
-
-    fn lines(&self) -> Vec<String> {
-        let lines = self.groups.iter().map(|((table, column, found), group)| {
-            let rows = if group.count == 1 { "row" } else { "rows" };
-            let places: Vec<String> = group.first.iter().map(ToString::to_string).collect();
-            let more = if group.count > group.first.len() as u64 { ", …" } else { "" };
-            let rowid = if matches!(group.first.first(), Some(Place::Rowid(_))) { "rowid " } else { "" };
-            format!(
-                "{table}.{column}: {found} in {} {rows}, {rowid}{}{more}; the target's column, {}",
-                group.count,
-                places.join(", "),
-                group.expects
-            )
-        });
-        let advice =
-            "next: correct these values in the source and run migrate again; nothing was kept".to_owned();
-        lines.chain([advice]).collect()
-    }
-}
+/// The length of a field that is NULL.
+const NULL: [u8; 4] = (-1_i32).to_be_bytes();

@@ -1,7 +1,7 @@
 //! What a step recorded about what it copied: table `outgrow_receipt`, one row for each step, written in the step's own
 //! transaction.
 
-use super::bind::BoundTable;
+use super::columns::BoundTable;
 use super::reader::Count;
 use crate::error::Error;
 use crate::migration::Version;
@@ -29,7 +29,8 @@ pub struct Receipt {
     pub tables: Vec<TableReceipt>,
     /// Source tables with rows that were left behind: skipped, or other tools' bookkeeping.
     pub left: Vec<String>,
-    /// What was compared before the commit: `content`, every row; `none`, if nothing was brought.
+    /// What was compared before the commit: `content`, every row; `unproven`, nothing, as asked; `none`, if nothing was
+    /// brought.
     pub proof: &'static str,
     /// The version of outgrow.
     pub tool: &'static str,
@@ -39,7 +40,7 @@ pub struct Receipt {
 }
 
 /// What was brought of one table.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct TableReceipt {
     /// The table's name, in the target if it was copied.
     pub table: String,
@@ -55,6 +56,12 @@ pub struct TableReceipt {
     pub seconds: f64,
     /// By column: how many values came in another spelling or storage class than they will have on the way back.
     pub normalised: BTreeMap<String, u64>,
+    /// By column: how many values a rule changed (characters left out or replaced, digits rounded).
+    pub repaired: BTreeMap<String, u64>,
+    /// By column: how many values a rule made NULL.
+    pub nulled: BTreeMap<String, u64>,
+    /// By column: how many rows went to `outgrow_quarantine` because of it.
+    pub quarantined: BTreeMap<String, u64>,
 }
 
 impl TableReceipt {
@@ -67,19 +74,14 @@ impl TableReceipt {
             hash: Some(format!("{:032x}", count.tally.hash)),
             seconds: count.seconds,
             normalised: count.normalised.clone(),
+            repaired: count.repaired.clone(),
+            nulled: count.nulled.clone(),
+            quarantined: count.quarantined.clone(),
         }
     }
 
     pub(super) fn absent(table: String) -> TableReceipt {
-        TableReceipt {
-            table,
-            state: "absent",
-            rows: 0,
-            bytes: 0,
-            hash: None,
-            seconds: 0.0,
-            normalised: BTreeMap::new(),
-        }
+        TableReceipt { table, state: "absent", ..TableReceipt::default() }
     }
 
     pub(super) fn not_brought(table: String) -> TableReceipt {
@@ -93,9 +95,9 @@ impl Receipt {
         source: Option<Fingerprint>,
         tables: Vec<TableReceipt>,
         left: Vec<String>,
+        proof: &'static str,
         started: SystemTime,
     ) -> Receipt {
-        let proof = if source.is_some() { "content" } else { "none" };
         Receipt {
             version: version.number,
             step: version.migration.name().to_owned(),

@@ -3,7 +3,7 @@
 //! `ALTER SEQUENCE … RESTART` and not `setval`: it belongs to the transaction, so that a step that is rolled back leaves
 //! its sequences where they were, and so does a `nextval` after it (PostgreSQL: ALTER SEQUENCE, Notes).
 
-use super::bind::BoundTable;
+use super::columns::BoundTable;
 use crate::error::Error;
 use crate::identifier::quote;
 use tokio_postgres::Client;

@@ -170,7 +170,8 @@ fn faults(file: &File) -> Vec<(usize, String)> {
     for (name, rules) in &file.table {
         let (at, table) = (name.span().start, name.get_ref());
         if !required.iter().chain(&file.optional).any(|listed| listed.get_ref() == table) {
-            faults.push((at, format!("table \"{table}\" has rules and is neither in tables nor in optional")));
+            faults
+                .push((at, format!("table \"{table}\" has rules and is neither in tables nor in optional")));
         }
         for (column, rules) in &rules.column {
             if *rules == ColumnRules::default() {
@@ -195,7 +196,8 @@ mod tests {
 
     #[test]
     fn the_minimal_form() {
-        let step = parse(Path::new("V6__x.toml"), "source = \"sqlite\"\ntables = [\"user\"]\n").expect("parses");
+        let step =
+            parse(Path::new("V6__x.toml"), "source = \"sqlite\"\ntables = [\"user\"]\n").expect("parses");
         assert_eq!((step.tables[0].name.as_str(), step.tables[0].optional), ("user", false));
     }
 
@@ -227,10 +229,20 @@ mod tests {
     #[test]
     fn rules_that_match_nothing_are_faults() {
         let head = "source = \"sqlite\"\ntables = [\"a\"]\n";
-        assert!(faults(&format!("{head}[table.b]\n"))[0].contains(":3:8: table \"b\" has rules and is neither"));
+        assert!(
+            faults(&format!("{head}[table.b]\n"))[0].contains(":3:8: table \"b\" has rules and is neither")
+        );
         assert!(faults(&format!("{head}[table.a.column.c]\n"))[0].contains("\"a\".\"c\" has no rule"));
-        assert!(faults(&format!("{head}[table.a.column.c]\nskip = true\nround = true\n"))[0].contains("is skipped"));
-        assert!(faults(&format!("{head}[table.a.column.c]\nmisfit = \"drop\"\n"))[0].contains(":4:10: unknown variant"));
-        assert!(faults(&format!("{head}[table.a.column.c]\nreed = \"x\"\n"))[0].contains("unknown field `reed`"));
+        assert!(
+            faults(&format!("{head}[table.a.column.c]\nskip = true\nround = true\n"))[0]
+                .contains("is skipped")
+        );
+        assert!(
+            faults(&format!("{head}[table.a.column.c]\nmisfit = \"drop\"\n"))[0]
+                .contains(":4:10: unknown variant")
+        );
+        assert!(
+            faults(&format!("{head}[table.a.column.c]\nreed = \"x\"\n"))[0].contains("unknown field `reed`")
+        );
     }
 }

@@ -14,7 +14,7 @@ impl Report for Migrated {
             Some(version) => format!("at V{version}, head is V{}", self.head),
             None => format!("no version applied, head is V{}", self.head),
         };
-        if self.applied.is_empty() {
+        if self.applied.is_empty() && !self.dry_run {
             return format!("{}: {at}, nothing to do", self.database);
         }
         let mut table = columns();
@@ -24,7 +24,12 @@ impl Report for Migrated {
         align_right(&mut table, &[1, 2]);
         let (count, took) = (self.applied.len(), duration(self.seconds));
         let versions = if count == 1 { "version" } else { "versions" };
-        format!("{}\n{}: {at}, {count} {versions} applied in {took}", lines(&table), self.database)
+        let what = match (self.dry_run, count) {
+            (true, 0) => "nothing to do".to_owned(),
+            (true, _) => format!("{count} {versions} would be applied, nothing was written"),
+            (false, _) => format!("{count} {versions} applied in {took}"),
+        };
+        format!("{}\n{}: {at}, {what}", lines(&table), self.database).trim_start_matches('\n').to_owned()
     }
 
     fn exit_code(&self) -> ExitCode {
@@ -35,7 +40,8 @@ impl Report for Migrated {
 fn applied(table: &mut Table, version: &Applied) {
     let label = version.label.clone();
     let Some(receipt) = &version.receipt else {
-        table.add_row([label, String::new(), duration(version.seconds), String::new()]);
+        let note = version.note.unwrap_or_default().to_owned();
+        table.add_row([label, String::new(), duration(version.seconds), note]);
         return;
     };
     let source = match &receipt.source {
@@ -45,7 +51,7 @@ fn applied(table: &mut Table, version: &Applied) {
     table.add_row([label, rows(receipt.rows()), duration(version.seconds), source]);
     for part in &receipt.tables {
         let (rows, took, note) = match part.state {
-            "copied" => (rows(part.rows), duration(part.seconds), normalised(part)),
+            "copied" => (rows(part.rows), duration(part.seconds), changes(part)),
             state => (String::new(), String::new(), state.to_owned()),
         };
         table.add_row([format!("  {}", part.table), rows, took, note]);
@@ -55,10 +61,19 @@ fn applied(table: &mut Table, version: &Applied) {
     }
 }
 
-fn normalised(table: &TableReceipt) -> String {
-    let columns: Vec<String> =
-        table.normalised.iter().map(|(column, count)| format!("{column} {count}")).collect();
-    if columns.is_empty() { String::new() } else { format!("normalised: {}", columns.join(", ")) }
+/// What was not copied letter by letter, by column.
+fn changes(table: &TableReceipt) -> String {
+    let kinds = [
+        ("normalised", &table.normalised),
+        ("changed by rule", &table.repaired),
+        ("made NULL", &table.nulled),
+        ("quarantined", &table.quarantined),
+    ];
+    let kinds = kinds.iter().filter(|(_, counts)| !counts.is_empty()).map(|(kind, counts)| {
+        let columns: Vec<String> = counts.iter().map(|(column, count)| format!("{column} {count}")).collect();
+        format!("{kind}: {}", columns.join(", "))
+    });
+    kinds.collect::<Vec<_>>().join("; ")
 }
 
 impl Report for Status {

@@ -4,7 +4,7 @@
 mod human;
 
 use crate::cli::Unparsed;
-use crate::error::{Error, ExitCode};
+use crate::error::{Error, ExitCode, Misfits};
 use serde::Serialize;
 use std::io::Write;
 
@@ -23,9 +23,11 @@ pub struct Output {
 
 /// An error under `--json`.
 #[derive(Serialize)]
-struct Failed {
+struct Failed<'a> {
     error: String,
     exit_code: u8,
+    #[serde(skip_serializing_if = "<[Misfits]>::is_empty")]
+    misfits: &'a [Misfits],
 }
 
 impl Output {
@@ -54,7 +56,7 @@ impl Output {
         // nobody is left to tell if these cannot be written
         let _ = writeln!(std::io::stderr().lock(), "error: {error}");
         if self.json {
-            print_failed(&error.to_string(), code);
+            print_failed(&error.to_string(), code, error.misfits());
         }
         code
     }
@@ -76,14 +78,14 @@ pub fn unparsed(unparsed: &Unparsed) -> ExitCode {
     }
     let _ = writeln!(std::io::stderr().lock(), "{text}");
     if unparsed.json {
-        print_failed(&text, ExitCode::Usage);
+        print_failed(&text, ExitCode::Usage, &[]);
     }
     ExitCode::Usage
 }
 
 /// An error as the one JSON document on stdout.
-fn print_failed(error: &str, code: ExitCode) {
-    let failed = Failed { error: error.to_owned(), exit_code: code.number() };
+fn print_failed(error: &str, code: ExitCode, misfits: &[Misfits]) {
+    let failed = Failed { error: error.to_owned(), exit_code: code.number(), misfits };
     if let Ok(text) = json(&failed) {
         let _ = writeln!(std::io::stdout().lock(), "{text}");
     }

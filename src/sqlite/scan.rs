@@ -88,4 +88,17 @@ impl Source {
             reason: format!("table {}: {}", table.name, in_words(&error)),
         })
     }
+
+    /// Whether any row of `table` has a value in `column`.
+    ///
+    /// # Errors
+    /// [`Error::Source`] if SQLite cannot read it.
+    pub fn holds_values(&self, table: &Table, column: &str) -> Result<bool, Error> {
+        let (table, column) = (quote(&table.name), quote(column));
+        let query = format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE {column} IS NOT NULL)");
+        self.connection.query_row(&query, [], |row| row.get(0)).map_err(|error| Error::Source {
+            file: self.file.clone(),
+            reason: format!("table {table}: {}", in_words(&error)),
+        })
+    }
 }

@@ -39,6 +39,8 @@ pub enum Fit {
     Exact,
     /// The same value, but another storage class or spelling on the way back: `'t'` for true, `1.0` for 1.
     Normalised,
+    /// A rule changed it.
+    Repaired,
 }
 
 /// A value that the target column cannot hold as it is: what was found, without the content.

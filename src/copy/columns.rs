@@ -1,0 +1,192 @@
+//! Binds the columns of one table: each source column to the target column of its name or of its rule, that to the codec
+//! of its type, and what a misfit does is decided here, once.
+
+use super::bind::same_name;
+use super::codec::codec;
+use crate::error::Error;
+use crate::migration::step::{ColumnRules, Policy, TableRules};
+use crate::postgres::catalog;
+use crate::sqlite::{Source, schema};
+use crate::value::Codec;
+use rusqlite::types::ValueRef;
+
+/// A table with its two ends.
+pub(super) struct BoundTable {
+    pub source: schema::Table,
+    pub target: catalog::Table,
+    pub columns: Vec<BoundColumn>,
+    /// Target columns that the step gives a constant.
+    pub constants: Vec<BoundConstant>,
+}
+
+impl BoundTable {
+    /// What COPY writes, in order: the columns, then the constants.
+    pub(super) fn target_columns(&self) -> impl Iterator<Item = &str> {
+        let columns = self.columns.iter().map(|column| column.target.name.as_str());
+        columns.chain(self.constants.iter().map(|constant| constant.target.name.as_str()))
+    }
+}
+
+/// A column that exists on both ends.
+pub(super) struct BoundColumn {
+    pub source: schema::Column,
+    pub target: catalog::Column,
+    pub codec: Codec,
+    /// What happens to a value that does not fit.
+    pub misfit: Policy,
+    /// Empty text becomes NULL.
+    pub empty_is_null: bool,
+}
+
+/// A target column with the same value in every row.
+pub(super) struct BoundConstant {
+    pub target: catalog::Column,
+    /// Length and bytes, as in a COPY-binary tuple.
+    pub field: Vec<u8>,
+}
+
+/// Binds the columns of `from` to those of `to` by `rules`; what does not fit is added to `faults`.
+pub(super) fn bind(
+    source: &Source,
+    from: &schema::Table,
+    to: &catalog::Table,
+    rules: &TableRules,
+    faults: &mut Vec<String>,
+) -> Result<BoundTable, Error> {
+    let mut table =
+        BoundTable { source: from.clone(), target: to.clone(), columns: Vec::new(), constants: Vec::new() };
+    for name in rules.column.keys() {
+        if same_name(&from.columns, name, |column| &column.name).is_none() {
+            faults.push(format!(
+                "{}.{name}: the step has a rule for it and the source has no such column",
+                from.name
+            ));
+        }
+    }
+    let mut skipped = Vec::new();
+    for column in &from.columns {
+        let rule = rules.column.iter().find(|(name, _)| {
+            same_name(&from.columns, name, |column| &column.name)
+                .is_some_and(|found| found.name == column.name)
+        });
+        let rule = rule.map(|(_, rule)| rule.clone()).unwrap_or_default();
+        let place = format!("{}.{}", from.name, column.name);
+        let name = rule.target.as_ref().unwrap_or(&column.name);
+        match same_name(&to.columns, name, |column| &column.name) {
+            _ if rule.skip => skipped.push(column.name.clone()),
+            None if source.holds_values(from, &column.name)? => faults.push(format!(
+                "{place}: the source has values in this column and the target's table {} has no column {name}; \
+                 add it in a version, or write [table.{}.column.{}] with target = \"…\" or skip = true",
+                to.name,
+                key(&from.name),
+                key(&column.name)
+            )),
+            // empty, or computed by the target
+            None => {}
+            Some(target) if target.generated => {}
+            Some(target) if table.target_columns().any(|bound| bound == target.name) => {
+                faults.push(format!("{place}: the target's column {} is fed by another column already", target.name));
+            }
+            Some(target) => match bind_column(column, target, &rule, rules.misfit) {
+                Ok(bound) => table.columns.push(bound),
+                Err(fault) => faults.push(format!("{place}: {fault}")),
+            },
+        }
+    }
+    bind_constants(&mut table, rules, faults);
+    require_fed(&table, faults);
+    Ok(table)
+}
+
+fn bind_column(
+    source: &schema::Column,
+    target: &catalog::Column,
+    rule: &ColumnRules,
+    of_table: Option<Policy>,
+) -> Result<BoundColumn, String> {
+    let codec = codec(target, rule)?;
+    let misfit = match (rule.misfit, of_table) {
+        (Some(Policy::Null), _) if target.not_null => {
+            return Err("misfit = \"null\", and the target's column is NOT NULL".into());
+        }
+        (Some(policy), _) => policy,
+        (None, Some(Policy::Null)) if target.not_null => Policy::Fail,
+        (None, of_table) => of_table.unwrap_or(Policy::Fail),
+    };
+    Ok(BoundColumn {
+        source: source.clone(),
+        target: target.clone(),
+        codec,
+        misfit,
+        empty_is_null: rule.empty.is_some(),
+    })
+}
+
+fn bind_constants(table: &mut BoundTable, rules: &TableRules, faults: &mut Vec<String>) {
+    for (name, value) in &rules.constant {
+        let place = format!("{}.{name}", table.target.name);
+        let Some(target) = same_name(&table.target.columns, name, |column| &column.name) else {
+            faults.push(format!("{place}: the step has a constant for it and the target has no such column"));
+            continue;
+        };
+        if target.generated || table.target_columns().any(|bound| bound == target.name) {
+            faults.push(format!("{place}: the step has a constant for it and it has values already"));
+            continue;
+        }
+        match constant(target, value) {
+            Ok(field) => table.constants.push(BoundConstant { target: target.clone(), field }),
+            Err(found) => faults.push(format!("{place}: the constant does not fit: {found}")),
+        }
+    }
+}
+
+/// The field of a constant: what SQLite would store for it goes through the column's codec.
+fn constant(target: &catalog::Column, value: &toml::Value) -> Result<Vec<u8>, String> {
+    let text = match value {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Datetime(moment) => moment.to_string(),
+        toml::Value::Array(_) | toml::Value::Table(_) => return Err("a list or a table".into()),
+        _ => String::new(),
+    };
+    let value = match value {
+        toml::Value::Integer(number) => ValueRef::Integer(*number),
+        toml::Value::Float(real) => ValueRef::Real(*real),
+        toml::Value::Boolean(truth) => ValueRef::Integer((*truth).into()),
+        _ => ValueRef::Text(text.as_bytes()),
+    };
+    let codec = codec(target, &ColumnRules::default())?;
+    let mut field = vec![0; 4];
+    (codec.encode)(value, &mut field)
+        .map_err(|misfit| format!("{}, {} takes {}", misfit.0, target.type_name, codec.expects))?;
+    let length = i32::try_from(field.len() - 4).map_err(|_| "it is longer than 2 GB")?;
+    field[..4].copy_from_slice(&length.to_be_bytes());
+    Ok(field)
+}
+
+fn require_fed(table: &BoundTable, faults: &mut Vec<String>) {
+    for column in &table.target.columns {
+        let fed = table.target_columns().any(|bound| bound == column.name);
+        let faulty =
+            faults.iter().any(|fault| fault.starts_with(&format!("{}.{}: ", table.source.name, column.name)));
+        if column.not_null && !column.has_default && !column.generated && !fed && !faulty {
+            faults.push(format!(
+                "{}.{}: the target's column is NOT NULL without a default, and the source has no such column; \
+                 write [table.{}.constant] with {} = …",
+                table.target.name,
+                column.name,
+                key(&table.source.name),
+                key(&column.name)
+            ));
+        }
+    }
+}
+
+/// `name` as a key in TOML.
+pub(super) fn key(name: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if !name.is_empty() && name.chars().all(bare) {
+        name.to_owned()
+    } else {
+        toml::Value::from(name).to_string()
+    }
+}

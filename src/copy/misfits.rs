@@ -1,0 +1,106 @@
+//! Values that the target cannot hold and no rule covers, by table, column and reason: counted all, the first rows named,
+//! and what to write in the step.
+
+use super::columns::{BoundTable, key};
+use crate::error::{Error, Misfits as Report};
+use crate::sqlite::scan::Place;
+use crate::value::Misfit;
+use rusqlite::types::ValueRef;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// How many rows are named for each misfit; all are counted.
+const NAMED_ROWS: usize = 5;
+
+/// A shown value is cut after this many characters.
+const SHOWN_CHARACTERS: usize = 60;
+
+/// All misfits so far.
+#[derive(Default)]
+pub(super) struct Misfits {
+    groups: BTreeMap<(String, String, &'static str), Report>,
+    show_values: bool,
+}
+
+impl Misfits {
+    pub(super) fn new(show_values: bool) -> Misfits {
+        Misfits { groups: BTreeMap::new(), show_values }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// Adds one value of the column at `index`.
+    pub(super) fn add(
+        &mut self,
+        table: &BoundTable,
+        index: usize,
+        misfit: Misfit,
+        place: Place,
+        value: ValueRef<'_>,
+    ) {
+        let column = &table.columns[index];
+        let of_key = (table.source.name.clone(), column.source.name.clone(), misfit.0);
+        let report = self.groups.entry(of_key).or_insert_with(|| Report {
+            table: table.source.name.clone(),
+            column: column.source.name.clone(),
+            found: misfit.0,
+            target_type: column.target.type_name.clone(),
+            not_null: column.target.not_null,
+            expects: column.codec.expects.clone(),
+            count: 0,
+            by_rowid: matches!(place, Place::Rowid(_)),
+            rows: Vec::new(),
+            values: Vec::new(),
+            advice: advice(table, index, misfit),
+        });
+        report.count += 1;
+        if report.rows.len() < NAMED_ROWS {
+            report.rows.push(place.to_string());
+            if self.show_values {
+                report.values.push(shown(value));
+            }
+        }
+    }
+
+    /// Fine if there is none.
+    pub(super) fn into_result(self, file: &Path) -> Result<(), Error> {
+        if self.groups.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Unfit { file: file.to_owned(), misfits: self.groups.into_values().collect() })
+    }
+}
+
+/// What to write in the step, or that only the source can be changed.
+fn advice(table: &BoundTable, index: usize, misfit: Misfit) -> String {
+    let column = &table.columns[index];
+    let name = column.target.type_name.as_str();
+    let temporal = name.starts_with("timestamp") || name.starts_with("date") || name.starts_with("time");
+    let rule = match misfit.0 {
+        "a time without a zone" => "zone = \"UTC\" (the zone that such times are in)",
+        "a time with a zone" => "zone = \"UTC\" (the zone to store them in)",
+        found if found.contains("after the second") => "round = true",
+        "an integer" | "a real" if temporal => "read = \"unix_s\", \"unix_ms\", \"unix_us\" or \"julian\"",
+        found if found.contains("NUL character") => "nul = \"strip\" or \"replace\"",
+        found if found.contains("UTF-8") => "utf8 = \"strip\" or \"replace\"",
+        _ if column.target.not_null => "misfit = \"quarantine\"",
+        _ => "misfit = \"null\" or \"quarantine\"",
+    };
+    format!("[table.{}.column.{}] {rule}", key(&table.source.name), key(&column.source.name))
+}
+
+fn shown(value: ValueRef<'_>) -> String {
+    let text = match value {
+        ValueRef::Null => "NULL".to_owned(),
+        ValueRef::Integer(number) => number.to_string(),
+        ValueRef::Real(real) => format!("{real:?}"),
+        ValueRef::Text(bytes) => format!("{:?}", String::from_utf8_lossy(bytes)),
+        ValueRef::Blob(bytes) => format!("a blob of {} bytes", bytes.len()),
+    };
+    match text.char_indices().nth(SHOWN_CHARACTERS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
