@@ -21,7 +21,10 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
 
 /// External crate → the files that may name it.
 const KNOWN_IN: [(&str, &[&str]); 3] = [
-    ("refinery_core", &["src/migration/mod.rs", "src/plan.rs", "src/migrate.rs"]),
+    (
+        "refinery_core",
+        &["src/migration/mod.rs", "src/plan.rs", "src/migrate/mod.rs", "src/migrate/applier.rs"],
+    ),
     ("clap", &["src/cli.rs"]),
     ("squawk_lexer", &["src/migration/sql.rs"]),
 ];
