@@ -77,9 +77,18 @@ fn the_commands_of_the_readme_work() {
 fn every_option_is_in_the_help_and_in_the_readme() {
     let project = Project::empty();
     let help = project.outgrow(["migrate", "--help"]).succeeds().stdout;
-    for option in
-        ["--database-url", "--source", "--migrations", "--lock-timeout", "--json", "--to", "--without-data"]
-    {
+    for option in [
+        "--database-url",
+        "--source",
+        "--migrations",
+        "--lock-timeout",
+        "--json",
+        "--to",
+        "--without-data",
+        "--dry-run",
+        "--proof",
+        "--show-values",
+    ] {
         assert!(help.contains(option) && readme().contains(option), "{option}");
     }
     project.outgrow(["--help"]).succeeds().prints(&["Exit codes:", "migrate", "status"]);
