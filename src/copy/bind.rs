@@ -2,12 +2,12 @@
 //! the target column of its name, and that to the codec of its catalog type. All that does not fit is found here, before
 //! a row moves, and reported together.
 
+use super::codec;
 use crate::error::Error;
 use crate::migration::step::Step;
 use crate::postgres::catalog;
 use crate::sqlite::{Source, schema};
-use crate::value::{Codec, json, number, temporal, text};
-use tokio_postgres::types::Type;
+use crate::value::{Codec, Rules};
 
 /// Tables in which other tools keep their own books: never copied, always named in the receipt.
 const BOOKKEEPING: [&str; 8] = [
@@ -114,12 +114,11 @@ fn bind_table(from: &schema::Table, to: &catalog::Table, faults: &mut Vec<String
             )),
             // the target computes it
             Some(column) if column.generated => {}
-            Some(column) => match codec(column) {
-                Some(codec) => {
+            Some(column) => match codec::choose(column, &Rules::default()) {
+                Ok(codec) => {
                     columns.push(BoundColumn { source: source.clone(), target: column.clone(), codec })
                 }
-                None => faults
-                    .push(format!("{place}: the target's type {} is not supported yet", column.type_name)),
+                Err(reason) => faults.push(format!("{place}: {reason}")),
             },
         }
     }
@@ -170,32 +169,4 @@ fn left_behind(step: &Step, source: &Source, faults: &mut Vec<String>) -> Result
         }
     }
     Ok(left)
-}
-
-/// The codec of a column's type, if there is one.
-fn codec(column: &catalog::Column) -> Option<Codec> {
-    if let Some(labels) = &column.labels {
-        return Some(text::label(labels));
-    }
-    // varchar(n): the modifier is n + 4 (VARHDRSZ)
-    let limit = || usize::try_from(column.modifier - 4).ok();
-    Some(match Type::from_oid(column.type_oid)? {
-        Type::BOOL => number::boolean(),
-        Type::INT2 => number::integer(2),
-        Type::INT4 => number::integer(4),
-        Type::INT8 => number::integer(8),
-        Type::FLOAT4 => number::single(),
-        Type::FLOAT8 => number::double(),
-        Type::NUMERIC => number::numeric(column.modifier),
-        Type::TEXT => text::text(None),
-        Type::VARCHAR => text::text(limit()),
-        Type::BYTEA => text::bytes(),
-        Type::UUID => text::uuid(),
-        Type::JSON => json::json(),
-        Type::JSONB => json::jsonb(),
-        Type::DATE => temporal::date(),
-        Type::TIMESTAMP => temporal::timestamp(column.modifier),
-        Type::TIMESTAMPTZ => temporal::timestamptz(column.modifier),
-        _ => return None,
-    })
 }

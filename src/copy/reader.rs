@@ -101,7 +101,7 @@ impl<'a> Reading<'a> {
             let value = cells.value(index)?;
             match self.cell(index, value) {
                 Ok(Fit::Exact) => {}
-                Ok(Fit::Normalised) => self.normalised[index] += 1,
+                Ok(Fit::Normalised | Fit::Repaired) => self.normalised[index] += 1,
                 Err(misfit) => self.misfits.add(self.table, index, misfit, cells.place()?),
             }
         }
