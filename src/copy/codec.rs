@@ -1,39 +1,168 @@
-//! Which codec a column of the target takes: the only place where a catalog type is matched.
+//! Chooses the codec of a column: by its catalog type, and by what the step says of it. A rule that means nothing for
+//! the type is refused, so that none is ever ignored.
 
-use crate::migration::step::ColumnRules;
 use crate::postgres::catalog;
-use crate::value::{Codec, json, number, temporal, text};
+use crate::value::{Codec, Read, Repair, Rules, interval, json, net, number, numeric, temporal, text};
+use text::Limit;
 use tokio_postgres::types::Type;
 
-/// The codec of a column under the step's rules, or why there is none.
-pub(super) fn codec(column: &catalog::Column, _rule: &ColumnRules) -> Result<Codec, String> {
-    of_type(column).ok_or_else(|| format!("the target's type {} is not supported yet", column.type_name))
+/// An interval's modifier holds the allowed fields above and the digits after the second below (timestamp.h).
+const ALL_FIELDS: i32 = 0x7fff;
+
+/// The codec of `column` under `rules`.
+///
+/// # Errors
+/// In words: the type cannot be loaded, or a rule means nothing for it.
+pub fn choose(column: &catalog::Column, rules: &Rules) -> Result<Codec, String> {
+    if let Some(labels) = &column.labels {
+        return only(column, rules, Takes::default()).map(|()| text::label(labels));
+    }
+    let modifier = column.modifier;
+    let kind = Type::from_oid(column.type_oid);
+    // a type of an extension has no fixed number
+    if is_citext(&column.type_name) {
+        return only(column, rules, Takes::TEXT).map(|()| text::text(Limit::None, rules));
+    }
+    // varchar(n), char(n): the modifier is n + 4 (VARHDRSZ)
+    let limit = |limited: fn(usize) -> Limit| usize::try_from(modifier - 4).map_or(Limit::None, limited);
+    let reads = rules.read.unwrap_or_default();
+    let numbers = &[Read::UnixSeconds, Read::UnixMillis, Read::UnixMicros][..];
+    let all = &[Read::UnixSeconds, Read::UnixMillis, Read::UnixMicros, Read::Julian][..];
+    let takes = match kind {
+        Some(Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME) => Takes::TEXT,
+        Some(Type::NUMERIC) => Takes { round: modifier >= 4, ..Takes::default() },
+        Some(Type::DATE) => Takes { read: all, zone: reads != Read::Text, ..Takes::default() },
+        Some(Type::TIMESTAMP) => Takes { read: all, zone: true, round: true, ..Takes::default() },
+        Some(Type::TIMESTAMPTZ) => {
+            Takes { read: all, zone: reads == Read::Text, round: true, ..Takes::default() }
+        }
+        Some(Type::TIME | Type::INTERVAL) => Takes { read: numbers, round: true, ..Takes::default() },
+        Some(Type::TIMETZ) => Takes { read: &[], round: true, ..Takes::default() },
+        _ => Takes::default(),
+    };
+    let codec = match kind {
+        Some(Type::BOOL) => number::boolean(),
+        Some(Type::INT2) => number::integer(2),
+        Some(Type::INT4) => number::integer(4),
+        Some(Type::INT8) => number::integer(8),
+        Some(Type::OID) => number::oid(),
+        Some(Type::FLOAT4) => number::single(),
+        Some(Type::FLOAT8) => number::double(),
+        Some(Type::NUMERIC) => numeric::numeric(modifier, rules),
+        Some(Type::TEXT) => text::text(Limit::None, rules),
+        Some(Type::VARCHAR) => text::text(limit(Limit::Characters), rules),
+        Some(Type::BPCHAR) => text::text(limit(Limit::Padded), rules),
+        Some(Type::NAME) => text::text(Limit::Bytes(63), rules),
+        Some(Type::BYTEA) => text::bytes(),
+        Some(Type::UUID) => text::uuid(),
+        Some(Type::JSON) => json::json(),
+        Some(Type::JSONB) => json::jsonb(),
+        Some(Type::DATE) => temporal::date(rules),
+        Some(Type::TIME) => temporal::time(modifier, rules),
+        Some(Type::TIMETZ) => temporal::timetz(modifier, rules),
+        Some(Type::TIMESTAMP) => temporal::timestamp(modifier, rules),
+        Some(Type::TIMESTAMPTZ) => temporal::timestamptz(modifier, rules),
+        Some(Type::INTERVAL) if modifier < 0 => interval::interval(-1, rules),
+        Some(Type::INTERVAL) if modifier >> 16 == ALL_FIELDS => interval::interval(modifier & 0xffff, rules),
+        Some(Type::INET) => net::inet(),
+        Some(Type::CIDR) => net::cidr(),
+        Some(Type::MACADDR) => net::mac(6),
+        Some(Type::MACADDR8) => net::mac(8),
+        _ => {
+            return Err(format!(
+                "the target's type {} is not supported; declare the column as text before the step, \
+                 and give it its type in a version after it (ALTER TABLE … ALTER COLUMN … TYPE … USING …)",
+                column.type_name
+            ));
+        }
+    };
+    only(column, rules, takes).map(|()| codec)
 }
 
-/// The codec of a column's type, if there is one.
-fn of_type(column: &catalog::Column) -> Option<Codec> {
-    if let Some(labels) = &column.labels {
-        return Some(text::label(labels));
+/// Which rules mean something for a type.
+#[derive(Default)]
+struct Takes {
+    /// Other than text; an empty list for a type of dates and times that is read as text only.
+    read: &'static [Read],
+    zone: bool,
+    round: bool,
+    repair: bool,
+}
+
+impl Takes {
+    const TEXT: Takes = Takes { read: &[], zone: false, round: false, repair: true };
+}
+
+fn only(column: &catalog::Column, rules: &Rules, takes: Takes) -> Result<(), String> {
+    let mut faults = Vec::new();
+    let mut refuse = |rule: &str, refused: bool, instead: &str| {
+        if refused {
+            faults.push(format!("{rule} means nothing for the target's type {}{instead}", column.type_name));
+        }
+    };
+    if let Some(read) = rules.read.filter(|read| *read != Read::Text) {
+        refuse(&format!("read = \"{}\"", read.name()), !takes.read.contains(&read), "");
     }
-    // varchar(n): the modifier is n + 4 (VARHDRSZ)
-    let limit = || usize::try_from(column.modifier - 4).ok();
-    Some(match Type::from_oid(column.type_oid)? {
-        Type::BOOL => number::boolean(),
-        Type::INT2 => number::integer(2),
-        Type::INT4 => number::integer(4),
-        Type::INT8 => number::integer(8),
-        Type::FLOAT4 => number::single(),
-        Type::FLOAT8 => number::double(),
-        Type::NUMERIC => number::numeric(column.modifier),
-        Type::TEXT => text::text(None),
-        Type::VARCHAR => text::text(limit()),
-        Type::BYTEA => text::bytes(),
-        Type::UUID => text::uuid(),
-        Type::JSON => json::json(),
-        Type::JSONB => json::jsonb(),
-        Type::DATE => temporal::date(),
-        Type::TIMESTAMP => temporal::timestamp(column.modifier),
-        Type::TIMESTAMPTZ => temporal::timestamptz(column.modifier),
-        _ => return None,
-    })
+    let zoned = rules.zone.is_some() && !takes.zone;
+    let numbers = rules.read.is_some_and(|read| read != Read::Text);
+    refuse("zone", zoned, if numbers { " read from numbers, which count from Greenwich" } else { "" });
+    refuse("round", rules.round && !takes.round, "");
+    refuse("nul", rules.nul != Repair::Fail && !takes.repair, "");
+    refuse("utf8", rules.utf8 != Repair::Fail && !takes.repair, "");
+    if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
+}
+
+/// `citext`, in whatever schema the extension is.
+fn is_citext(type_name: &str) -> bool {
+    type_name.rsplit('.').next() == Some("citext")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::Zone;
+
+    fn choose(kind: &Type, modifier: i32, rules: &Rules) -> Result<(), String> {
+        let column = catalog::Column {
+            name: "c".into(),
+            type_oid: kind.oid(),
+            type_name: kind.name().into(),
+            modifier,
+            not_null: false,
+            has_default: false,
+            generated: false,
+            labels: None,
+            sequence: None,
+        };
+        super::choose(&column, rules).map(drop)
+    }
+
+    #[test]
+    fn a_rule_that_means_nothing_is_refused() {
+        let unix = Rules { read: Some(Read::UnixMillis), ..Rules::default() };
+        let zone = Rules { zone: Zone::parse("Europe/Madrid"), ..Rules::default() };
+        let both = Rules { read: unix.read, ..zone.clone() };
+        let round = Rules { round: true, ..Rules::default() };
+        let nul = Rules { nul: Repair::Strip, ..Rules::default() };
+        for (kind, good, bad) in [
+            (Type::TEXT, vec![&nul], vec![&unix, &zone, &round]),
+            (Type::TIMESTAMP, vec![&unix, &zone, &both, &round], vec![&nul]),
+            (Type::TIMESTAMPTZ, vec![&unix, &zone, &round], vec![&both, &nul]),
+            (Type::DATE, vec![&unix, &both], vec![&zone, &round]),
+            (Type::TIME, vec![&unix, &round], vec![&zone]),
+            (Type::TIMETZ, vec![&round], vec![&unix, &zone]),
+            (Type::INTERVAL, vec![&unix, &round], vec![&zone]),
+            (Type::INT4, vec![], vec![&unix, &zone, &round, &nul]),
+            (Type::JSONB, vec![], vec![&unix, &zone, &round, &nul]),
+        ] {
+            for rules in good {
+                assert_eq!(choose(&kind, -1, rules), Ok(()), "{kind}");
+            }
+            for rules in bad {
+                assert!(choose(&kind, -1, rules).is_err(), "{kind} {rules:?}");
+            }
+        }
+        assert!(choose(&Type::NUMERIC, -1, &round).is_err());
+        assert_eq!(choose(&Type::NUMERIC, 4 + (6 << 16) + 2, &round), Ok(()));
+    }
 }

@@ -2,12 +2,12 @@
 //! of its type, and what a misfit does is decided here, once.
 
 use super::bind::same_name;
-use super::codec::codec;
+use super::codec;
 use crate::error::Error;
-use crate::migration::step::{ColumnRules, Policy, TableRules};
+use crate::migration::step::{ColumnRules, Mend, Policy, TableRules};
 use crate::postgres::catalog;
 use crate::sqlite::{Source, schema};
-use crate::value::Codec;
+use crate::value::{Codec, Read, Repair, Rules, Zone};
 use rusqlite::types::ValueRef;
 
 /// A table with its two ends.
@@ -104,7 +104,7 @@ fn bind_column(
     rule: &ColumnRules,
     of_table: Option<Policy>,
 ) -> Result<BoundColumn, String> {
-    let codec = codec(target, rule)?;
+    let codec = codec::choose(target, &value_rules(rule)?)?;
     let misfit = match (rule.misfit, of_table) {
         (Some(Policy::Null), _) if target.not_null => {
             return Err("misfit = \"null\", and the target's column is NOT NULL".into());
@@ -119,6 +119,29 @@ fn bind_column(
         codec,
         misfit,
         empty_is_null: rule.empty.is_some(),
+    })
+}
+
+/// What the codec needs to know of a rule.
+fn value_rules(rule: &ColumnRules) -> Result<Rules, String> {
+    let read = rule.read.as_deref().map(|name| {
+        let known = "text, unix_s, unix_ms, unix_us, julian";
+        Read::parse(name).ok_or_else(|| format!("read = \"{name}\" is none of {known}"))
+    });
+    let zone = rule.zone.as_deref().map(|name| {
+        Zone::parse(name).ok_or_else(|| format!("zone = \"{name}\" is no zone such as UTC, +02:00, Europe/Madrid"))
+    });
+    let repair = |mend: Option<Mend>| match mend {
+        None => Repair::Fail,
+        Some(Mend::Strip) => Repair::Strip,
+        Some(Mend::Replace) => Repair::Replace,
+    };
+    Ok(Rules {
+        read: read.transpose()?,
+        zone: zone.transpose()?,
+        round: rule.round,
+        nul: repair(rule.nul),
+        utf8: repair(rule.utf8),
     })
 }
 
@@ -154,7 +177,7 @@ fn constant(target: &catalog::Column, value: &toml::Value) -> Result<Vec<u8>, St
         toml::Value::Boolean(truth) => ValueRef::Integer((*truth).into()),
         _ => ValueRef::Text(text.as_bytes()),
     };
-    let codec = codec(target, &ColumnRules::default())?;
+    let codec = codec::choose(target, &Rules::default())?;
     let mut field = vec![0; 4];
     (codec.encode)(value, &mut field)
         .map_err(|misfit| format!("{}, {} takes {}", misfit.0, target.type_name, codec.expects))?;

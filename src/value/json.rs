@@ -1,7 +1,7 @@
 //! JSON: `json` keeps the text, `jsonb` takes it apart and gives it back in a spelling of its own.
 
-use super::number::numeric_text;
-use super::{Codec, Fit, Misfit, characters, fit};
+use super::numeric::numeric_text;
+use super::{Cell, Codec, Misfit, characters};
 use rusqlite::types::ValueRef;
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
@@ -10,36 +10,37 @@ use std::fmt;
 /// `json`: kept as text, checked by a real parser. A bare number that SQLite turned into one is a JSON number.
 #[must_use]
 pub fn json() -> Codec {
-    Codec::new("valid JSON", |value, out| {
-        let (text, fit) = text(value)?;
+    let encode = |value: ValueRef<'_>, out: &mut Vec<u8>| {
+        let text = text(value)?;
         serde_json::from_str::<IgnoredAny>(&text).map_err(|_| NOT_JSON)?;
         out.extend_from_slice(text.as_bytes());
-        Ok(fit)
-    })
+        Ok(())
+    };
+    Codec::new("valid JSON", encode, |bytes| Some(Cell::Text(bytes.into())))
 }
 
 /// `jsonb`: sent as the server will spell it. What it would lose is refused: a key that stands twice, a NUL character,
 /// half a surrogate pair, a number beyond `numeric`.
 #[must_use]
 pub fn jsonb() -> Codec {
-    Codec::new("valid JSON without duplicate keys, and without \\u0000 in a string", |value, out| {
-        let (text, fit) = text(value)?;
-        let node: Node = serde_json::from_str(&text).map_err(|error| reason(&error))?;
+    let expects = "valid JSON without duplicate keys, and without \\u0000 in a string";
+    let encode = |value: ValueRef<'_>, out: &mut Vec<u8>| {
+        let node: Node = serde_json::from_str(&text(value)?).map_err(|error| reason(&error))?;
         // jsonb_recv: version 1, then the text
         out.push(1);
-        let start = out.len();
         node.spell(out);
-        Ok(if &out[start..] == text.as_bytes() { fit } else { Fit::Normalised })
-    })
+        Ok(())
+    };
+    Codec::new(expects, encode, |bytes| bytes.strip_prefix(&[1]).map(|text| Cell::Text(text.into())))
 }
 
 const NOT_JSON: Misfit = Misfit("text that is no JSON");
 
-fn text(value: ValueRef<'_>) -> Result<(Cow<'_, str>, Fit), Misfit> {
+fn text(value: ValueRef<'_>) -> Result<Cow<'_, str>, Misfit> {
     match value {
-        ValueRef::Text(bytes) => Ok((characters(bytes)?.into(), fit(true))),
-        ValueRef::Integer(number) => Ok((number.to_string().into(), Fit::Normalised)),
-        ValueRef::Real(real) if real.is_finite() => Ok((format!("{real:?}").into(), Fit::Normalised)),
+        ValueRef::Text(bytes) => Ok(characters(bytes)?.into()),
+        ValueRef::Integer(number) => Ok(number.to_string().into()),
+        ValueRef::Real(real) if real.is_finite() => Ok(format!("{real:?}").into()),
         ValueRef::Real(_) => Err(Misfit("a real that is infinite")),
         ValueRef::Blob(_) | ValueRef::Null => Err(Misfit("a blob")),
     }
@@ -191,6 +192,7 @@ impl<'de> Visitor<'de> for Building {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Fit;
     use super::*;
 
     fn encoded(codec: &Codec, text: &str) -> Result<(String, Fit), Misfit> {

@@ -5,30 +5,108 @@
 //! Exactness is the rule: a value that the target cannot hold as it is, is a [`Misfit`]. Formats are those of the
 //! server's `*_recv` functions (PostgreSQL: COPY, "Binary Format").
 
+pub mod interval;
 pub mod json;
+mod moment;
+pub mod net;
 pub mod number;
+pub mod numeric;
+mod rules;
 pub mod temporal;
 pub mod text;
+mod zone;
+
+pub use rules::{Read, Repair, Rules};
+pub use zone::Zone;
 
 use rusqlite::types::ValueRef;
+use std::borrow::Cow;
 
-/// Appends the binary form of a value that is not NULL.
+/// Appends the binary form of a value that is not NULL: the very bytes that the server gives back for it.
 pub type Encode = Box<dyn Fn(ValueRef<'_>, &mut Vec<u8>) -> Result<Fit, Misfit> + Send + Sync>;
+
+/// The cell that the application would have stored for a binary form; `None` if SQLite has none (`infinity` as a date).
+pub type Decode = Box<dyn for<'a> Fn(&'a [u8]) -> Option<Cell<'a>> + Send + Sync>;
 
 /// How the cells of one column cross.
 pub struct Codec {
-    /// Converts one cell.
+    /// Converts one cell. What was appended is decoded and compared with the cell: that is where the [`Fit`] is from.
     pub encode: Encode,
+    /// The way back.
+    pub decode: Decode,
     /// What the column takes, in words: "an integer from -32768 to 32767".
     pub expects: String,
 }
 
 impl Codec {
+    /// Of an encoder that never changes a value.
     fn new(
         expects: impl Into<String>,
-        encode: impl Fn(ValueRef<'_>, &mut Vec<u8>) -> Result<Fit, Misfit> + Send + Sync + 'static,
+        encode: impl Fn(ValueRef<'_>, &mut Vec<u8>) -> Result<(), Misfit> + Send + Sync + 'static,
+        decode: impl for<'a> Fn(&'a [u8]) -> Option<Cell<'a>> + Clone + Send + Sync + 'static,
     ) -> Codec {
-        Codec { encode: Box::new(encode), expects: expects.into() }
+        Codec::changing(expects, move |value, out| encode(value, out).map(|()| false), decode)
+    }
+
+    /// Of an encoder that says whether a rule changed the value.
+    fn changing(
+        expects: impl Into<String>,
+        encode: impl Fn(ValueRef<'_>, &mut Vec<u8>) -> Result<bool, Misfit> + Send + Sync + 'static,
+        decode: impl for<'a> Fn(&'a [u8]) -> Option<Cell<'a>> + Clone + Send + Sync + 'static,
+    ) -> Codec {
+        let back = decode.clone();
+        let encode = move |value: ValueRef<'_>, out: &mut Vec<u8>| {
+            let start = out.len();
+            if encode(value, out)? {
+                return Ok(Fit::Repaired);
+            }
+            match back(&out[start..]) {
+                Some(cell) if cell.is(value) => Ok(Fit::Exact),
+                Some(_) => Ok(Fit::Normalised),
+                None => Err(Misfit("a value that could not be given back")),
+            }
+        };
+        Codec { encode: Box::new(encode), decode: Box::new(decode), expects: expects.into() }
+    }
+}
+
+/// A cell of SQLite on the way back: never NULL, borrowed from the binary form where that has its bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cell<'a> {
+    /// Storage class INTEGER.
+    Integer(i64),
+    /// Storage class REAL.
+    Real(f64),
+    /// Storage class TEXT, as UTF-8.
+    Text(Cow<'a, [u8]>),
+    /// Storage class BLOB.
+    Blob(Cow<'a, [u8]>),
+}
+
+impl Cell<'_> {
+    /// As rusqlite binds it.
+    #[must_use]
+    pub fn value(&self) -> ValueRef<'_> {
+        match self {
+            Cell::Integer(number) => ValueRef::Integer(*number),
+            Cell::Real(real) => ValueRef::Real(*real),
+            Cell::Text(bytes) => ValueRef::Text(bytes),
+            Cell::Blob(bytes) => ValueRef::Blob(bytes),
+        }
+    }
+
+    /// Whether `value` is this cell: the same storage class and the same bytes or bits.
+    #[must_use]
+    pub fn is(&self, value: ValueRef<'_>) -> bool {
+        match (self.value(), value) {
+            (ValueRef::Real(one), ValueRef::Real(other)) => one.to_bits() == other.to_bits(),
+            (one, other) => one == other,
+        }
+    }
+
+    /// Text that had to be spelt.
+    fn spelt(text: impl Into<Vec<u8>>) -> Option<Cell<'static>> {
+        Some(Cell::Text(Cow::Owned(text.into())))
     }
 }
 
@@ -39,18 +117,13 @@ pub enum Fit {
     Exact,
     /// The same value, but another storage class or spelling on the way back: `'t'` for true, `1.0` for 1.
     Normalised,
-    /// A rule changed it.
+    /// Another value, because a rule of the step said so: rounded, or characters stripped or replaced.
     Repaired,
 }
 
 /// A value that the target column cannot hold as it is: what was found, without the content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Misfit(pub &'static str);
-
-/// `Exact` if `exact`.
-fn fit(exact: bool) -> Fit {
-    if exact { Fit::Exact } else { Fit::Normalised }
-}
 
 /// The characters of a text value: SQLite does not check that they are UTF-8, and PostgreSQL has no NUL character.
 fn characters(bytes: &[u8]) -> Result<&str, Misfit> {
@@ -69,4 +142,9 @@ fn only_text(value: ValueRef<'_>) -> Result<&[u8], Misfit> {
         ValueRef::Real(_) => Err(Misfit("a real")),
         ValueRef::Blob(_) | ValueRef::Null => Err(Misfit("a blob")),
     }
+}
+
+/// A number of the server's, by its `*_send` function: big-endian, nothing else in the cell.
+fn array<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
+    bytes.try_into().ok()
 }

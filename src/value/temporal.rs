@@ -1,253 +1,302 @@
-//! Dates and times. SQLite has no such types: what an application stores is text, and PostgreSQL counts days or
-//! microseconds from 2000-01-01 (Date/Time Types; `date_recv`, `timestamp_recv`).
+//! Dates and times. SQLite has no such types: what an application stores is text, or a number that a rule says how to
+//! read, and PostgreSQL counts days or microseconds from 2000-01-01 (Date/Time Types; `date_recv`, `timestamp_recv`,
+//! `time_recv`, `timetz_recv`).
 
-use super::{Codec, Misfit, fit, only_text};
-use time::{Date, Month};
-
-/// Julian day of 2000-01-01, where PostgreSQL's count starts.
-const EPOCH: i32 = 2_451_545;
-
-const SECOND: i64 = 1_000_000;
-const DAY: i64 = 86_400 * SECOND;
+use super::moment::{self, DAY, Moment, SECOND};
+use super::numeric::{scaled, unscaled};
+use super::zone::UNIX_TO_2000;
+use super::{Cell, Codec, Misfit, Read, Rules, Zone, array, only_text};
+use rusqlite::types::ValueRef;
 
 /// `date`: `YYYY-MM-DD`, or a date and time at midnight.
 #[must_use]
-pub fn date() -> Codec {
-    Codec::new("a date, YYYY-MM-DD", |value, out| {
-        let moment = Moment::parse(only_text(value)?)?;
-        if moment.clock != Some(0) && moment.clock.is_some() || moment.offset.is_some() {
-            return Err(Misfit("a time of day beside the date"));
-        }
-        out.extend_from_slice(&moment.days.to_be_bytes());
-        Ok(fit(moment.clock.is_none()))
-    })
-}
-
-/// `timestamp`, with the digits after the second that the type modifier allows. A zone in the text is a misfit: to drop
-/// it would be to lose it.
-#[must_use]
-pub fn timestamp(modifier: i32) -> Codec {
-    Codec::new("a date and time without a zone, YYYY-MM-DD HH:MM:SS.ffffff", move |value, out| {
-        let moment = Moment::parse(only_text(value)?)?;
-        if moment.offset.is_some() {
-            return Err(Misfit("a time with a zone"));
-        }
-        out.extend_from_slice(&moment.micros(modifier)?.to_be_bytes());
-        Ok(fit(moment.canonical))
-    })
-}
-
-/// `timestamptz`: text that says its offset. Without one it would be a guess.
-#[must_use]
-pub fn timestamptz(modifier: i32) -> Codec {
-    Codec::new("a date and time with its zone, YYYY-MM-DD HH:MM:SS.ffffff+00:00", move |value, out| {
-        let moment = Moment::parse(only_text(value)?)?;
-        let Some(offset) = moment.offset else {
-            return Err(Misfit("a time without a zone"));
-        };
-        let micros = moment.micros(modifier)? - offset * SECOND;
-        out.extend_from_slice(&micros.to_be_bytes());
-        Ok(fit(moment.canonical && offset == 0))
-    })
-}
-
-/// What a text says, nothing assumed.
-#[derive(Debug, PartialEq, Eq)]
-struct Moment {
-    /// Days since 2000-01-01.
-    days: i32,
-    /// Microseconds since midnight, if the text has a time of day.
-    clock: Option<i64>,
-    /// Seconds east of Greenwich, if the text has a zone.
-    offset: Option<i64>,
-    /// Written as SQLAlchemy writes it: a blank, six digits, and `+00:00` if it has a zone.
-    canonical: bool,
-}
-
-const NOT_A_DATE: Misfit = Misfit("text that is not a date and time");
-
-impl Moment {
-    /// `YYYY-MM-DD [(T| ) HH:MM[:SS[(.|,)f{1,9}]] [Z | (+|-)HH[[:]MM]]]`. More than six digits after the second must
-    /// be zeros: PostgreSQL keeps six.
-    fn parse(text: &[u8]) -> Result<Moment, Misfit> {
-        let mut text = Cursor(text);
-        let year = text.number(4)?;
-        text.one_of(b"-")?;
-        let month = text.number(2)?;
-        text.one_of(b"-")?;
-        let day = text.number(2)?;
-        let days = days(year, month, day)?;
-        if text.0.is_empty() {
-            return Ok(Moment { days, clock: None, offset: None, canonical: false });
-        }
-        let blank = text.one_of(b" Tt")? == b' ';
-        let clock = text.number(2)? * 3600;
-        text.one_of(b":")?;
-        let minutes = text.number(2)?;
-        let mut seconds = 0;
-        let (mut micros, mut digits) = (0, 0);
-        if text.skip(b':') {
-            seconds = text.number(2)?;
-            if text.skip(b'.') || text.skip(b',') {
-                (micros, digits) = text.fraction()?;
+pub fn date(rules: &Rules) -> Codec {
+    let reading = Reading::new(-1, rules);
+    let expects = match reading.read {
+        Read::Text => "a date, YYYY-MM-DD".to_owned(),
+        _ => format!("{}, at midnight", reading.number_in_words()),
+    };
+    let beside = Misfit("a time of day beside the date");
+    let back = reading.clone();
+    let encode = move |value: ValueRef<'_>, out: &mut Vec<u8>| {
+        let days = if reading.read == Read::Text {
+            let moment = Moment::parse(only_text(value)?)?;
+            if moment.clock.unwrap_or(0) != 0 || moment.offset.is_some() {
+                return Err(beside);
             }
-        }
-        if clock > 23 * 3600 || minutes > 59 || seconds > 59 {
-            return Err(NOT_A_DATE);
-        }
-        let (offset, plain) = text.zone()?;
-        let clock = (clock + minutes * 60 + seconds) * SECOND + micros;
-        Ok(Moment { days, clock: Some(clock), offset, canonical: blank && digits == 6 && plain })
-    }
-
-    /// Microseconds since 2000-01-01, in the text's own zone. `modifier` is the number of digits that the column keeps
-    /// after the second, or -1 for six.
-    fn micros(&self, modifier: i32) -> Result<i64, Misfit> {
-        let micros = i64::from(self.days) * DAY + self.clock.unwrap_or(0);
-        let kept = u32::try_from(modifier).unwrap_or(6).min(6);
-        if micros % 10_i64.pow(6 - kept) != 0 {
-            return Err(Misfit("a time with more digits after the second"));
-        }
-        Ok(micros)
-    }
-}
-
-/// Days since 2000-01-01; years 1 to 9999, as the text form has them.
-fn days(year: i64, month: i64, day: i64) -> Result<i32, Misfit> {
-    let month = u8::try_from(month).ok().and_then(|month| Month::try_from(month).ok()).ok_or(NOT_A_DATE)?;
-    let year = i32::try_from(year).ok().filter(|year| *year > 0).ok_or(NOT_A_DATE)?;
-    let day = u8::try_from(day).map_err(|_| NOT_A_DATE)?;
-    let date = Date::from_calendar_date(year, month, day).map_err(|_| NOT_A_DATE)?;
-    Ok(date.to_julian_day() - EPOCH)
-}
-
-/// The rest of a text, read from the left.
-struct Cursor<'a>(&'a [u8]);
-
-impl Cursor<'_> {
-    /// Exactly `digits` digits.
-    fn number(&mut self, digits: usize) -> Result<i64, Misfit> {
-        let (number, rest) = self.0.split_at_checked(digits).ok_or(NOT_A_DATE)?;
-        if !number.iter().all(u8::is_ascii_digit) {
-            return Err(NOT_A_DATE);
-        }
-        self.0 = rest;
-        Ok(number.iter().fold(0, |value, digit| value * 10 + i64::from(digit - b'0')))
-    }
-
-    fn one_of(&mut self, choice: &[u8]) -> Result<u8, Misfit> {
-        let (first, rest) = self.0.split_first().ok_or(NOT_A_DATE)?;
-        if !choice.contains(first) {
-            return Err(NOT_A_DATE);
-        }
-        self.0 = rest;
-        Ok(*first)
-    }
-
-    fn skip(&mut self, byte: u8) -> bool {
-        self.one_of(&[byte]).is_ok()
-    }
-
-    /// Microseconds, and how many digits they were written with.
-    fn fraction(&mut self) -> Result<(i64, usize), Misfit> {
-        let digits = self.0.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        if !(1..=9).contains(&digits) {
-            return Err(NOT_A_DATE);
-        }
-        let nanos = self.number(digits)? * 10_i64.pow(u32::try_from(9 - digits).unwrap_or(0));
-        if nanos % 1000 != 0 {
-            return Err(Misfit("a time with more than six digits after the second"));
-        }
-        Ok((nanos / 1000, digits))
-    }
-
-    /// Seconds east of Greenwich, if anything is left, and whether it was written as nothing or `+00:00`.
-    fn zone(&mut self) -> Result<(Option<i64>, bool), Misfit> {
-        let written = self.0;
-        if written.is_empty() {
-            return Ok((None, true));
-        }
-        let sign = match self.one_of(b"Zz+-")? {
-            b'+' => 1,
-            b'-' => -1,
-            _ if self.0.is_empty() => return Ok((Some(0), false)),
-            _ => return Err(NOT_A_DATE),
-        };
-        let hours = self.number(2)?;
-        let minutes = if self.0.is_empty() {
-            0
+            moment.days
         } else {
-            self.skip(b':');
-            self.number(2)?
+            let (wall, _) = reading.wall(value)?;
+            if wall.rem_euclid(DAY) != 0 {
+                return Err(beside);
+            }
+            i32::try_from(wall / DAY).map_err(|_| beside)?
         };
-        // PostgreSQL takes displacements below 16 hours
-        if !self.0.is_empty() || hours > 15 || minutes > 59 {
-            return Err(NOT_A_DATE);
+        out.extend_from_slice(&days.to_be_bytes());
+        Ok(())
+    };
+    Codec::new(expects, encode, move |bytes| {
+        let days = i32::from_be_bytes(array(bytes)?).into();
+        if back.read == Read::Text {
+            let mut out = Vec::with_capacity(10);
+            moment::spell_date(days, &mut out)?;
+            return Cell::spelt(out);
         }
-        Ok((Some(sign * (hours * 3600 + minutes * 60)), written == b"+00:00"))
+        back.wall_cell(days * DAY)
+    })
+}
+
+/// `timestamp`, with the digits after the second that the type modifier allows. A zone in the text is a misfit, unless
+/// a rule names the zone whose clock the column shows.
+#[must_use]
+pub fn timestamp(modifier: i32, rules: &Rules) -> Codec {
+    let reading = Reading::new(modifier, rules);
+    let expects = match (reading.read, &reading.zone) {
+        (Read::Text, None) => "a date and time without a zone, YYYY-MM-DD HH:MM:SS.ffffff".to_owned(),
+        (Read::Text, Some(_)) => "a date and time, YYYY-MM-DD HH:MM:SS.ffffff".to_owned(),
+        _ => reading.number_in_words(),
+    };
+    let back = reading.clone();
+    let encode = move |value: ValueRef<'_>, out: &mut Vec<u8>| {
+        let (micros, changed) = reading.wall(value)?;
+        out.extend_from_slice(&micros.to_be_bytes());
+        Ok(changed)
+    };
+    Codec::changing(expects, encode, move |bytes| back.wall_cell(i64::from_be_bytes(array(bytes)?)))
+}
+
+/// `timestamptz`: text that says its offset, or text of the clock of the zone that a rule names. Without either it
+/// would be a guess.
+#[must_use]
+pub fn timestamptz(modifier: i32, rules: &Rules) -> Codec {
+    let reading = Reading::new(modifier, rules);
+    let expects = match (reading.read, &reading.zone) {
+        (Read::Text, None) => "a date and time with its zone, YYYY-MM-DD HH:MM:SS.ffffff+00:00".to_owned(),
+        (Read::Text, Some(_)) => "a date and time, YYYY-MM-DD HH:MM:SS.ffffff".to_owned(),
+        _ => reading.number_in_words(),
+    };
+    let back = reading.clone();
+    let encode = move |value: ValueRef<'_>, out: &mut Vec<u8>| {
+        let (micros, changed) = reading.instant(value)?;
+        out.extend_from_slice(&micros.to_be_bytes());
+        Ok(changed)
+    };
+    Codec::changing(expects, encode, move |bytes| back.instant_cell(i64::from_be_bytes(array(bytes)?)))
+}
+
+/// `time`: `HH:MM[:SS[.f]]`, or a number that a rule reads as a moment of 1970-01-01.
+#[must_use]
+pub fn time(modifier: i32, rules: &Rules) -> Codec {
+    let reading = Reading::new(modifier, rules);
+    let expects = match reading.read {
+        Read::Text => "a time of day, HH:MM:SS.ffffff".to_owned(),
+        _ => format!("{}, within a day", reading.number_in_words()),
+    };
+    let back = reading.clone();
+    let encode = move |value: ValueRef<'_>, out: &mut Vec<u8>| {
+        let (micros, changed) = match reading.read {
+            Read::Text => {
+                let (nanos, offset) = moment::time_of_day(only_text(value)?)?;
+                if offset.is_some() {
+                    return Err(Misfit("a time with a zone"));
+                }
+                let (nanos, changed) = moment::rounded(nanos, 9, reading.modifier, reading.round)?;
+                (nanos / 1000, changed)
+            }
+            _ => {
+                let (instant, changed) = reading.number(value)?;
+                (instant + UNIX_TO_2000 * SECOND, changed)
+            }
+        };
+        // the server has a 24:00:00, which is what 23:59:59.9999999 rounds to
+        if !(0..=DAY).contains(&micros) || (micros == DAY && !changed) {
+            return Err(Misfit("a number that is no time of day"));
+        }
+        out.extend_from_slice(&micros.to_be_bytes());
+        Ok(changed)
+    };
+    Codec::changing(expects, encode, move |bytes| {
+        let micros = i64::from_be_bytes(array(bytes)?);
+        if back.read != Read::Text {
+            return back.number_cell(micros - UNIX_TO_2000 * SECOND);
+        }
+        let mut out = Vec::with_capacity(15);
+        moment::spell_clock(micros, &mut out);
+        Cell::spelt(out)
+    })
+}
+
+/// `timetz`: `HH:MM[:SS[.f]]` and its offset.
+#[must_use]
+pub fn timetz(modifier: i32, rules: &Rules) -> Codec {
+    let round = rules.round;
+    let encode = move |value: ValueRef<'_>, out: &mut Vec<u8>| {
+        let (nanos, offset) = moment::time_of_day(only_text(value)?)?;
+        let offset = offset.ok_or(Misfit("a time without a zone"))?;
+        let (nanos, changed) = moment::rounded(nanos, 9, modifier, round)?;
+        out.extend_from_slice(&(nanos / 1000).to_be_bytes());
+        // seconds west of Greenwich; offsets are below 16 hours
+        let west = i32::try_from(-offset).map_err(|_| moment::NOT_A_DATE)?;
+        out.extend_from_slice(&west.to_be_bytes());
+        Ok(changed)
+    };
+    Codec::changing("a time of day with its zone, HH:MM:SS.ffffff+00:00", encode, |bytes| {
+        let (micros, west) = bytes.split_at_checked(8)?;
+        let mut out = Vec::with_capacity(21);
+        moment::spell_clock(i64::from_be_bytes(array(micros)?), &mut out);
+        moment::spell_offset(-i64::from(i32::from_be_bytes(array(west)?)), &mut out);
+        Cell::spelt(out)
+    })
+}
+
+/// How the cells of a column say a moment.
+#[derive(Clone)]
+struct Reading {
+    read: Read,
+    zone: Option<Zone>,
+    round: bool,
+    /// Digits after the second, or -1 for six.
+    modifier: i32,
+}
+
+impl Reading {
+    fn new(modifier: i32, rules: &Rules) -> Reading {
+        Reading {
+            read: rules.read.unwrap_or_default(),
+            zone: rules.zone.clone(),
+            round: rules.round,
+            modifier,
+        }
+    }
+
+    fn number_in_words(&self) -> String {
+        let unit = match self.read {
+            Read::Julian => return "a Julian day, to the millisecond".to_owned(),
+            Read::UnixMillis => "milliseconds",
+            Read::UnixMicros => "microseconds",
+            Read::UnixSeconds | Read::Text => "seconds",
+        };
+        format!("a number of {unit} since 1970-01-01 00:00 UTC")
+    }
+
+    /// What the column's clock shows, and whether that was rounded.
+    fn wall(&self, value: ValueRef<'_>) -> Result<(i64, bool), Misfit> {
+        let (micros, changed) = if self.read == Read::Text {
+            let moment = Moment::parse(only_text(value)?)?;
+            let (micros, changed) = moment.micros(self.modifier, self.round)?;
+            match (moment.offset, &self.zone) {
+                (None, _) => (micros, changed),
+                (Some(offset), Some(zone)) => (zone.wall(micros - offset * SECOND)?, changed),
+                (Some(_), None) => return Err(Misfit("a time with a zone")),
+            }
+        } else {
+            let (instant, changed) = self.number(value)?;
+            let wall = self.zone.as_ref().map_or(Ok(instant), |zone| zone.wall(instant))?;
+            (wall, changed)
+        };
+        Ok((moment::in_years(micros)?, changed))
+    }
+
+    fn wall_cell(&self, micros: i64) -> Option<Cell<'static>> {
+        let micros = moment::in_years(micros).ok()?;
+        if self.read != Read::Text {
+            let instant = self.zone.as_ref().map_or(Ok(micros), |zone| zone.instant(micros));
+            return self.number_cell(instant.ok()?);
+        }
+        let mut out = Vec::with_capacity(26);
+        moment::spell_moment(micros, &mut out)?;
+        Cell::spelt(out)
+    }
+
+    /// The instant, and whether it was rounded.
+    fn instant(&self, value: ValueRef<'_>) -> Result<(i64, bool), Misfit> {
+        let (micros, changed) = if self.read == Read::Text {
+            let moment = Moment::parse(only_text(value)?)?;
+            let (micros, changed) = moment.micros(self.modifier, self.round)?;
+            match (moment.offset, &self.zone) {
+                (Some(offset), _) => (micros - offset * SECOND, changed),
+                (None, Some(zone)) => (zone.instant(micros)?, changed),
+                (None, None) => return Err(Misfit("a time without a zone")),
+            }
+        } else {
+            self.number(value)?
+        };
+        Ok((moment::in_years(micros)?, changed))
+    }
+
+    /// With a zone: what its clock shows, and the offset beside it where the clock shows that twice.
+    fn instant_cell(&self, instant: i64) -> Option<Cell<'static>> {
+        let instant = moment::in_years(instant).ok()?;
+        if self.read != Read::Text {
+            return self.number_cell(instant);
+        }
+        let east = self.zone.as_ref().map_or(Some(0), |zone| zone.east(instant))?;
+        let mut out = Vec::with_capacity(32);
+        moment::spell_moment(instant + east * SECOND, &mut out)?;
+        if self.zone.as_ref().is_none_or(|zone| zone.wall(instant).is_err()) {
+            moment::spell_offset(east, &mut out);
+        }
+        Cell::spelt(out)
+    }
+
+    /// The instant that a number says, and whether it was rounded.
+    fn number(&self, value: ValueRef<'_>) -> Result<(i64, bool), Misfit> {
+        let (micros, inexact) = match self.read {
+            Read::Julian => {
+                let (millis, inexact) = julian_millis(value, self.round)?;
+                ((millis - JULIAN_TO_2000) * 1000, inexact)
+            }
+            _ => {
+                let unix = scaled(value, self.power(), self.round)?;
+                let beyond = Misfit("a number beyond the years 1 to 9999");
+                (unix.0.checked_sub(UNIX_TO_2000 * SECOND).ok_or(beyond)?, unix.1)
+            }
+        };
+        let (micros, changed) = moment::rounded(moment::in_years(micros)?, 6, self.modifier, self.round)?;
+        Ok((micros, changed || inexact))
+    }
+
+    fn number_cell(&self, instant: i64) -> Option<Cell<'static>> {
+        if self.read == Read::Julian {
+            if instant % 1000 != 0 {
+                return None;
+            }
+            return Some(Cell::Real(julian_day(instant / 1000 + JULIAN_TO_2000)));
+        }
+        unscaled(instant.checked_add(UNIX_TO_2000 * SECOND)?, self.power())
+    }
+
+    /// How many digits the unit has after the point in microseconds.
+    fn power(&self) -> u32 {
+        self.read.micros().map_or(0, i64::ilog10)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// 2000-01-01 00:00 as a Julian day, in milliseconds.
+const JULIAN_TO_2000: i64 = 211_813_444_800_000;
 
-    fn micros(text: &str) -> Result<i64, Misfit> {
-        Moment::parse(text.as_bytes())?.micros(-1)
-    }
+/// The last moment of year 9999 (`julianday('9999-12-31 23:59:59.999')` rounded up), as SQLite limits them.
+const LAST_JULIAN: f64 = 5_373_484.5;
 
-    #[test]
-    fn what_applications_write() {
-        assert_eq!(micros("2000-01-01 00:00:00.000000"), Ok(0));
-        assert_eq!(micros("2000-01-01T00:00:01.5"), Ok(1_500_000));
-        assert_eq!(micros("1999-12-31 23:59:59.999999"), Ok(-1));
-        assert_eq!(micros("2000-01-01 00:00:00.000001000"), Ok(1));
-        assert_eq!(micros("2000-01-02"), Ok(DAY));
-        assert!(micros("9999-12-31 23:59:59.999999").is_ok());
-        assert!(micros("0001-01-01 00:00").is_ok());
+/// SQLite keeps milliseconds and divides: `x.iJD/86400000.0` (date.c). A day that is no such quotient is rounded by rule.
+fn julian_millis(value: ValueRef<'_>, round: bool) -> Result<(i64, bool), Misfit> {
+    let day = match value {
+        ValueRef::Real(real) => real,
+        #[expect(clippy::cast_precision_loss, reason = "what is beyond is refused below")]
+        ValueRef::Integer(number) => number as f64,
+        ValueRef::Text(_) => return Err(Misfit("text")),
+        ValueRef::Blob(_) | ValueRef::Null => return Err(Misfit("a blob")),
+    };
+    if !(0.0..LAST_JULIAN).contains(&day) {
+        return Err(Misfit("a number that is no Julian day"));
     }
+    #[expect(clippy::cast_possible_truncation, reason = "at most 5e14")]
+    let millis = (day * 86_400_000.0).round() as i64;
+    let exact = julian_day(millis).to_bits() == day.to_bits();
+    if exact || round { Ok((millis, !exact)) } else { Err(Misfit("a Julian day between two milliseconds")) }
+}
 
-    #[test]
-    fn offsets() {
-        let offset = |text: &str| Moment::parse(text.as_bytes()).map(|moment| moment.offset);
-        assert_eq!(offset("2024-05-06 07:08:09Z"), Ok(Some(0)));
-        assert_eq!(offset("2024-05-06 07:08:09-03:30"), Ok(Some(-12_600)));
-        assert_eq!(offset("2024-05-06 07:08+02"), Ok(Some(7200)));
-        assert_eq!(offset("2024-05-06 07:08:09.1+0530"), Ok(Some(19_800)));
-        assert_eq!(offset("2024-05-06 07:08:09"), Ok(None));
-    }
-
-    #[test]
-    fn only_sqlalchemys_form_is_canonical() {
-        let canonical = |text: &str| Moment::parse(text.as_bytes()).map(|moment| moment.canonical);
-        assert_eq!(canonical("2024-05-06 07:08:09.000000"), Ok(true));
-        assert_eq!(canonical("2024-05-06 07:08:09.000000+00:00"), Ok(true));
-        assert_eq!(canonical("2024-05-06T07:08:09.000000"), Ok(false));
-        assert_eq!(canonical("2024-05-06 07:08:09"), Ok(false));
-        assert_eq!(canonical("2024-05-06 07:08:09.000000Z"), Ok(false));
-    }
-
-    #[test]
-    fn what_is_no_moment() {
-        for bad in [
-            "",
-            "now",
-            "0000-00-00",
-            "0000-01-01",
-            "2023-02-29",
-            "2024-13-01",
-            "2024-1-1",
-            "10000-01-01",
-            "2024-01-01 24:00:00",
-            "2024-01-01 23:59:60",
-            "2024-01-01 1:00",
-            "2024-01-01 00:00:00.",
-            "2024-01-01 00:00:00.0000001",
-            "2024-01-01 00:00:00 BC",
-            "2024-01-01 00:00:00+16:00",
-            "2024-01-01 ",
-        ] {
-            assert!(micros(bad).is_err(), "{bad}");
-        }
-    }
+#[expect(clippy::cast_precision_loss, reason = "at most 5e14")]
+fn julian_day(millis: i64) -> f64 {
+    millis as f64 / 86_400_000.0
 }

@@ -1,0 +1,89 @@
+//! What a step may say about one column where the target's type is not enough.
+
+use super::Zone;
+
+/// The rules of one column. The default is: none.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Rules {
+    /// What the numbers in a column of dates and times count.
+    pub read: Option<Read>,
+    /// The zone whose clock a date and time without a zone shows.
+    pub zone: Option<Zone>,
+    /// Digits after the point that the target's column does not keep are rounded away.
+    pub round: bool,
+    /// What becomes of NUL characters in text: PostgreSQL has none.
+    pub nul: Repair,
+    /// What becomes of bytes in text that are not UTF-8.
+    pub utf8: Repair,
+}
+
+/// How the cells of a temporal column are read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Read {
+    /// Text that says the date and the time.
+    #[default]
+    Text,
+    /// Seconds since 1970-01-01 00:00 UTC.
+    UnixSeconds,
+    /// Milliseconds since then.
+    UnixMillis,
+    /// Microseconds since then.
+    UnixMicros,
+    /// Days since noon, 24 November 4714 BC, as `julianday()` of SQLite counts them: to the millisecond.
+    Julian,
+}
+
+impl Read {
+    const NAMES: [(&'static str, Read); 5] = [
+        ("text", Read::Text),
+        ("unix_s", Read::UnixSeconds),
+        ("unix_ms", Read::UnixMillis),
+        ("unix_us", Read::UnixMicros),
+        ("julian", Read::Julian),
+    ];
+
+    /// By its name in a step: `text`, `unix_s`, `unix_ms`, `unix_us`, `julian`.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Read> {
+        Read::NAMES.iter().find(|(known, _)| *known == name).map(|(_, read)| *read)
+    }
+
+    /// Its name in a step.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Read::NAMES.iter().find(|(_, read)| *read == self).map_or("", |(name, _)| name)
+    }
+
+    /// Microseconds in one of what is counted; `None` if nothing is, or Julian days.
+    pub(super) fn micros(self) -> Option<i64> {
+        match self {
+            Read::UnixSeconds => Some(1_000_000),
+            Read::UnixMillis => Some(1000),
+            Read::UnixMicros => Some(1),
+            Read::Text | Read::Julian => None,
+        }
+    }
+}
+
+/// What becomes of characters that PostgreSQL cannot store.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Repair {
+    /// The value is a misfit.
+    #[default]
+    Fail,
+    /// They are left out.
+    Strip,
+    /// U+FFFD stands for each.
+    Replace,
+}
+
+impl Repair {
+    /// What stands in the place of a character.
+    pub(super) fn substitute(self) -> Option<&'static str> {
+        match self {
+            Repair::Fail => None,
+            Repair::Strip => Some(""),
+            Repair::Replace => Some("\u{fffd}"),
+        }
+    }
+}
