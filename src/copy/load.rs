@@ -50,26 +50,26 @@ pub(super) async fn require_empty(client: &Client, tables: &[BoundTable]) -> Res
     ))
 }
 
-/// Copies all tables and says what was read of each, in the same order.
+/// Copies all tables and says what was read of each, in the same order. The source comes back with its snapshot open.
 pub(super) async fn load(
     client: &Client,
     source: Source,
     tables: Vec<BoundTable>,
-) -> Result<(Vec<BoundTable>, Vec<Count>), Error> {
+) -> Result<(Source, Vec<BoundTable>, Vec<Count>), Error> {
     let file = source.file.clone();
     let (sender, mut pieces) = mpsc::channel(CHUNKS_IN_FLIGHT);
     let targets: Vec<(String, String)> =
         tables.iter().map(|table| (table.target.name.clone(), copy_statement(table))).collect();
     let reading = tokio::task::spawn_blocking(move || {
         let result = reader::read(&source, &tables, &sender);
-        (tables, result)
+        (source, tables, result)
     });
     let written = write(client, &file, &targets, &mut pieces).await;
     drop(pieces);
-    let (tables, read) = reading.await.map_err(std::io::Error::other)?;
+    let (source, tables, read) = reading.await.map_err(std::io::Error::other)?;
     // a misfit or a read error is why the COPY was left open: it comes first
     read?;
-    Ok((tables, written?))
+    Ok((source, tables, written?))
 }
 
 async fn write(

@@ -13,7 +13,7 @@ mod reader;
 mod receipt;
 mod sequence;
 
-pub use receipt::{Receipt, TableReceipt};
+pub use receipt::{Receipt, TableReceipt, sources};
 
 use crate::error::Error;
 use crate::migration::Version;
@@ -37,15 +37,19 @@ pub async fn run(client: &Client, version: &Version, step: &Step, source: &Path)
         .await
         .map_err(Error::database("preparing the step"))?;
     let source = Source::open(source)?;
-    let fingerprint = source.fingerprint()?;
+    let mut fingerprint = source.fingerprint()?;
     let names: Vec<&str> = step.tables.iter().map(|table| table.name.as_str()).collect();
     let target = catalog::tables(client, &names).await?;
     let bound = bind::bind(step, &source, &target)?;
     let tables = order::by_foreign_keys(client, bound.tables).await?;
     load::require_empty(client, &tables).await?;
-    let (tables, counts) = load::load(client, source, tables).await?;
+    let (source, tables, counts) = load::load(client, source, tables).await?;
     load::prove(client, &tables, &counts).await?;
     sequence::advance(client, &tables).await?;
+    fingerprint.changed_during_copy = source.changed_since_opening()?;
+    if fingerprint.changed_during_copy {
+        log::warn!("the source changed during the copy; what was copied is the state at its start");
+    }
     let tables = tables.iter().zip(&counts).map(|(table, count)| TableReceipt::of(table, count));
     let absent = bound.absent.into_iter().map(TableReceipt::absent);
     let receipt =
@@ -61,6 +65,7 @@ pub async fn run(client: &Client, version: &Version, step: &Step, source: &Path)
 /// [`Error::Source`] and [`Error::Misfits`].
 pub fn require_source(step: &Step, source: &Path) -> Result<(), Error> {
     let source = Source::open(source)?;
+    source.notes.iter().for_each(|note| log::warn!("{note}"));
     let (_, faults) = bind::source_tables(step, &source)?;
     if faults.is_empty() { Ok(()) } else { Err(Error::Misfits { file: source.file, misfits: faults }) }
 }
