@@ -4,11 +4,13 @@
 //! The rules are those of refinery's `verify_migrations`, which stops at the first disagreement and knows no plan.
 
 use crate::config::Config;
+use crate::copy;
 use crate::error::{Error, ExitCode};
 use crate::migration::{self, Kind, Version};
 use crate::postgres::{self, interrupt::Interrupt};
 use refinery_core::Migration;
 use serde::Serialize;
+use std::path::Path;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio_postgres::error::SqlState;
@@ -59,6 +61,9 @@ pub struct Entry {
     pub applied_on: Option<String>,
     /// The file, as found under `--migrations`.
     pub file: Option<String>,
+    /// The source that is named now is in another state than the one this step was copied from; unknown if none is named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_changed: Option<bool>,
 }
 
 /// Every version that the folder or the history knows, by number.
@@ -101,7 +106,10 @@ pub async fn status(config: &Config, check: bool, interrupt: &Interrupt) -> Resu
     let versions = migration::load(&config.migrations)?;
     let url = config.database()?;
     let client = postgres::connect(url, interrupt).await?;
-    let plan = Plan::read(&client, &versions).await?;
+    let mut plan = Plan::read(&client, &versions).await?;
+    if let Some(source) = config.source.as_deref().filter(|file| file.is_file()) {
+        plan.compare_source(&client, source).await?;
+    }
     let code = match (plan.disagreements().is_empty(), plan.pending().is_empty()) {
         _ if !check => ExitCode::Done,
         (false, _) => ExitCode::Diverged,
@@ -150,6 +158,7 @@ impl Plan {
                     state,
                     applied_on: applied.and_then(applied_on),
                     file: Some(version.file.display().to_string()),
+                    source_changed: None,
                 }
             })
             .collect();
@@ -164,9 +173,29 @@ impl Plan {
             state: State::Missing,
             applied_on: applied_on(applied),
             file: None,
+            source_changed: None,
         }));
         entries.sort_by_key(|entry| entry.version);
         Plan { entries, history }
+    }
+
+    /// Notes for every step whether `source` is still as it was when its rows were copied.
+    async fn compare_source(&mut self, client: &Client, source: &Path) -> Result<(), Error> {
+        let copied = |entry: &&mut Entry| entry.kind == Some("step") && entry.applied_on.is_some();
+        let mut steps = self.entries.iter_mut().filter(copied).peekable();
+        if steps.peek().is_none() {
+            return Ok(());
+        }
+        let receipts = copy::sources(client).await?;
+        for step in steps {
+            let compared = receipts.get(&step.version).map(|then| then.differs_from(source)).transpose();
+            // what is applied does not depend on a source that is gone
+            step.source_changed = compared.unwrap_or_else(|error| {
+                log::warn!("{error}");
+                None
+            });
+        }
+        Ok(())
     }
 
     /// The numbers of the versions to apply, in order.

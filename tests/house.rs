@@ -14,7 +14,7 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
     ("postgres", &["config", "error", "identifier", "value"]),
     ("migration", &["error"]),
     ("copy", &["error", "identifier", "migration", "postgres", "sqlite", "value"]),
-    ("plan", &["config", "error", "migration", "postgres"]),
+    ("plan", &["config", "copy", "error", "migration", "postgres"]),
     ("migrate", &["cli", "config", "copy", "error", "migration", "plan", "postgres", "sqlite"]),
     ("output", &["cli", "copy", "error", "migrate", "plan"]),
 ];

@@ -7,18 +7,6 @@ use crate::migration::step::{Step, TableRules};
 use crate::postgres::catalog;
 use crate::sqlite::{Source, schema};
 
-/// Tables in which other tools keep their own books: never copied, always named in the receipt.
-const BOOKKEEPING: [&str; 8] = [
-    "__diesel_schema_migrations",
-    "_litestream_lock",
-    "_litestream_seq",
-    "_sqlx_migrations",
-    "alembic_version",
-    "django_migrations",
-    "goose_db_version",
-    "schema_migrations",
-];
-
 /// A step ready to run.
 pub(super) struct Bound {
     /// The tables to copy.
@@ -73,10 +61,16 @@ pub(super) fn source_tables<'a>(
     let mut tables = SourceTables { present: Vec::new(), absent: Vec::new(), left: Vec::new() };
     let mut faults = Vec::new();
     for table in &step.tables {
-        let found =
-            same_name(&source.tables, &table.name, |known| &known.name).filter(|known| !known.internal);
-        match found {
-            Some(found) => tables.present.push((found, &table.rules)),
+        let is_view = same_name(&source.views, &table.name, |name| name).is_some();
+        match same_name(&source.tables, &table.name, |known| &known.name) {
+            Some(found) => match &found.unreadable {
+                None => tables.present.push((found, &table.rules)),
+                Some(reason) => faults.push(format!("table {}: {reason}", found.name)),
+            },
+            None if is_view => faults.push(format!(
+                "table {}: the step names it and it is a view, which holds no rows: name the tables it reads from",
+                table.name
+            )),
             None if table.optional => tables.absent.push(table.name.clone()),
             None => faults.push(format!(
                 "table {}: the step names it and the source has no such table (list it under optional if that is right)",
@@ -100,16 +94,23 @@ pub(super) fn same_name<'a, T>(items: &'a [T], name: &str, named: impl Fn(&T) ->
 fn left_behind(step: &Step, source: &Source, faults: &mut Vec<String>) -> Result<Vec<String>, Error> {
     let mut left = Vec::new();
     let brought: Vec<&str> = step.tables.iter().map(|table| table.name.as_str()).collect();
-    let skipped: Vec<&str> = step.skip.iter().map(String::as_str).chain(BOOKKEEPING).collect();
+    let skipped: Vec<&str> = step.skip.iter().map(String::as_str).collect();
     let listed = |names: &[&str], table: &str| names.iter().any(|name| name.eq_ignore_ascii_case(table));
-    for table in source.tables.iter().filter(|table| !table.internal) {
+    for table in source.tables.iter().filter(|table| !table.is_carried_otherwise()) {
         let name = table.name.as_str();
-        if listed(&brought, name) || !source.holds_rows(table)? {
+        if listed(&brought, name) {
             continue;
         }
-        if listed(&skipped, name) {
-            left.push(table.name.clone());
-        } else {
+        if listed(&skipped, name) || table.is_bookkeeping() {
+            // one that cannot be read may hold some
+            if table.unreadable.is_some() || source.holds_rows(table).unwrap_or(true) {
+                left.push(table.name.clone());
+            }
+            continue;
+        }
+        if let Some(reason) = &table.unreadable {
+            faults.push(format!("table {name}: {reason}"));
+        } else if source.holds_rows(table)? {
             faults.push(format!(
                 "table {name}: it holds rows and the step does not name it; \
                  list it under tables, or under skip to leave it behind"
@@ -117,7 +118,8 @@ fn left_behind(step: &Step, source: &Source, faults: &mut Vec<String>) -> Result
         }
     }
     for name in &step.skip {
-        if same_name(&source.tables, name, |known| &known.name).is_none() {
+        let known = same_name(&source.tables, name, |known| &known.name).is_some();
+        if !known && same_name(&source.views, name, |view| view).is_none() {
             faults.push(format!("table {name}: the step skips it and the source has no such table"));
         }
     }

@@ -129,7 +129,8 @@ fn value_rules(rule: &ColumnRules) -> Result<Rules, String> {
         Read::parse(name).ok_or_else(|| format!("read = \"{name}\" is none of {known}"))
     });
     let zone = rule.zone.as_deref().map(|name| {
-        Zone::parse(name).ok_or_else(|| format!("zone = \"{name}\" is no zone such as UTC, +02:00, Europe/Madrid"))
+        Zone::parse(name)
+            .ok_or_else(|| format!("zone = \"{name}\" is no zone such as UTC, +02:00, Europe/Madrid"))
     });
     let repair = |mend: Option<Mend>| match mend {
         None => Repair::Fail,

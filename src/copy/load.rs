@@ -69,14 +69,14 @@ pub struct Options {
     pub proof: bool,
 }
 
-/// Copies all tables.
+/// Copies all tables. The source comes back with its snapshot open.
 pub(super) async fn load(
     client: &Client,
     source: Source,
     tables: Vec<BoundTable>,
     version: i32,
     options: Options,
-) -> Result<Loaded, Error> {
+) -> Result<(Source, Loaded), Error> {
     let file = source.file.clone();
     let targets: Vec<(String, String)> =
         tables.iter().map(|table| (table.target.name.clone(), copy_statement(table))).collect();
@@ -92,7 +92,7 @@ pub(super) async fn rehearse(
     tables: Vec<BoundTable>,
     version: i32,
     options: Options,
-) -> Result<Loaded, Error> {
+) -> Result<(Source, Loaded), Error> {
     let (reading, mut pieces) = start_reading(source, tables, version, options);
     let mut counts = Vec::new();
     while let Some(piece) = pieces.recv().await {
@@ -104,7 +104,7 @@ pub(super) async fn rehearse(
 }
 
 /// The reader at work on its own thread.
-struct Reading(JoinHandle<(Vec<BoundTable>, Quarantine, Result<(), Error>)>);
+struct Reading(JoinHandle<(Source, Loaded, Result<(), Error>)>);
 
 fn start_reading(
     source: Source,
@@ -116,17 +116,18 @@ fn start_reading(
     let reading = tokio::task::spawn_blocking(move || {
         let (mut misfits, mut quarantine) = (Misfits::new(options.show_values), Quarantine::new(version));
         let result = reader::read(&source, &tables, &sender, &mut misfits, &mut quarantine);
-        (tables, quarantine, result.and_then(|()| misfits.into_result(&source.file)))
+        let result = result.and_then(|()| misfits.into_result(&source.file));
+        (source, Loaded { tables, counts: Vec::new(), quarantine }, result)
     });
     (Reading(reading), pieces)
 }
 
 impl Reading {
     /// Waits for the reader. A misfit or a read error is why a COPY was left open, so it comes before what was written.
-    async fn end(self, written: Result<Vec<Count>, Error>) -> Result<Loaded, Error> {
-        let (tables, quarantine, read) = self.0.await.map_err(std::io::Error::other)?;
+    async fn end(self, written: Result<Vec<Count>, Error>) -> Result<(Source, Loaded), Error> {
+        let (source, loaded, read) = self.0.await.map_err(std::io::Error::other)?;
         read?;
-        Ok(Loaded { tables, counts: written?, quarantine })
+        Ok((source, Loaded { counts: written?, ..loaded }))
     }
 }
 

@@ -18,7 +18,7 @@ mod receipt;
 mod sequence;
 
 pub use load::Options;
-pub use receipt::{Receipt, TableReceipt};
+pub use receipt::{Receipt, TableReceipt, sources};
 
 use crate::error::Error;
 use crate::migration::Version;
@@ -49,15 +49,20 @@ pub async fn run(
         .map_err(Error::database("preparing the step"))?;
     let target = target(client, step).await?;
     let source = Source::open(source)?;
-    let fingerprint = source.fingerprint()?;
+    let mut fingerprint = source.fingerprint()?;
     let bound = bind::bind(step, &source, &target)?;
     let tables = order::by_foreign_keys(client, bound.tables).await?;
     load::require_empty(client, &tables).await?;
-    let loaded = load::load(client, source, tables, version.number, options).await?;
+    let (source, loaded) = load::load(client, source, tables, version.number, options).await?;
     if options.proof {
         load::prove(client, &loaded.tables, &loaded.counts).await?;
     }
     sequence::advance(client, &loaded.tables).await?;
+    fingerprint.changed_during_copy = source.changed_since_opening()?;
+    drop(source);
+    if fingerprint.changed_during_copy {
+        log::warn!("the source changed during the copy; what was copied is the state at its start");
+    }
     let tables = table_receipts(&loaded, bound.absent);
     loaded.quarantine.store(client).await?;
     let proof = if options.proof { "content" } else { "unproven" };
@@ -82,7 +87,7 @@ pub async fn rehearse(
     let source = Source::open(source)?;
     let fingerprint = source.fingerprint()?;
     let bound = bind::bind(step, &source, &target)?;
-    let loaded = load::rehearse(source, bound.tables, version.number, options).await?;
+    let (_, loaded) = load::rehearse(source, bound.tables, version.number, options).await?;
     let tables = table_receipts(&loaded, bound.absent);
     Ok(Receipt::new(version, Some(fingerprint), tables, bound.left, "none", started))
 }
@@ -106,6 +111,7 @@ fn table_receipts(loaded: &load::Loaded, absent: Vec<String>) -> Vec<TableReceip
 /// [`Error::Source`] and [`Error::Misfits`].
 pub fn require_source(step: &Step, source: &Path) -> Result<(), Error> {
     let source = Source::open(source)?;
+    source.notes.iter().for_each(|note| log::warn!("{note}"));
     let (_, faults) = bind::source_tables(step, &source)?;
     if faults.is_empty() { Ok(()) } else { Err(Error::Misfits { file: source.file, misfits: faults }) }
 }

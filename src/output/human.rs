@@ -80,8 +80,14 @@ impl Report for Status {
     fn text(&self) -> String {
         let mut table = columns();
         for entry in &self.versions {
-            let what = if entry.kind == Some("step") { "data step" } else { "" };
-            table.add_row([entry.label.clone(), state(entry), what.to_owned()]);
+            let what = match (entry.kind, entry.source_changed) {
+                (Some("step"), Some(true)) => {
+                    format!("data step, the source has changed since V{}", entry.version)
+                }
+                (Some("step"), _) => "data step".to_owned(),
+                _ => String::new(),
+            };
+            table.add_row([entry.label.clone(), state(entry), what]);
         }
         let count = |state| self.versions.iter().filter(|entry| entry.state == state).count();
         let wrong = count(State::Divergent) + count(State::Missing) + count(State::Late);

@@ -66,7 +66,13 @@ impl Source {
             reason: format!("table {}: {}", table.name, in_words(&error)),
         };
         let list = if columns.is_empty() { "NULL".to_owned() } else { quote_all(columns.iter().copied()) };
-        let query = format!("SELECT {}, {list} FROM {}", table.rowid.unwrap_or("NULL"), quote(&table.name));
+        // never through an index: one that is damaged, or short of a row, must not decide what is brought
+        let order = match quote_all(table.key.iter().map(String::as_str)) {
+            key if key.is_empty() => String::new(),
+            key => format!(" ORDER BY {key}"),
+        };
+        let rowid = table.rowid.unwrap_or("NULL");
+        let query = format!("SELECT {rowid}, {list} FROM {} NOT INDEXED{order}", quote(&table.name));
         let mut statement = self.connection.prepare(&query).map_err(unreadable)?;
         let mut rows = statement.query([]).map_err(unreadable)?;
         let mut ordinal = 0;
@@ -82,7 +88,7 @@ impl Source {
     /// # Errors
     /// [`Error::Source`] if SQLite cannot read it.
     pub fn holds_rows(&self, table: &Table) -> Result<bool, Error> {
-        let query = format!("SELECT EXISTS (SELECT 1 FROM {})", quote(&table.name));
+        let query = format!("SELECT EXISTS (SELECT 1 FROM {} NOT INDEXED)", quote(&table.name));
         self.connection.query_row(&query, [], |row| row.get(0)).map_err(|error| Error::Source {
             file: self.file.clone(),
             reason: format!("table {}: {}", table.name, in_words(&error)),

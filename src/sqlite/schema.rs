@@ -1,7 +1,16 @@
 //! What an SQLite file says of its tables. Declared types are kept for messages only: a column may hold any storage
 //! class whatever it declares. (SQLite: PRAGMA `table_list`, `table_xinfo`; Rowid Tables.)
 
+use super::{bookkeeping, in_words};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Result};
+
+/// What the main database has.
+#[derive(Debug, Default)]
+pub(super) struct Schema {
+    pub tables: Vec<Table>,
+    pub views: Vec<String>,
+}
 
 /// A table that holds rows of its own.
 #[derive(Debug, Clone)]
@@ -12,10 +21,41 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// What to call the rowid in a query; `None` in a WITHOUT ROWID table, or if columns have taken all its names.
     pub rowid: Option<&'static str>,
+    /// The columns of the primary key of a WITHOUT ROWID table, in its order: the table's own order.
+    pub key: Vec<String>,
     /// The largest rowid ever used, where AUTOINCREMENT keeps it (`sqlite_sequence`).
     pub autoincrement: Option<i64>,
-    /// It is SQLite's own or a virtual table's, not the application's.
-    pub internal: bool,
+    /// Whose it is.
+    pub kind: Kind,
+    /// Why no row of it can be brought, and what to do.
+    pub unreadable: Option<String>,
+}
+
+/// Whose a table is. (SQLite: PRAGMA `table_list`; The Virtual Table Mechanism, "The xShadowName Method".)
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The application's.
+    Ordinary,
+    /// The application's, kept by a module of SQLite, such as FTS5.
+    Virtual,
+    /// Where the module of a virtual table keeps its content.
+    Shadow,
+    /// SQLite's own: `sqlite_sequence`, `sqlite_stat1`, …
+    Internal,
+}
+
+impl Table {
+    /// It keeps books for SQLite, for a virtual table or for another tool: left behind unless a step names it.
+    #[must_use]
+    pub fn is_bookkeeping(&self) -> bool {
+        matches!(self.kind, Kind::Shadow | Kind::Internal) || bookkeeping::is_known(&self.name)
+    }
+
+    /// Nothing is lost with it: the schema is written anew, and what `sqlite_sequence` counts goes on in sequences.
+    #[must_use]
+    pub fn is_carried_otherwise(&self) -> bool {
+        ["sqlite_schema", "sqlite_sequence"].iter().any(|name| self.name.eq_ignore_ascii_case(name))
+    }
 }
 
 /// A column.
@@ -27,30 +67,112 @@ pub struct Column {
     pub is_rowid: bool,
 }
 
-/// All tables of the main database.
-pub(super) fn read(connection: &Connection) -> Result<Vec<Table>> {
+/// All tables and views.
+pub(super) fn read(connection: &Connection) -> Result<Schema> {
+    // what the list itself does not check is the text of a damaged schema
     let mut list = connection.prepare(
-        "SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main' AND type <> 'view' ORDER BY name",
+        "SELECT l.name, l.type, l.wr, s.sql FROM pragma_table_list AS l \
+         LEFT JOIN sqlite_schema AS s ON s.name = l.name AND s.type IN ('table', 'view') \
+         WHERE l.schema = 'main' ORDER BY l.name",
     )?;
-    let tables = list.query_map([], |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, bool>(2)?))
-    })?;
-    tables
-        .map(|table| {
-            let (name, kind, without_rowid) = table?;
-            let columns = columns(connection, &name, without_rowid)?;
-            let rowid = ["rowid", "_rowid_", "oid"].into_iter().find(|alias| {
+    let mut rows = list.query([])?;
+    let mut schema = Schema::default();
+    while let Some(row) = rows.next()? {
+        let (name, is_text) = text(row.get_ref(0)?);
+        let (kind, _) = text(row.get_ref(1)?);
+        let (sql, _) = text(row.get_ref(3)?);
+        let kind = match kind.as_str() {
+            "view" => {
+                schema.views.push(name);
+                continue;
+            }
+            "virtual" => Kind::Virtual,
+            "shadow" => Kind::Shadow,
+            _ if name.starts_with("sqlite_") => Kind::Internal,
+            _ => Kind::Ordinary,
+        };
+        schema.tables.push(table(connection, name, is_text, kind, row.get(2)?, &sql));
+    }
+    Ok(schema)
+}
+
+/// The text of a name, and whether it is UTF-8: SQLite does not check.
+fn text(value: ValueRef<'_>) -> (String, bool) {
+    let bytes = value.as_bytes_or_null().ok().flatten().unwrap_or_default();
+    let text = String::from_utf8_lossy(bytes);
+    let is_text = matches!(text, std::borrow::Cow::Borrowed(_));
+    (text.into_owned(), is_text)
+}
+
+fn table(
+    connection: &Connection,
+    name: String,
+    is_text: bool,
+    kind: Kind,
+    without_rowid: bool,
+    sql: &str,
+) -> Table {
+    let mut table = Table {
+        columns: Vec::new(),
+        rowid: None,
+        key: Vec::new(),
+        autoincrement: None,
+        kind,
+        unreadable: None,
+        name,
+    };
+    if !is_text {
+        table.unreadable =
+            Some("its name is not UTF-8 (shown with �); rename it with ALTER TABLE in a copy".into());
+        return table;
+    }
+    if kind == Kind::Virtual && is_contentless(sql) {
+        table.unreadable = Some(
+            "it is a full-text index without content of its own (content=''): list it under skip, \
+             and index the text again in the target"
+                .into(),
+        );
+        return table;
+    }
+    match details(connection, &table.name, without_rowid) {
+        Ok((columns, key, autoincrement)) => {
+            table.rowid = ["rowid", "_rowid_", "oid"].into_iter().find(|alias| {
                 !without_rowid && !columns.iter().any(|column| column.name.eq_ignore_ascii_case(alias))
             });
-            Ok(Table {
-                rowid,
-                autoincrement: autoincrement(connection, &name)?,
-                internal: kind != "table" || name.starts_with("sqlite_"),
-                columns,
-                name,
-            })
-        })
-        .collect()
+            (table.columns, table.key, table.autoincrement) = (columns, key, autoincrement);
+        }
+        Err(error) if kind == Kind::Virtual => {
+            table.unreadable = Some(format!(
+                "it is a virtual table, and what keeps it is not part of this program ({error}): list it under skip, \
+                 or copy its rows into an ordinary table first"
+            ));
+        }
+        Err(rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..)) => {
+            table.unreadable =
+                Some("a column's name is not UTF-8; rename it with ALTER TABLE in a copy".into());
+        }
+        Err(error) => table.unreadable = Some(in_words(&error)),
+    }
+    table
+}
+
+/// FTS3, FTS4 and FTS5 take `content=''` for an index over text that is kept nowhere. (SQLite: FTS5, "Contentless Tables".)
+fn is_contentless(sql: &str) -> bool {
+    let packed: String = sql.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_lowercase();
+    ["content=''", "content=\"\""].iter().any(|option| packed.contains(option))
+}
+
+type Details = (Vec<Column>, Vec<String>, Option<i64>);
+
+fn details(connection: &Connection, table: &str, without_rowid: bool) -> Result<Details> {
+    let columns = columns(connection, table, without_rowid)?;
+    let key = if without_rowid { key(connection, table)? } else { Vec::new() };
+    Ok((columns, key, autoincrement(connection, table)?))
+}
+
+fn key(connection: &Connection, table: &str) -> Result<Vec<String>> {
+    let mut list = connection.prepare("SELECT name FROM pragma_table_xinfo(?1) WHERE pk > 0 ORDER BY pk")?;
+    list.query_map([table], |row| row.get(0))?.collect()
 }
 
 fn columns(connection: &Connection, table: &str, without_rowid: bool) -> Result<Vec<Column>> {
