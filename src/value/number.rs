@@ -1,6 +1,6 @@
 //! Booleans, integers and floats.
 
-use super::numeric::{Decimal, NOT_A_NUMBER};
+use super::decimal::{Decimal, NOT_A_NUMBER};
 use super::{Cell, Codec, Misfit, array, characters};
 use rusqlite::types::ValueRef;
 
