@@ -13,6 +13,7 @@ mod history;
 mod house;
 mod intelibotx;
 mod proof;
+mod reading;
 mod source;
 mod sql;
 mod step;
