@@ -128,11 +128,7 @@ mod tests {
             type_oid: kind.oid(),
             type_name: kind.name().into(),
             modifier,
-            not_null: false,
-            has_default: false,
-            generated: false,
-            labels: None,
-            sequence: None,
+            ..catalog::Column::default()
         };
         super::choose(&column, rules).map(drop)
     }

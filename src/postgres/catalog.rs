@@ -29,7 +29,7 @@ impl Table {
 }
 
 /// A column as an encoder needs to know it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Column {
     /// Name, as stored.
     pub name: String,

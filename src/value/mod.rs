@@ -5,6 +5,7 @@
 //! Exactness is the rule: a value that the target cannot hold as it is, is a [`Misfit`]. Formats are those of the
 //! server's `*_recv` functions (PostgreSQL: COPY, "Binary Format").
 
+mod decimal;
 pub mod interval;
 pub mod json;
 mod moment;

@@ -1,6 +1,6 @@
 //! Booleans, integers and floats.
 
-use super::numeric::{Decimal, NOT_A_NUMBER};
+use super::decimal::{Decimal, NOT_A_NUMBER};
 use super::{Cell, Codec, Misfit, array, characters};
 use rusqlite::types::ValueRef;
 
@@ -143,8 +143,10 @@ fn real(value: ValueRef<'_>) -> Result<f64, Misfit> {
             Ok(real)
         }
         ValueRef::Text(bytes) => {
-            let decimal = Decimal::parse(characters(bytes)?)?;
-            let real: f64 = decimal.to_string().parse().map_err(|_| NOT_A_NUMBER)?;
+            let text = characters(bytes)?;
+            let decimal = Decimal::parse(text)?;
+            // from the text itself: a decimal zero has no sign
+            let real: f64 = text.parse().map_err(|_| NOT_A_NUMBER)?;
             if Decimal::of_real(real)? != decimal.without_trailing_zeros() {
                 return Err(Misfit("text with more digits than a float holds"));
             }

@@ -108,11 +108,7 @@ pub fn time(modifier: i32, rules: &Rules) -> Codec {
                 (instant + UNIX_TO_2000 * SECOND, changed)
             }
         };
-        // the server has a 24:00:00, which is what 23:59:59.9999999 rounds to
-        if !(0..=DAY).contains(&micros) || (micros == DAY && !changed) {
-            return Err(Misfit("a number that is no time of day"));
-        }
-        out.extend_from_slice(&micros.to_be_bytes());
+        out.extend_from_slice(&within_a_day(micros)?.to_be_bytes());
         Ok(changed)
     };
     Codec::changing(expects, encode, move |bytes| {
@@ -126,6 +122,11 @@ pub fn time(modifier: i32, rules: &Rules) -> Codec {
     })
 }
 
+/// The server also has a 24:00:00, which no application means.
+fn within_a_day(micros: i64) -> Result<i64, Misfit> {
+    if (0..DAY).contains(&micros) { Ok(micros) } else { Err(Misfit("a time beyond the day")) }
+}
+
 /// `timetz`: `HH:MM[:SS[.f]]` and its offset.
 #[must_use]
 pub fn timetz(modifier: i32, rules: &Rules) -> Codec {
@@ -134,7 +135,7 @@ pub fn timetz(modifier: i32, rules: &Rules) -> Codec {
         let (nanos, offset) = moment::time_of_day(only_text(value)?)?;
         let offset = offset.ok_or(Misfit("a time without a zone"))?;
         let (nanos, changed) = moment::rounded(nanos, 9, modifier, round)?;
-        out.extend_from_slice(&(nanos / 1000).to_be_bytes());
+        out.extend_from_slice(&within_a_day(nanos / 1000)?.to_be_bytes());
         // seconds west of Greenwich; offsets are below 16 hours
         let west = i32::try_from(-offset).map_err(|_| moment::NOT_A_DATE)?;
         out.extend_from_slice(&west.to_be_bytes());
