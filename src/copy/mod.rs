@@ -6,6 +6,7 @@
 //! Afterwards every row is read back and compared ([`proof`]), [`sequence`]s continue above the largest id, and the [`receipt`] is written.
 
 mod bind;
+mod cell;
 pub mod codec;
 mod columns;
 mod load;

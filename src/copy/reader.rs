@@ -2,17 +2,16 @@
 //! that no rule covers turns it into a reading that sends nothing more and goes on to the end, so that all misfits are
 //! reported together.
 
+use super::cell::{self, Fate};
 use super::columns::BoundTable;
 use super::misfits::Misfits;
 use super::proof::Tally;
 use super::quarantine::Quarantine;
 use crate::error::Error;
-use crate::migration::step::Policy;
 use crate::sqlite::Source;
 use crate::sqlite::scan::Cells;
-use crate::value::{Fit, Misfit};
+use crate::value::Fit;
 use bytes::Bytes;
-use rusqlite::types::ValueRef;
 use std::collections::BTreeMap;
 use tokio::sync::mpsc::Sender;
 
@@ -88,14 +87,6 @@ struct Reading<'a> {
     quarantined: Vec<u64>,
 }
 
-/// What became of a cell.
-enum Fate {
-    Fits(Fit),
-    Nulled,
-    Quarantined(Misfit),
-    Refused(Misfit),
-}
-
 impl<'a> Reading<'a> {
     fn new(
         table: &'a BoundTable,
@@ -133,7 +124,7 @@ impl<'a> Reading<'a> {
         let mut quarantine = None;
         for index in 0..self.table.columns.len() {
             let value = cells.value(index).map_err(unreadable)?;
-            match self.cell(index, value) {
+            match cell::convert(&self.table.columns[index], value, &mut self.chunk) {
                 Fate::Fits(Fit::Exact) => {}
                 Fate::Fits(Fit::Normalised) => self.normalised[index] += 1,
                 Fate::Fits(Fit::Repaired) => self.repaired[index] += 1,
@@ -157,41 +148,6 @@ impl<'a> Reading<'a> {
             self.send();
         }
         Ok(())
-    }
-
-    /// Length and bytes of one cell; the length is patched in when it is known.
-    fn cell(&mut self, index: usize, value: ValueRef<'_>) -> Fate {
-        let column = &self.table.columns[index];
-        let at = self.chunk.len();
-        if value == ValueRef::Null && !column.target.not_null {
-            self.chunk.extend_from_slice(&NULL);
-            return Fate::Fits(Fit::Exact);
-        }
-        if column.empty_is_null && value == ValueRef::Text(b"") && !column.target.not_null {
-            self.chunk.extend_from_slice(&NULL);
-            return Fate::Nulled;
-        }
-        self.chunk.extend_from_slice(&[0; 4]);
-        let encoded = match value {
-            ValueRef::Null => Err(Misfit("NULL")),
-            value => (column.codec.encode)(value, &mut self.chunk),
-        };
-        let length = i32::try_from(self.chunk.len() - at - 4).map_err(|_| Misfit("a value longer than 2 GB"));
-        match encoded.and_then(|fit| Ok((fit, length?))) {
-            Ok((fit, length)) => {
-                self.chunk[at..at + 4].copy_from_slice(&length.to_be_bytes());
-                Fate::Fits(fit)
-            }
-            Err(misfit) => {
-                self.chunk.truncate(at);
-                self.chunk.extend_from_slice(&NULL);
-                match column.misfit {
-                    Policy::Null => Fate::Nulled,
-                    Policy::Quarantine => Fate::Quarantined(misfit),
-                    Policy::Fail => Fate::Refused(misfit),
-                }
-            }
-        }
     }
 
     fn send(&mut self) {
@@ -222,6 +178,3 @@ impl<'a> Reading<'a> {
         }
     }
 }
-
-/// The length of a field that is NULL.
-const NULL: [u8; 4] = (-1_i32).to_be_bytes();
