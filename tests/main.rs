@@ -17,3 +17,4 @@ mod source;
 mod sql;
 mod step;
 mod target;
+mod verify;

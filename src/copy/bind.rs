@@ -52,7 +52,10 @@ pub(super) fn bind(step: &Step, source: &Source, target: &[catalog::Table]) -> R
     let mut tables = Vec::new();
     for from in from.present {
         match same_name(target, &from.name, |known| &known.name) {
-            Some(to) => tables.push(bind_table(from, to, &mut faults)),
+            Some(to) => {
+                require_fed(from, to, &mut faults);
+                tables.push(bind_table(from, to, &mut faults));
+            }
             None => faults.push(format!(
                 "table {}: the step names it and the target has no such table in its search_path; \
                  create it in a version before the step",
@@ -103,7 +106,8 @@ pub(super) fn source_tables<'a>(
     Ok((tables, faults))
 }
 
-fn bind_table(from: &schema::Table, to: &catalog::Table, faults: &mut Vec<String>) -> BoundTable {
+/// Binds the columns of one table; those of the source that cannot be bound are left out and are faults.
+pub(super) fn bind_table(from: &schema::Table, to: &catalog::Table, faults: &mut Vec<String>) -> BoundTable {
     let mut columns = Vec::new();
     for source in &from.columns {
         let place = format!("{}.{}", from.name, source.name);
@@ -123,9 +127,13 @@ fn bind_table(from: &schema::Table, to: &catalog::Table, faults: &mut Vec<String
             },
         }
     }
+    BoundTable { source: from.clone(), target: to.clone(), columns }
+}
+
+/// Every target column that must have a value gets one.
+fn require_fed(from: &schema::Table, to: &catalog::Table, faults: &mut Vec<String>) {
     for column in &to.columns {
-        let fed = columns.iter().any(|bound| bound.target.name == column.name)
-            || same_name(&from.columns, &column.name, |source| &source.name).is_some();
+        let fed = same_name(&from.columns, &column.name, |source| &source.name).is_some();
         if column.not_null && !column.has_default && !column.generated && !fed {
             faults.push(format!(
                 "{}.{}: the target's column is NOT NULL without a default, and the source has no such column",
@@ -133,11 +141,10 @@ fn bind_table(from: &schema::Table, to: &catalog::Table, faults: &mut Vec<String
             ));
         }
     }
-    BoundTable { source: from.clone(), target: to.clone(), columns }
 }
 
 /// The one item of that name: letter by letter, else the only one that differs in case alone.
-fn same_name<'a, T>(items: &'a [T], name: &str, named: impl Fn(&T) -> &String) -> Option<&'a T> {
+pub(super) fn same_name<'a, T>(items: &'a [T], name: &str, named: impl Fn(&T) -> &String) -> Option<&'a T> {
     items.iter().find(|item| named(item) == name).or_else(|| {
         let mut alike = items.iter().filter(|item| named(item).to_lowercase() == name.to_lowercase());
         alike.next().filter(|_| alike.next().is_none())
@@ -145,7 +152,11 @@ fn same_name<'a, T>(items: &'a [T], name: &str, named: impl Fn(&T) -> &String) -
 }
 
 /// Source tables with rows that the step does not bring: allowed if it skips them or if they are bookkeeping.
-fn left_behind(step: &Step, source: &Source, faults: &mut Vec<String>) -> Result<Vec<String>, Error> {
+pub(super) fn left_behind(
+    step: &Step,
+    source: &Source,
+    faults: &mut Vec<String>,
+) -> Result<Vec<String>, Error> {
     let mut left = Vec::new();
     let brought: Vec<&str> = step.tables.iter().map(|table| table.name.as_str()).collect();
     let skipped: Vec<&str> = step.skip.iter().map(String::as_str).chain(BOOKKEEPING).collect();

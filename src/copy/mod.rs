@@ -6,6 +6,7 @@
 //! Afterwards every row is read back and compared ([`proof`]), [`sequence`]s continue above the largest id, and the [`receipt`] is written.
 
 mod bind;
+pub mod compare;
 mod load;
 mod order;
 mod proof;
@@ -13,7 +14,7 @@ mod reader;
 mod receipt;
 mod sequence;
 
-pub use receipt::{Receipt, TableReceipt};
+pub use receipt::{Receipt, Recorded, TableReceipt, recorded};
 
 use crate::error::Error;
 use crate::migration::Version;

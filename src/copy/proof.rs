@@ -23,8 +23,13 @@ pub(super) struct Tally {
 impl Tally {
     /// Adds one row: its number of columns, then the length and bytes of each.
     pub(super) fn add(&mut self, row: &[u8]) {
+        self.add_hash(xxh3_128(row));
+    }
+
+    /// Adds one row by its hash.
+    pub(super) fn add_hash(&mut self, row: u128) {
         self.rows += 1;
-        self.hash = self.hash.wrapping_add(xxh3_128(row));
+        self.hash = self.hash.wrapping_add(row);
     }
 }
 
@@ -34,7 +39,8 @@ pub(super) async fn compare(
     table: &BoundTable,
     sent: Tally,
 ) -> Result<Option<String>, Error> {
-    let stored = read_back(client, table).await?;
+    let mut stored = Tally::default();
+    read_back(client, table, |row| stored.add(row)).await?;
     let name = &table.target.name;
     Ok(if stored.rows != sent.rows {
         Some(format!("table {name}: {} rows read, {} stored", sent.rows, stored.rows))
@@ -49,19 +55,22 @@ pub(super) async fn compare(
     })
 }
 
-/// What the server has in the columns that were copied.
-async fn read_back(client: &Client, table: &BoundTable) -> Result<Tally, Error> {
+/// Calls `each` with every row that the server has, in the columns that were copied.
+pub(super) async fn read_back(
+    client: &Client,
+    table: &BoundTable,
+    mut each: impl FnMut(&[u8]),
+) -> Result<(), Error> {
     let doing = || Error::database(format!("reading table {} back", table.target.name));
     let columns = quote_all(table.columns.iter().map(|column| column.target.name.as_str()));
     let query = format!("COPY (SELECT {columns} FROM {}) TO STDOUT (FORMAT binary)", table.target.quoted());
     let mut stream = pin!(client.copy_out(query.as_str()).await.map_err(doing())?);
-    let mut tally = Tally::default();
     let mut rows = Rows::default();
     while let Some(bytes) = stream.try_next().await.map_err(doing())? {
-        rows.feed(&bytes, |row| tally.add(row));
+        rows.feed(&bytes, &mut each);
     }
     if rows.ended {
-        return Ok(tally);
+        return Ok(());
     }
     Err(Error::Proof(vec![format!("table {}: the server ended in the middle of a row", table.target.name)]))
 }

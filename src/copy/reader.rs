@@ -1,7 +1,7 @@
 //! The reading half of a step, on a thread of its own: rows of the source become COPY-binary chunks. The first misfit
 //! turns it into a reading that sends nothing more and goes on to the end, so that all misfits are reported together.
 
-use super::bind::BoundTable;
+use super::bind::{BoundColumn, BoundTable};
 use super::proof::Tally;
 use crate::error::Error;
 use crate::sqlite::Source;
@@ -99,7 +99,7 @@ impl<'a> Reading<'a> {
         self.chunk.extend_from_slice(&width.to_be_bytes());
         for index in 0..self.table.columns.len() {
             let value = cells.value(index)?;
-            match self.cell(index, value) {
+            match encode(&self.table.columns[index], value, &mut self.chunk) {
                 Ok(Fit::Exact) => {}
                 Ok(Fit::Normalised) => self.normalised[index] += 1,
                 Err(misfit) => self.misfits.add(self.table, index, misfit, cells.place()?),
@@ -111,22 +111,6 @@ impl<'a> Reading<'a> {
             self.send();
         }
         Ok(())
-    }
-
-    /// Length and bytes of one cell; the length is patched in when it is known.
-    fn cell(&mut self, index: usize, value: ValueRef<'_>) -> Result<Fit, Misfit> {
-        let column = &self.table.columns[index];
-        let at = self.chunk.len();
-        if value == ValueRef::Null {
-            self.chunk.extend_from_slice(&(-1_i32).to_be_bytes());
-            return if column.target.not_null { Err(Misfit("NULL")) } else { Ok(Fit::Exact) };
-        }
-        self.chunk.extend_from_slice(&[0; 4]);
-        let fit = (column.codec.encode)(value, &mut self.chunk)?;
-        let length =
-            i32::try_from(self.chunk.len() - at - 4).map_err(|_| Misfit("a value longer than 2 GB"))?;
-        self.chunk[at..at + 4].copy_from_slice(&length.to_be_bytes());
-        Ok(fit)
     }
 
     fn send(&mut self) {
@@ -152,6 +136,20 @@ impl<'a> Reading<'a> {
             let _ = self.pieces.blocking_send(Piece::End(count));
         }
     }
+}
+
+/// Appends length and bytes of one cell; the length is patched in when it is known. A misfit leaves a part of it behind.
+pub(super) fn encode(column: &BoundColumn, value: ValueRef<'_>, out: &mut Vec<u8>) -> Result<Fit, Misfit> {
+    let at = out.len();
+    if value == ValueRef::Null {
+        out.extend_from_slice(&(-1_i32).to_be_bytes());
+        return if column.target.not_null { Err(Misfit("NULL")) } else { Ok(Fit::Exact) };
+    }
+    out.extend_from_slice(&[0; 4]);
+    let fit = (column.codec.encode)(value, out)?;
+    let length = i32::try_from(out.len() - at - 4).map_err(|_| Misfit("a value longer than 2 GB"))?;
+    out[at..at + 4].copy_from_slice(&length.to_be_bytes());
+    Ok(fit)
 }
 
 /// All misfits so far, by table, column and reason.
