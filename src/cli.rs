@@ -51,8 +51,8 @@ fn version_number(text: &str) -> Result<i32, &'static str> {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  done, at head                        5  the history diverges from the files
-  1  the answer is no (status --check)    6  the source is refused
+  0  done, at head, equal                 5  the history diverges from the files
+  1  no (status --check) or differences   6  the source is refused
   2  wrong usage or configuration         7  a migration failed; nothing of it was kept
   3  no connection                        8  what was stored is not what was read
   4  somebody else holds the lock         130, 143  interrupted, rolled back
@@ -93,6 +93,8 @@ pub enum Verb {
     Migrate(MigrateArgs),
     /// Show what is applied, pending and divergent; reads only
     Status(StatusArgs),
+    /// Compare source and target, cell by cell, any time after the copy; reads only
+    Verify(VerifyArgs),
 }
 
 /// Options of `outgrow migrate`.
@@ -130,6 +132,17 @@ pub struct StatusArgs {
     /// Exit with 1 if a version is pending, with 5 if the history diverges
     #[arg(long)]
     pub check: bool,
+}
+
+/// Options of `outgrow verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Compare what step N brought, instead of every applied step
+    #[arg(long, value_name = "N", value_parser = version_number)]
+    pub step: Option<i32>,
+    /// Show the values of rows that differ; otherwise rows are named by id or rowid alone
+    #[arg(long)]
+    pub show_values: bool,
 }
 
 #[cfg(test)]

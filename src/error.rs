@@ -12,7 +12,7 @@ use std::path::PathBuf;
 pub enum ExitCode {
     /// Done, at head, equal, clean.
     Done,
-    /// The answer is no: pending versions (`status --check`).
+    /// The answer is no: pending versions (`status --check`), differences (`verify`).
     No,
     /// Wrong usage or configuration.
     Usage,

@@ -12,6 +12,7 @@
 //! |---|---|
 //! | `migrate` | [`migrate::migrate`] → [`migration::load`] → [`postgres::connect`] → [`plan::Plan::read`] → [`postgres::lock`] → refinery's runner → its `execute` on our `Applier` → `run_sql` or [`copy::run`] |
 //! | `status` | [`plan::status`] → [`migration::load`] → [`postgres::connect`] → [`plan::Plan::read`] |
+//! | `verify` | [`verify::verify`] → [`plan::Plan::read`] → [`copy::compare::compare`], which reads both sides table by table |
 //!
 //! One cell: [`sqlite::scan`] lends it as a borrowed value; `copy::reader` hands it to the [`value::Codec`] that
 //! `copy::bind` chose for its column from the target's [`postgres::catalog`]; the codec appends COPY-binary bytes to a
@@ -32,6 +33,7 @@ pub mod plan;
 pub mod postgres;
 pub mod sqlite;
 pub mod value;
+pub mod verify;
 
 use cli::{Cli, Verb};
 use config::Config;
@@ -53,6 +55,7 @@ pub async fn run(cli: Cli, output: &Output) -> Result<ExitCode, Error> {
         match &cli.verb {
             Verb::Migrate(args) => output.show(&migrate::migrate(&config, args, &interrupt).await?),
             Verb::Status(args) => output.show(&plan::status(&config, args.check, &interrupt).await?),
+            Verb::Verify(args) => output.show(&verify::verify(&config, args, &interrupt).await?),
         }
     };
     interrupt.guard(work).await

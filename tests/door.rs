@@ -47,7 +47,7 @@ fn the_terminal_output_of_the_readme_is_real() {
             commands += 1;
         }
     }
-    assert_eq!(commands, 2);
+    assert_eq!(commands, 3);
 }
 
 /// The shell blocks hold nothing but what is run here, in [`make_migrate_on_a_fresh_checkout`], or by the gate itself.
@@ -60,8 +60,8 @@ fn the_commands_of_the_readme_work() {
             ["make", target] => assert!(makefile.contains(&format!("\n{target}: ")), "{line}"),
             ["cargo", "install", "--locked", "--path", "."] => {}
             ["export", url] => assert!(url.starts_with("DATABASE_URL=postgres://"), "{line}"),
-            ["outgrow", "migrate", "--source", _] => {
-                project.outgrow(["migrate", "--source", "app.db"]).succeeds();
+            ["outgrow", verb @ ("migrate" | "verify"), "--source", _] => {
+                project.outgrow([verb, "--source", "app.db"]).succeeds();
             }
             ["outgrow", arguments @ ..] => {
                 project.outgrow(arguments).succeeds();
@@ -91,7 +91,11 @@ fn every_option_is_in_the_help_and_in_the_readme() {
     ] {
         assert!(help.contains(option) && readme().contains(option), "{option}");
     }
-    project.outgrow(["--help"]).succeeds().prints(&["Exit codes:", "migrate", "status"]);
+    let help = project.outgrow(["verify", "--help"]).succeeds().stdout;
+    for option in ["--step", "--show-values"] {
+        assert!(help.contains(option) && readme().contains(option), "{option}");
+    }
+    project.outgrow(["--help"]).succeeds().prints(&["Exit codes:", "migrate", "status", "verify"]);
     project.outgrow(["--version"]).succeeds().prints(&[env!("CARGO_PKG_VERSION")]);
 }
 

@@ -4,7 +4,7 @@ use crate::support::repository;
 use std::path::{Path, PathBuf};
 
 /// Module → the modules it may import. `main → lib → commands → {copy, migration} → {sqlite, postgres} → value → error`.
-const MAY_IMPORT: [(&str, &[&str]); 12] = [
+const MAY_IMPORT: [(&str, &[&str]); 13] = [
     ("error", &[]),
     ("identifier", &[]),
     ("cli", &[]),
@@ -16,7 +16,8 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
     ("copy", &["error", "identifier", "migration", "postgres", "sqlite", "value"]),
     ("plan", &["config", "copy", "error", "migration", "postgres"]),
     ("migrate", &["cli", "config", "copy", "error", "migration", "plan", "postgres", "sqlite"]),
-    ("output", &["cli", "copy", "error", "migrate", "plan"]),
+    ("verify", &["cli", "config", "copy", "error", "migration", "plan", "postgres", "sqlite"]),
+    ("output", &["cli", "copy", "error", "migrate", "plan", "verify"]),
 ];
 
 /// External crate → the files that may name it.

@@ -20,3 +20,4 @@ mod sql;
 mod step;
 mod target;
 mod values;
+mod verify;

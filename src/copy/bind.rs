@@ -26,7 +26,11 @@ pub(super) fn bind(step: &Step, source: &Source, target: &[catalog::Table]) -> R
         let (from, rules) = from;
         let name = rules.target.as_ref().unwrap_or(&from.name);
         match same_name(target, name, |known| &known.name) {
-            Some(to) => tables.push(columns::bind(source, from, to, rules, &mut faults)?),
+            Some(to) => {
+                let table = columns::bind(source, from, to, rules, &mut faults)?;
+                columns::require_fed(&table, &mut faults);
+                tables.push(table);
+            }
             None => faults.push(format!(
                 "table {name}: the step names it and the target has no such table in its search_path; \
                  create it in a version before the step"
@@ -91,7 +95,11 @@ pub(super) fn same_name<'a, T>(items: &'a [T], name: &str, named: impl Fn(&T) ->
 }
 
 /// Source tables with rows that the step does not bring: allowed if it skips them or if they are bookkeeping.
-fn left_behind(step: &Step, source: &Source, faults: &mut Vec<String>) -> Result<Vec<String>, Error> {
+pub(super) fn left_behind(
+    step: &Step,
+    source: &Source,
+    faults: &mut Vec<String>,
+) -> Result<Vec<String>, Error> {
     let mut left = Vec::new();
     let brought: Vec<&str> = step.tables.iter().map(|table| table.name.as_str()).collect();
     let skipped: Vec<&str> = step.skip.iter().map(String::as_str).collect();

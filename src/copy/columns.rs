@@ -94,7 +94,6 @@ pub(super) fn bind(
         }
     }
     bind_constants(&mut table, rules, faults);
-    require_fed(&table, faults);
     Ok(table)
 }
 
@@ -187,7 +186,8 @@ fn constant(target: &catalog::Column, value: &toml::Value) -> Result<Vec<u8>, St
     Ok(field)
 }
 
-fn require_fed(table: &BoundTable, faults: &mut Vec<String>) {
+/// Every target column that must have a value gets one.
+pub(super) fn require_fed(table: &BoundTable, faults: &mut Vec<String>) {
     for column in &table.target.columns {
         let fed = table.target_columns().any(|bound| bound == column.name);
         let faulty =

@@ -9,6 +9,7 @@ mod bind;
 mod cell;
 pub mod codec;
 mod columns;
+pub mod compare;
 mod load;
 mod misfits;
 mod order;
@@ -19,7 +20,7 @@ mod receipt;
 mod sequence;
 
 pub use load::Options;
-pub use receipt::{Receipt, TableReceipt, sources};
+pub use receipt::{Receipt, Recorded, TableReceipt, recorded, sources};
 
 use crate::error::Error;
 use crate::migration::Version;

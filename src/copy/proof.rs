@@ -23,8 +23,13 @@ pub(super) struct Tally {
 impl Tally {
     /// Adds one row: its number of columns, then the length and bytes of each.
     pub(super) fn add(&mut self, row: &[u8]) {
+        self.add_hash(xxh3_128(row));
+    }
+
+    /// Adds one row by its hash.
+    pub(super) fn add_hash(&mut self, row: u128) {
         self.rows += 1;
-        self.hash = self.hash.wrapping_add(xxh3_128(row));
+        self.hash = self.hash.wrapping_add(row);
     }
 }
 
@@ -36,7 +41,8 @@ pub(super) async fn compare(
 ) -> Result<Option<String>, Error> {
     let name = &table.target.name;
     let query = format!("SELECT {} FROM {}", quote_all(table.target_columns()), table.target.quoted());
-    let stored = read_back(client, name, &query).await?;
+    let mut stored = Tally::default();
+    rows(client, name, &query, |row| stored.add(row)).await?;
     Ok(if stored.rows != sent.rows {
         Some(format!("table {name}: {} rows read, {} stored", sent.rows, stored.rows))
     } else if stored.hash != sent.hash {
@@ -50,18 +56,33 @@ pub(super) async fn compare(
     })
 }
 
-/// What the server has of `table`, as `query` gives its rows.
-pub(super) async fn read_back(client: &Client, table: &str, query: &str) -> Result<Tally, Error> {
+/// Calls `each` with every row that the server has, in the columns that came from the source.
+pub(super) async fn read_back(
+    client: &Client,
+    table: &BoundTable,
+    each: impl FnMut(&[u8]),
+) -> Result<(), Error> {
+    let columns = quote_all(table.columns.iter().map(|column| column.target.name.as_str()));
+    let query = format!("SELECT {columns} FROM {}", table.target.quoted());
+    rows(client, &table.target.name, &query, each).await
+}
+
+/// Calls `each` with every row of `query`, which reads `table`, as a COPY-binary tuple.
+pub(super) async fn rows(
+    client: &Client,
+    table: &str,
+    query: &str,
+    mut each: impl FnMut(&[u8]),
+) -> Result<(), Error> {
     let doing = || Error::database(format!("reading table {table} back"));
     let query = format!("COPY ({query}) TO STDOUT (FORMAT binary)");
     let mut stream = pin!(client.copy_out(query.as_str()).await.map_err(doing())?);
-    let mut tally = Tally::default();
     let mut rows = Rows::default();
     while let Some(bytes) = stream.try_next().await.map_err(doing())? {
-        rows.feed(&bytes, |row| tally.add(row));
+        rows.feed(&bytes, &mut each);
     }
     if rows.ended {
-        return Ok(tally);
+        return Ok(());
     }
     Err(Error::Proof(vec![format!("table {table}: the server ended in the middle of a row")]))
 }

@@ -84,7 +84,8 @@ impl Quarantine {
         }
         sink.finish().await.map_err(doing())?;
         let query = format!("SELECT {COLUMNS} FROM {TABLE} WHERE version = {}", self.version);
-        let stored = proof::read_back(client, TABLE, &query).await?;
+        let mut stored = Tally::default();
+        proof::rows(client, TABLE, &query, |row| stored.add(row)).await?;
         if stored == self.tally {
             Ok(())
         } else {

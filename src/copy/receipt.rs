@@ -163,6 +163,37 @@ pub async fn sources(client: &Client) -> Result<BTreeMap<i32, Fingerprint>, Erro
     Ok(known.collect())
 }
 
+/// What a receipt says of the source of its step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    /// The file's SHA-256, in hexadecimal.
+    From(String),
+    /// The step brought nothing (`--without-data`).
+    WithoutData,
+    /// There is no receipt, or this role may not read it.
+    Unknown,
+}
+
+/// Looks up the receipt of `version`.
+///
+/// # Errors
+/// [`Error::Database`] if the query fails.
+pub async fn recorded(client: &Client, version: i32) -> Result<Recorded, Error> {
+    let doing = || Error::database("reading the receipt");
+    let readable = format!("SELECT has_table_privilege(to_regclass('{TABLE}'), 'SELECT')");
+    let readable: Option<bool> = client.query_one(&readable, &[]).await.map_err(doing())?.get(0);
+    if readable != Some(true) {
+        return Ok(Recorded::Unknown);
+    }
+    let query = format!("SELECT source->>'sha256' FROM {TABLE} WHERE version = $1");
+    let row = client.query_opt(&query, &[&version]).await.map_err(doing())?;
+    Ok(match row.map(|row| row.get::<_, Option<String>>(0)) {
+        Some(Some(sha256)) => Recorded::From(sha256),
+        Some(None) => Recorded::WithoutData,
+        None => Recorded::Unknown,
+    })
+}
+
 fn definition() -> String {
     let mut migration = Migration::new();
     migration.create_table_if_not_exists(TABLE, |table| {

@@ -2,6 +2,7 @@
 //! and the log go to stderr.
 
 mod human;
+mod verified;
 
 use crate::cli::Unparsed;
 use crate::error::{Error, ExitCode, Misfits};

@@ -3,6 +3,7 @@
 
 pub mod catalog;
 pub mod interrupt;
+pub mod key;
 pub mod lock;
 
 use crate::config::DatabaseUrl;
