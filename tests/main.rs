@@ -13,6 +13,7 @@ mod history;
 mod house;
 mod intelibotx;
 mod proof;
+mod random;
 mod reading;
 mod source;
 mod sql;
