@@ -6,6 +6,7 @@
 mod support;
 
 mod concurrent;
+mod conversions;
 mod crash;
 mod door;
 mod files;
