@@ -6,6 +6,7 @@
 mod support;
 
 mod concurrent;
+mod conversions;
 mod crash;
 mod door;
 mod files;
@@ -13,6 +14,7 @@ mod history;
 mod house;
 mod intelibotx;
 mod proof;
+mod random;
 mod reading;
 mod rules;
 mod source;

@@ -191,9 +191,26 @@ impl<'de> Visitor<'de> for Building {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::Fit;
     use super::*;
+    use proptest::prelude::*;
+
+    /// JSON documents as applications write them, and some that are broken.
+    pub(in super::super) fn documents() -> impl Strategy<Value = String> {
+        let text = |pattern: &str| proptest::string::string_regex(pattern).expect(pattern).boxed();
+        let string = text("\"(\\PC|\\\\[nrtbf\"\\\\/]|\\\\u00[0-7][0-9a-f]|\\\\ud83d\\\\ude00){0,8}\"");
+        let number = text("-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,10})?([eE][+-]?[0-9]{1,2})?");
+        let leaf = prop_oneof![text("null|true|false| \\[\\] |\\{\\}"), number, string.clone()];
+        leaf.prop_recursive(4, 40, 6, move |inner| {
+            let list = proptest::collection::vec(inner.clone(), 0..6)
+                .prop_map(|items| format!("[{}]", items.join(",")));
+            let entry = (string.clone(), inner).prop_map(|(key, value)| format!("{key} : {value}"));
+            let object = proptest::collection::vec(entry, 0..6)
+                .prop_map(|entries| format!("{{{}}}", entries.join(", ")));
+            prop_oneof![list, object]
+        })
+    }
 
     fn encoded(codec: &Codec, text: &str) -> Result<(String, Fit), Misfit> {
         let mut out = Vec::new();

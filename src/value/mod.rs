@@ -12,6 +12,8 @@ mod moment;
 pub mod net;
 pub mod number;
 pub mod numeric;
+#[cfg(test)]
+mod properties;
 mod rules;
 pub mod temporal;
 pub mod text;

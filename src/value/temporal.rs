@@ -36,13 +36,13 @@ pub fn date(rules: &Rules) -> Codec {
         Ok(())
     };
     Codec::new(expects, encode, move |bytes| {
-        let days = i32::from_be_bytes(array(bytes)?).into();
+        let days: i64 = i32::from_be_bytes(array(bytes)?).into();
         if back.read == Read::Text {
             let mut out = Vec::with_capacity(10);
             moment::spell_date(days, &mut out)?;
             return Cell::spelt(out);
         }
-        back.wall_cell(days * DAY)
+        back.wall_cell(days.checked_mul(DAY)?)
     })
 }
 
@@ -112,7 +112,7 @@ pub fn time(modifier: i32, rules: &Rules) -> Codec {
         Ok(changed)
     };
     Codec::changing(expects, encode, move |bytes| {
-        let micros = i64::from_be_bytes(array(bytes)?);
+        let micros = within_a_day(i64::from_be_bytes(array(bytes)?)).ok()?;
         if back.read != Read::Text {
             return back.number_cell(micros - UNIX_TO_2000 * SECOND);
         }
@@ -144,7 +144,7 @@ pub fn timetz(modifier: i32, rules: &Rules) -> Codec {
     Codec::changing("a time of day with its zone, HH:MM:SS.ffffff+00:00", encode, |bytes| {
         let (micros, west) = bytes.split_at_checked(8)?;
         let mut out = Vec::with_capacity(21);
-        moment::spell_clock(i64::from_be_bytes(array(micros)?), &mut out);
+        moment::spell_clock(within_a_day(i64::from_be_bytes(array(micros)?)).ok()?, &mut out);
         moment::spell_offset(-i64::from(i32::from_be_bytes(array(west)?)), &mut out);
         Cell::spelt(out)
     })
