@@ -14,6 +14,8 @@ mod house;
 mod intelibotx;
 mod proof;
 mod source;
+mod source_state;
+mod source_tables;
 mod sql;
 mod step;
 mod target;

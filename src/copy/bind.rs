@@ -102,6 +102,7 @@ fn bind_table(from: &schema::Table, to: &catalog::Table, faults: &mut Vec<String
     for source in &from.columns {
         let place = format!("{}.{}", from.name, source.name);
         match same_name(&to.columns, &source.name, |column| &column.name) {
+            None if source.generated => {}
             None => faults.push(format!(
                 "{place}: the source has this column and the target's table {} has not",
                 to.name

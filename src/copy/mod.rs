@@ -66,6 +66,7 @@ pub async fn run(client: &Client, version: &Version, step: &Step, source: &Path)
 pub fn require_source(step: &Step, source: &Path) -> Result<(), Error> {
     let source = Source::open(source)?;
     source.notes.iter().for_each(|note| log::warn!("{note}"));
+    source.require_sound()?;
     let (_, faults) = bind::source_tables(step, &source)?;
     if faults.is_empty() { Ok(()) } else { Err(Error::Misfits { file: source.file, misfits: faults }) }
 }
