@@ -18,6 +18,8 @@ mod random;
 mod reading;
 mod rules;
 mod source;
+mod source_state;
+mod source_tables;
 mod sql;
 mod step;
 mod target;

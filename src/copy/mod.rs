@@ -114,6 +114,7 @@ fn table_receipts(loaded: &load::Loaded, absent: Vec<String>) -> Vec<TableReceip
 pub fn require_source(step: &Step, source: &Path) -> Result<(), Error> {
     let source = Source::open(source)?;
     source.notes.iter().for_each(|note| log::warn!("{note}"));
+    source.require_sound()?;
     let (_, faults) = bind::source_tables(step, &source)?;
     if faults.is_empty() { Ok(()) } else { Err(Error::Misfits { file: source.file, misfits: faults }) }
 }

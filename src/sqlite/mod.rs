@@ -7,6 +7,7 @@ mod fingerprint;
 mod header;
 pub mod scan;
 pub mod schema;
+mod snapshot;
 mod traces;
 mod wal;
 
@@ -14,9 +15,9 @@ pub use fingerprint::{Fingerprint, fingerprint};
 
 use crate::error::Error;
 use header::Header;
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
-use schema::{Schema, Table};
+use rusqlite::{Connection, ErrorCode};
+use schema::Table;
+use snapshot::{damaged, in_words};
 use std::ffi::OsString;
 use std::fs::{File, Metadata};
 use std::path::{Path, PathBuf};
@@ -62,17 +63,18 @@ impl Source {
         let io = |error: std::io::Error| refused(file, error.to_string());
         let bytes = File::open(file).map_err(io)?;
         let opened = Stamp::of(file).map_err(io)?;
-        let (connection, schema, unlocked) = match snapshot(file, false) {
+        let (connection, schema, unlocked) = match snapshot::begin(file, false) {
             Ok((connection, schema)) => (connection, schema, false),
-            Err(error) if header.wal && needs_a_writable_folder(&error) => {
-                require_no_log(file)?;
+            Err(error) if header.wal && snapshot::needs_a_writable_folder(&error) => {
+                snapshot::require_no_log(file)?;
                 let (connection, schema) =
-                    snapshot(file, true).map_err(|error| refused(file, in_words(&error)))?;
+                    snapshot::begin(file, true).map_err(|error| refused(file, in_words(&error)))?;
                 (connection, schema, true)
             }
             Err(error) => return Err(refused(file, in_words(&error))),
         };
-        let data_version = data_version(&connection).map_err(|error| refused(file, in_words(&error)))?;
+        let data_version =
+            snapshot::data_version(&connection).map_err(|error| refused(file, in_words(&error)))?;
         Ok(Source {
             connection,
             bytes,
@@ -94,6 +96,26 @@ impl Source {
     /// [`Error::Source`] if the file can no longer be read.
     pub fn fingerprint(&self) -> Result<Fingerprint, Error> {
         fingerprint::of(&self.bytes, &self.file).map_err(|error| refused(&self.file, error.to_string()))
+    }
+
+    /// Refuses a file whose structure is damaged, wherever the damage is: a page that is lost takes its rows with it, and no
+    /// scan notices. Reads the whole file.
+    ///
+    /// # Errors
+    /// [`Error::Source`] with the first damage that SQLite finds.
+    pub fn require_sound(&self) -> Result<(), Error> {
+        match snapshot::damage(&self.connection) {
+            Ok(None) => Ok(()),
+            Ok(Some(damage)) => Err(refused(&self.file, damaged(&damage))),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
+                Err(refused(&self.file, in_words(&error)))
+            }
+            // a CHECK or an index may use functions that only the application has
+            Err(error) => {
+                log::debug!("the structure of {} was not checked: {error}", self.file.display());
+                Ok(())
+            }
+        }
     }
 
     /// Ends the snapshot, and says whether another process has committed since it began, or put another file in its
@@ -124,7 +146,7 @@ impl Source {
             if !self.connection.is_autocommit() {
                 self.connection.execute_batch("COMMIT")?;
             }
-            Ok(data_version(&self.connection)? != self.data_version)
+            Ok(snapshot::data_version(&self.connection)? != self.data_version)
         };
         // a file that can no longer be read (locked, replaced, damaged) is not as it was
         Ok(!untouched || committed().unwrap_or(true))
@@ -156,83 +178,6 @@ fn id(metadata: &Metadata) -> Option<(u64, u64)> {
 #[cfg(not(unix))]
 fn id(_: &Metadata) -> Option<(u64, u64)> {
     None
-}
-
-fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.query_row("PRAGMA data_version", [], |row| row.get(0))
-}
-
-/// A connection in the middle of a read transaction, and the schema as that sees it.
-fn snapshot(file: &Path, immutable: bool) -> rusqlite::Result<(Connection, Schema)> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = if immutable {
-        Connection::open_with_flags(immutable_uri(file), flags | OpenFlags::SQLITE_OPEN_URI)?
-    } else {
-        Connection::open_with_flags(file, flags)?
-    };
-    connection.busy_timeout(BUSY)?;
-    // a reader that closes last must not fold the log into the file; a hostile schema must not run code
-    for (setting, on) in [
-        (DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true),
-        (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
-        (DbConfig::SQLITE_DBCONFIG_DQS_DML, false),
-    ] {
-        connection.set_db_config(setting, on)?;
-    }
-    connection.execute_batch("PRAGMA query_only = ON; PRAGMA cell_size_check = ON; BEGIN")?;
-    let schema = schema::read(&connection)?;
-    Ok((connection, schema))
-}
-
-/// SQLite's only way to read a WAL-mode file where `-wal` and `-shm` cannot be made: without locks and without the log.
-/// (SQLite: Write-Ahead Logging, "Read-Only Databases"; Uniform Resource Identifiers, "Recognized Query Parameters".)
-fn immutable_uri(file: &Path) -> String {
-    let path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-    let mut uri = String::from("file://");
-    for byte in path.as_os_str().as_encoded_bytes() {
-        match byte {
-            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
-                uri.push(char::from(*byte))
-            }
-            _ => uri.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    uri + "?immutable=1"
-}
-
-/// Whether SQLite failed to make or to write `-wal` or `-shm`.
-fn needs_a_writable_folder(error: &rusqlite::Error) -> bool {
-    let extended = error.sqlite_error().map(|error| error.extended_code);
-    match error.sqlite_error_code() {
-        Some(ErrorCode::CannotOpen) => true,
-        Some(ErrorCode::ReadOnly) => extended != Some(ffi::SQLITE_READONLY_ROLLBACK),
-        Some(ErrorCode::SystemIoFailure) => [
-            ffi::SQLITE_IOERR_SHMOPEN,
-            ffi::SQLITE_IOERR_SHMSIZE,
-            ffi::SQLITE_IOERR_SHMLOCK,
-            ffi::SQLITE_IOERR_SHMMAP,
-            ffi::SQLITE_IOERR_LOCK,
-        ]
-        .iter()
-        .any(|code| Some(*code) == extended),
-        _ => false,
-    }
-}
-
-/// Refuses a file whose newest rows are in a log that cannot be read.
-fn require_no_log(file: &Path) -> Result<(), Error> {
-    let log = beside(file, "-wal");
-    match std::fs::metadata(&log).map(|log| log.len()) {
-        Ok(bytes @ 1..) => Err(refused(
-            file,
-            format!(
-                "its newest rows are in {} ({bytes} bytes), and SQLite reads that only where it may write beside it: \
-                 copy both files to a folder of your own and name the copy",
-                name(&log)
-            ),
-        )),
-        _ => Ok(()),
-    }
 }
 
 /// What can be missing from a file in WAL mode without anything being wrong with it.
@@ -275,34 +220,4 @@ fn beside(file: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(file);
     name.push(suffix);
     name.into()
-}
-
-/// SQLite's message with what to do about it.
-pub(crate) fn in_words(error: &rusqlite::Error) -> String {
-    if error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_READONLY_ROLLBACK) {
-        return "it has a hot journal: an application stopped in the middle of a transaction, and the file can be read only \
-                after that was rolled back, which writes to it; copy it together with its -journal, open the copy once with \
-                sqlite3, and name the copy"
-            .into();
-    }
-    let next = match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            return format!(
-                "{error}: a writer has locked it, and {} s were not enough; stop the application and try again",
-                BUSY.as_secs()
-            );
-        }
-        Some(ErrorCode::DatabaseCorrupt) => {
-            return format!(
-                "it is damaged ({error}): copy it again, or restore it with sqlite3 FILE .recover"
-            );
-        }
-        Some(ErrorCode::NotADatabase) => "it is not an SQLite database, or it is encrypted",
-        Some(ErrorCode::SystemIoFailure) => {
-            "the disk or the file system failed to read it: copy it elsewhere"
-        }
-        Some(ErrorCode::CannotOpen) => "it or its folder cannot be read by this user",
-        _ => "SQLite cannot read it",
-    };
-    format!("{error}: {next}")
 }

@@ -1,7 +1,8 @@
 //! Rows of one table as borrowed values, in the table's own order.
 
-use super::schema::Table;
-use super::{Source, in_words};
+use super::Source;
+use super::schema::{Kind, Table};
+use super::snapshot::{damaged, in_words};
 use crate::error::Error;
 use crate::identifier::{quote, quote_all};
 use rusqlite::Row;
@@ -75,9 +76,24 @@ impl Source {
         let query = format!("SELECT {rowid}, {list} FROM {} NOT INDEXED{order}", quote(&table.name));
         let mut statement = self.connection.prepare(&query).map_err(unreadable)?;
         let mut rows = statement.query([]).map_err(unreadable)?;
-        let mut ordinal = 0;
+        let (mut ordinal, mut last) = (0, None);
         while let Some(row) = rows.next().map_err(unreadable)? {
             ordinal += 1;
+            // a page reached twice, or in the wrong place, brings rows that were there already
+            if table.rowid.is_some() && table.kind != Kind::Virtual {
+                let rowid: i64 = row.get(0).map_err(unreadable)?;
+                if last.is_some_and(|last| last >= rowid) {
+                    return Err(Error::Source {
+                        file: self.file.clone(),
+                        reason: format!(
+                            "table {}: {}",
+                            table.name,
+                            damaged(&format!("rowid {rowid} out of order"))
+                        ),
+                    });
+                }
+                last = Some(rowid);
+            }
             each(&Cells { row, ordinal, has_rowid: table.rowid.is_some() })?;
         }
         Ok(())

@@ -1,7 +1,8 @@
 //! What an SQLite file says of its tables. Declared types are kept for messages only: a column may hold any storage
 //! class whatever it declares. (SQLite: PRAGMA `table_list`, `table_xinfo`; Rowid Tables.)
 
-use super::{bookkeeping, in_words};
+use super::bookkeeping;
+use super::snapshot::in_words;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Result};
 
@@ -17,7 +18,7 @@ pub(super) struct Schema {
 pub struct Table {
     /// Name, as stored.
     pub name: String,
-    /// The ordinary columns, in order; generated ones are computed again by the target.
+    /// The columns, in order, without those that a virtual table hides.
     pub columns: Vec<Column>,
     /// What to call the rowid in a query; `None` in a WITHOUT ROWID table, or if columns have taken all its names.
     pub rowid: Option<&'static str>,
@@ -65,6 +66,8 @@ pub struct Column {
     pub name: String,
     /// It is an alias of the rowid (INTEGER PRIMARY KEY), so `sqlite_sequence` counts it.
     pub is_rowid: bool,
+    /// It is computed from others: nothing is lost where the target has no such column, or computes it again.
+    pub generated: bool,
 }
 
 /// All tables and views.
@@ -147,7 +150,7 @@ fn table(
                  or copy its rows into an ordinary table first"
             ));
         }
-        Err(rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..)) => {
+        Err(rusqlite::Error::Utf8Error(..)) => {
             table.unreadable =
                 Some("a column's name is not UTF-8; rename it with ALTER TABLE in a copy".into());
         }
@@ -181,16 +184,16 @@ fn columns(connection: &Connection, table: &str, without_rowid: bool) -> Result<
          FROM pragma_table_xinfo(?1) ORDER BY cid",
     )?;
     let rows = list.query_map([table], |row| {
-        let column = Column { name: row.get(0)?, is_rowid: row.get::<_, bool>(1)? && !without_rowid };
-        Ok((column, row.get::<_, i64>(2)?))
+        // 0 ordinary, 1 hidden in a virtual table, 2 and 3 generated
+        let hidden: i64 = row.get(2)?;
+        let column = Column {
+            name: row.get(0)?,
+            is_rowid: row.get::<_, bool>(1)? && !without_rowid,
+            generated: hidden > 1,
+        };
+        Ok((hidden != 1).then_some(column))
     })?;
-    // hidden: 0 ordinary, 1 of a virtual table, 2 and 3 generated
-    let ordinary = rows.filter_map(|row| match row {
-        Ok((column, 0)) => Some(Ok(column)),
-        Ok(_) => None,
-        Err(error) => Some(Err(error)),
-    });
-    ordinary.collect()
+    rows.filter_map(Result::transpose).collect()
 }
 
 fn autoincrement(connection: &Connection, table: &str) -> Result<Option<i64>> {
