@@ -86,43 +86,6 @@ pub(super) fn source_tables<'a>(
     Ok((tables, faults))
 }
 
-<<<<<<< HEAD
-=======
-fn bind_table(from: &schema::Table, to: &catalog::Table, faults: &mut Vec<String>) -> BoundTable {
-    let mut columns = Vec::new();
-    for source in &from.columns {
-        let place = format!("{}.{}", from.name, source.name);
-        match same_name(&to.columns, &source.name, |column| &column.name) {
-            None if source.generated => {}
-            None => faults.push(format!(
-                "{place}: the source has this column and the target's table {} has not",
-                to.name
-            )),
-            // the target computes it
-            Some(column) if column.generated => {}
-            Some(column) => match codec(column) {
-                Some(codec) => {
-                    columns.push(BoundColumn { source: source.clone(), target: column.clone(), codec })
-                }
-                None => faults
-                    .push(format!("{place}: the target's type {} is not supported yet", column.type_name)),
-            },
-        }
-    }
-    for column in &to.columns {
-        let fed = columns.iter().any(|bound| bound.target.name == column.name)
-            || same_name(&from.columns, &column.name, |source| &source.name).is_some();
-        if column.not_null && !column.has_default && !column.generated && !fed {
-            faults.push(format!(
-                "{}.{}: the target's column is NOT NULL without a default, and the source has no such column",
-                to.name, column.name
-            ));
-        }
-    }
-    BoundTable { source: from.clone(), target: to.clone(), columns }
-}
-
->>>>>>> h-source
 /// The one item of that name: letter by letter, else the only one that differs in case alone.
 pub(super) fn same_name<'a, T>(items: &'a [T], name: &str, named: impl Fn(&T) -> &String) -> Option<&'a T> {
     items.iter().find(|item| named(item) == name).or_else(|| {

@@ -74,14 +74,14 @@ pub(super) fn bind(
         let name = rule.target.as_ref().unwrap_or(&column.name);
         match same_name(&to.columns, name, |column| &column.name) {
             _ if rule.skip => skipped.push(column.name.clone()),
-            None if source.holds_values(from, &column.name)? => faults.push(format!(
+            None if !column.generated && source.holds_values(from, &column.name)? => faults.push(format!(
                 "{place}: the source has values in this column and the target's table {} has no column {name}; \
                  add it in a version, or write [table.{}.column.{}] with target = \"…\" or skip = true",
                 to.name,
                 key(&from.name),
                 key(&column.name)
             )),
-            // empty, or computed by the target
+            // empty, or computed in the source
             None => {}
             Some(target) if target.generated => {}
             Some(target) if table.target_columns().any(|bound| bound == target.name) => {
