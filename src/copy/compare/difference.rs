@@ -223,7 +223,7 @@ mod tests {
     /// A table of integers: the columns `id` and `v`, with the first as its key or none.
     fn table(key: Vec<usize>) -> Differing {
         let column = |name: &str| BoundColumn {
-            source: schema::Column { name: name.into(), is_rowid: false },
+            source: schema::Column { name: name.into(), is_rowid: false, generated: false },
             target: catalog::Column {
                 name: name.into(),
                 type_oid: 23,
