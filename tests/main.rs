@@ -6,6 +6,7 @@
 mod support;
 
 mod concurrent;
+mod constraints;
 mod crash;
 mod door;
 mod files;

@@ -1,14 +1,12 @@
-//! The loading half of a step: tables must be empty, chunks from the reader go into the server's COPY, and the rows
-//! are read back and compared.
+//! The loading half of a step: chunks from the reader go into the server's COPY, and the rows are read back and compared.
 
 use super::bind::BoundTable;
 use super::proof;
-use super::reader::{self, Count, Piece};
+use super::reader::{self, AfterMisfit, Count, Piece};
 use crate::error::{Error, server_message};
 use crate::identifier::quote_all;
 use crate::sqlite::Source;
 use futures_util::SinkExt;
-use std::path::Path;
 use std::pin::pin;
 use std::time::Instant;
 use tokio::sync::mpsc::{self, Receiver};
@@ -17,72 +15,67 @@ use tokio_postgres::Client;
 /// Chunks that may wait between reader and server: enough that neither waits for the other for long.
 const CHUNKS_IN_FLIGHT: usize = 4;
 
-/// Locks the tables against writers and refuses those that hold rows, all of them in one message.
-pub(super) async fn require_empty(client: &Client, tables: &[BoundTable]) -> Result<(), Error> {
-    if tables.is_empty() {
-        return Ok(());
-    }
-    let names: Vec<String> = tables.iter().map(|table| table.target.quoted()).collect();
-    let lock = format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", names.join(", "));
-    client.batch_execute(&lock).await.map_err(Error::database(
-        "locking the target's tables against writers (is the application still running?)",
-    ))?;
-    let queries: Vec<String> = (0..names.len())
-        .map(|index| format!("SELECT {index} WHERE EXISTS (SELECT 1 FROM {})", names[index]))
-        .collect();
-    let full = client
-        .query(&queries.join(" UNION ALL "), &[])
-        .await
-        .map_err(Error::database("looking for rows in the target's tables"))?;
-    if full.is_empty() {
-        return Ok(());
-    }
-    let full = full.iter().map(|row| usize::try_from(row.get::<_, i32>(0)).unwrap_or_default());
-    Err(Error::Target(
-        full.map(|index| {
-            format!(
-                "table {}: it already holds rows, and a step loads into empty tables only; \
-                 empty it, or record the step as having brought nothing with --without-data",
-                tables[index].target.name
-            )
-        })
-        .collect(),
-    ))
+/// What a load leaves: its two ends, which can be used again, and how it went.
+pub(super) struct Loaded {
+    pub source: Source,
+    pub tables: Vec<BoundTable>,
+    /// What was read of each table, in the same order.
+    pub counts: Result<Vec<Count>, Failure>,
 }
 
-/// Copies all tables and says what was read of each, in the same order.
+/// Why a load ended early.
+pub(super) enum Failure {
+    /// Values that their columns cannot take: a line for each table, column and reason.
+    Values(Vec<String>),
+    /// PostgreSQL refused a row by a constraint: SQLSTATE, of class 23, and a line without the row's content.
+    Constraint {
+        code: String,
+        line: String,
+    },
+    Other(Error),
+}
+
+/// Copies all tables, each into the one that `target` names.
 pub(super) async fn load(
     client: &Client,
     source: Source,
     tables: Vec<BoundTable>,
-) -> Result<(Vec<BoundTable>, Vec<Count>), Error> {
-    let file = source.file.clone();
+    after_misfit: AfterMisfit,
+    target: impl Fn(usize, &BoundTable) -> String,
+) -> Result<Loaded, Error> {
     let (sender, mut pieces) = mpsc::channel(CHUNKS_IN_FLIGHT);
-    let targets: Vec<(String, String)> =
-        tables.iter().map(|table| (table.target.name.clone(), copy_statement(table))).collect();
-    let reading = tokio::task::spawn_blocking(move || {
-        let result = reader::read(&source, &tables, &sender);
-        (tables, result)
+    let targets = tables.iter().enumerate().map(|(index, table)| {
+        let columns = quote_all(table.columns.iter().map(|column| column.target.name.as_str()));
+        let statement = format!("COPY {} ({columns}) FROM STDIN (FORMAT binary)", target(index, table));
+        (table.target.name.clone(), statement)
     });
-    let written = write(client, &file, &targets, &mut pieces).await;
+    let targets: Vec<(String, String)> = targets.collect();
+    let reading = tokio::task::spawn_blocking(move || {
+        let result = reader::read(&source, &tables, after_misfit, &sender);
+        (source, tables, result)
+    });
+    let written = write(client, &targets, &mut pieces).await;
     drop(pieces);
-    let (tables, read) = reading.await.map_err(std::io::Error::other)?;
+    let (source, tables, read) = reading.await.map_err(std::io::Error::other)?;
     // a misfit or a read error is why the COPY was left open: it comes first
-    read?;
-    Ok((tables, written?))
+    let counts = match read {
+        Ok(()) => written,
+        Err(Error::Misfits { misfits, .. }) => Err(Failure::Values(misfits)),
+        Err(error) => Err(Failure::Other(error)),
+    };
+    Ok(Loaded { source, tables, counts })
 }
 
 async fn write(
     client: &Client,
-    file: &Path,
     targets: &[(String, String)],
     pieces: &mut Receiver<Piece>,
-) -> Result<Vec<Count>, Error> {
+) -> Result<Vec<Count>, Failure> {
     let mut counts = Vec::with_capacity(targets.len());
     for (name, statement) in targets {
         let started = Instant::now();
         log::info!("copying {name}");
-        let refused = |error| refused(file, name, error);
+        let refused = |error| Failure::of(error, name, || format!("copying table {name}"));
         let mut sink = pin!(client.copy_in(statement.as_str()).await.map_err(refused)?);
         loop {
             match pieces.recv().await {
@@ -92,7 +85,7 @@ async fn write(
                     count.seconds = started.elapsed().as_secs_f64();
                     log::info!("copied {name}: {taken} rows, {} bytes", count.bytes);
                     if taken != count.tally.rows {
-                        return Err(differ(name, count.tally.rows, taken));
+                        return Err(Failure::Other(differ(name, count.tally.rows, taken)));
                     }
                     counts.push(count);
                     break;
@@ -105,20 +98,16 @@ async fn write(
     Ok(counts)
 }
 
-fn copy_statement(table: &BoundTable) -> String {
-    let columns = quote_all(table.columns.iter().map(|column| column.target.name.as_str()));
-    format!("COPY {} ({columns}) FROM STDIN (FORMAT binary)", table.target.quoted())
-}
-
-/// A row that PostgreSQL refuses is the source's fault if a constraint refused it. The detail would show its content.
-fn refused(file: &Path, table: &str, error: tokio_postgres::Error) -> Error {
-    let constraint = error.as_db_error().filter(|said| said.code().code().starts_with("23"));
-    match constraint {
-        Some(_) => Error::Misfits {
-            file: file.to_owned(),
-            misfits: vec![format!("{table}: {}", server_message(&error))],
-        },
-        None => Error::Database { doing: format!("copying table {table}"), source: error },
+impl Failure {
+    /// A row that PostgreSQL refuses is the source's fault if a constraint refused it. The detail would show its content.
+    pub(super) fn of(error: tokio_postgres::Error, table: &str, doing: impl FnOnce() -> String) -> Failure {
+        match error.as_db_error().map(|said| said.code().code()).filter(|code| code.starts_with("23")) {
+            Some(code) => Failure::Constraint {
+                code: code.to_owned(),
+                line: format!("{table}: {}", server_message(&error)),
+            },
+            None => Failure::Other(Error::Database { doing: doing(), source: error }),
+        }
     }
 }
 

@@ -53,7 +53,7 @@ pub(super) async fn compare(
 async fn read_back(client: &Client, table: &BoundTable) -> Result<Tally, Error> {
     let doing = || Error::database(format!("reading table {} back", table.target.name));
     let columns = quote_all(table.columns.iter().map(|column| column.target.name.as_str()));
-    let query = format!("COPY (SELECT {columns} FROM {}) TO STDOUT (FORMAT binary)", table.target.quoted());
+    let query = format!("COPY (SELECT {columns} FROM {}) TO STDOUT (FORMAT binary)", table.target.own_rows());
     let mut stream = pin!(client.copy_out(query.as_str()).await.map_err(doing())?);
     let mut tally = Tally::default();
     let mut rows = Rows::default();

@@ -9,7 +9,7 @@ use crate::sqlite::scan::{Cells, Place};
 use crate::value::{Fit, Misfit};
 use bytes::Bytes;
 use rusqlite::types::ValueRef;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::mpsc::Sender;
 
 /// Chunks are sent when they reach this: large enough that the socket is never the limit, small enough that a handful
@@ -17,13 +17,29 @@ use tokio::sync::mpsc::Sender;
 const CHUNK_BYTES: usize = 128 * 1024;
 
 /// How many rows are named for each misfit; all are counted.
-const NAMED_ROWS: usize = 5;
+pub(super) const NAMED_ROWS: usize = 5;
 
 /// What a COPY in binary format opens with: signature, flags, length of the header extension.
 pub(super) const HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 
 /// and ends with: a row of -1 columns.
 const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
+
+/// A cell without a value: its length is -1.
+const NULL: [u8; 4] = (-1_i32).to_be_bytes();
+
+/// Ends every report of misfits.
+pub(super) const ADVICE: &str =
+    "next: correct these values in the source and run migrate again; nothing was kept";
+
+/// What becomes of the rows that follow a misfit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AfterMisfit {
+    /// They are read and checked, and not sent: nothing will be kept.
+    ReadOn,
+    /// They are sent, and NULL in place of each misfit: for a copy in which other faults are looked up.
+    SendOn,
+}
 
 /// What the reader sends.
 pub(super) enum Piece {
@@ -47,16 +63,17 @@ pub(super) struct Count {
 }
 
 /// Reads every table in order. The receiver going away ends it early and is no error of its own.
-pub(super) fn read(source: &Source, tables: &[BoundTable], pieces: &Sender<Piece>) -> Result<(), Error> {
+pub(super) fn read(
+    source: &Source,
+    tables: &[BoundTable],
+    after_misfit: AfterMisfit,
+    pieces: &Sender<Piece>,
+) -> Result<(), Error> {
     let mut misfits = Misfits::default();
     for table in tables {
-        let mut reading = Reading::new(table, pieces, &mut misfits);
-        let columns: Vec<&str> = table.columns.iter().map(|column| column.source.name.as_str()).collect();
-        source.scan(&table.source, &columns, |cells| {
-            reading.row(cells).map_err(|error| Error::Source {
-                file: source.file.clone(),
-                reason: format!("table {}: {error}", table.source.name),
-            })
+        let mut reading = Reading::new(table, after_misfit, pieces, &mut misfits);
+        source.scan(&table.source, &columns(table), |cells| {
+            reading.row(cells).map_err(|error| unreadable(source, table, &error))
         })?;
         reading.end();
     }
@@ -66,8 +83,38 @@ pub(super) fn read(source: &Source, tables: &[BoundTable], pieces: &Sender<Piece
     Err(Error::Misfits { file: source.file.clone(), misfits: misfits.lines() })
 }
 
+/// Where the rows are that [`read`] sent as the `wanted` ones of `table`, counted from 1.
+pub(super) fn places(
+    source: &Source,
+    table: &BoundTable,
+    wanted: &BTreeSet<u64>,
+) -> Result<BTreeMap<u64, Place>, Error> {
+    let mut places = BTreeMap::new();
+    let mut sent = 0;
+    // with the same columns, since SQLite chooses by them what it scans, and so the order of the rows
+    source.scan(&table.source, &columns(table), |cells| {
+        sent += 1;
+        if wanted.contains(&sent) {
+            let place = cells.place().map_err(|error| unreadable(source, table, &error))?;
+            places.insert(sent, place);
+        }
+        Ok(())
+    })?;
+    Ok(places)
+}
+
+/// The source columns that are read, in the order of the target's.
+fn columns(table: &BoundTable) -> Vec<&str> {
+    table.columns.iter().map(|column| column.source.name.as_str()).collect()
+}
+
+fn unreadable(source: &Source, table: &BoundTable, error: &rusqlite::Error) -> Error {
+    Error::Source { file: source.file.clone(), reason: format!("table {}: {error}", table.source.name) }
+}
+
 struct Reading<'a> {
     table: &'a BoundTable,
+    after_misfit: AfterMisfit,
     pieces: &'a Sender<Piece>,
     misfits: &'a mut Misfits,
     chunk: Vec<u8>,
@@ -77,11 +124,17 @@ struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    fn new(table: &'a BoundTable, pieces: &'a Sender<Piece>, misfits: &'a mut Misfits) -> Reading<'a> {
+    fn new(
+        table: &'a BoundTable,
+        after_misfit: AfterMisfit,
+        pieces: &'a Sender<Piece>,
+        misfits: &'a mut Misfits,
+    ) -> Reading<'a> {
         let mut chunk = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 8);
         chunk.extend_from_slice(HEADER);
         Reading {
             table,
+            after_misfit,
             pieces,
             misfits,
             chunk,
@@ -99,10 +152,15 @@ impl<'a> Reading<'a> {
         self.chunk.extend_from_slice(&width.to_be_bytes());
         for index in 0..self.table.columns.len() {
             let value = cells.value(index)?;
+            let at = self.chunk.len();
             match self.cell(index, value) {
                 Ok(Fit::Exact) => {}
                 Ok(Fit::Normalised) => self.normalised[index] += 1,
-                Err(misfit) => self.misfits.add(self.table, index, misfit, cells.place()?),
+                Err(misfit) => {
+                    self.chunk.truncate(at);
+                    self.chunk.extend_from_slice(&NULL);
+                    self.misfits.add(self.table, index, misfit, cells.place()?);
+                }
             }
         }
         self.tally.add(&self.chunk[start..]);
@@ -118,7 +176,7 @@ impl<'a> Reading<'a> {
         let column = &self.table.columns[index];
         let at = self.chunk.len();
         if value == ValueRef::Null {
-            self.chunk.extend_from_slice(&(-1_i32).to_be_bytes());
+            self.chunk.extend_from_slice(&NULL);
             return if column.target.not_null { Err(Misfit("NULL")) } else { Ok(Fit::Exact) };
         }
         self.chunk.extend_from_slice(&[0; 4]);
@@ -129,10 +187,14 @@ impl<'a> Reading<'a> {
         Ok(fit)
     }
 
+    fn sends(&self) -> bool {
+        self.after_misfit == AfterMisfit::SendOn || self.misfits.groups.is_empty()
+    }
+
     fn send(&mut self) {
         let next = Vec::with_capacity(self.chunk.capacity().min(2 * CHUNK_BYTES));
         let full = std::mem::replace(&mut self.chunk, next);
-        if self.misfits.groups.is_empty() {
+        if self.sends() {
             // fails only if the receiver is gone, which then has the error to report
             let _ = self.pieces.blocking_send(Piece::Chunk(full.into()));
         }
@@ -148,7 +210,7 @@ impl<'a> Reading<'a> {
             seconds: 0.0,
             normalised: columns.map(|(column, count)| (column.target.name.clone(), *count)).collect(),
         };
-        if self.misfits.groups.is_empty() {
+        if self.sends() {
             let _ = self.pieces.blocking_send(Piece::End(count));
         }
     }
@@ -194,8 +256,6 @@ impl Misfits {
                 group.expects
             )
         });
-        let advice =
-            "next: correct these values in the source and run migrate again; nothing was kept".to_owned();
-        lines.chain([advice]).collect()
+        lines.chain([ADVICE.to_owned()]).collect()
     }
 }

@@ -55,6 +55,9 @@ pub struct TableReceipt {
     pub seconds: f64,
     /// By column: how many values came in another spelling or storage class than they will have on the way back.
     pub normalised: BTreeMap<String, u64>,
+    /// Triggers of the table that did not run for these rows, and are enabled again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub set_aside: Vec<String>,
 }
 
 impl TableReceipt {
@@ -67,6 +70,7 @@ impl TableReceipt {
             hash: Some(format!("{:032x}", count.tally.hash)),
             seconds: count.seconds,
             normalised: count.normalised.clone(),
+            set_aside: Vec::new(),
         }
     }
 
@@ -79,6 +83,7 @@ impl TableReceipt {
             hash: None,
             seconds: 0.0,
             normalised: BTreeMap::new(),
+            set_aside: Vec::new(),
         }
     }
 

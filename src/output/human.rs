@@ -45,7 +45,7 @@ fn applied(table: &mut Table, version: &Applied) {
     table.add_row([label, rows(receipt.rows()), duration(version.seconds), source]);
     for part in &receipt.tables {
         let (rows, took, note) = match part.state {
-            "copied" => (rows(part.rows), duration(part.seconds), normalised(part)),
+            "copied" => (rows(part.rows), duration(part.seconds), notes(part)),
             state => (String::new(), String::new(), state.to_owned()),
         };
         table.add_row([format!("  {}", part.table), rows, took, note]);
@@ -55,10 +55,12 @@ fn applied(table: &mut Table, version: &Applied) {
     }
 }
 
-fn normalised(table: &TableReceipt) -> String {
+fn notes(table: &TableReceipt) -> String {
     let columns: Vec<String> =
         table.normalised.iter().map(|(column, count)| format!("{column} {count}")).collect();
-    if columns.is_empty() { String::new() } else { format!("normalised: {}", columns.join(", ")) }
+    let parts = [("normalised", columns), ("triggers set aside", table.set_aside.clone())];
+    let parts = parts.iter().filter(|(_, names)| !names.is_empty());
+    parts.map(|(what, names)| format!("{what}: {}", names.join(", "))).collect::<Vec<_>>().join("; ")
 }
 
 impl Report for Status {

@@ -1,0 +1,302 @@
+//! What the target's own rules make of a step: triggers and foreign keys stand aside and come back as they were, and every
+//! row that a rule refuses is reported at once, by its place in the source.
+
+use crate::support::Project;
+
+/// A target made by `schema`, and a source made by `statements` with `tables`.
+fn project(schema: &str, tables: &str, statements: &str) -> Project {
+    let step = format!("source = \"sqlite\"\ntables = [{tables}]\n");
+    let project =
+        Project::with(&[("migrations/V1__create.sql", schema), ("migrations/V2__import.toml", &step)]);
+    project.sqlite("app.db", statements);
+    project
+}
+
+/// Everything a step sets aside, as the catalog has it.
+const CATALOG: &str = "\
+    SELECT concat_ws(' ', k.conrelid::regclass, k.conname, pg_get_constraintdef(k.oid), (to_jsonb(k) - 'oid')::text, \
+                     obj_description(k.oid, 'pg_constraint'))
+    FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid WHERE c.relnamespace = 'public'::regnamespace \
+      AND c.relname NOT LIKE '%outgrow%'
+    UNION ALL
+    SELECT concat_ws(' ', t.tgrelid::regclass, CASE WHEN t.tgisinternal THEN k.conname ELSE t.tgname END, t.tgenabled, \
+                     t.tgtype, t.tgfoid::regproc, t.tgdeferrable, obj_description(t.oid, 'pg_trigger'))
+    FROM pg_trigger t LEFT JOIN pg_constraint k ON k.oid = t.tgconstraint
+    ORDER BY 1";
+
+/// The step succeeds and leaves the catalog as it was.
+#[track_caller]
+fn loads_and_restores(project: &Project) {
+    project.outgrow(["migrate", "--to", "1"]).succeeds();
+    let before = project.query(CATALOG);
+    project.outgrow(["migrate"]).succeeds();
+    assert_eq!(project.query(CATALOG), before);
+}
+
+/// The step is refused with all of `lines`, and nothing stays.
+#[track_caller]
+fn refused(project: &Project, lines: &[&str]) {
+    let outcome = project.outgrow(["migrate"]).exits(6).says(lines).never_says(&["SQLSTATE", "shadow"]);
+    let reported: Vec<&str> = outcome.stderr.lines().filter(|line| line.contains("rowid ")).collect();
+    assert_eq!(reported.len(), lines.len(), "{outcome:#?}");
+    assert_eq!(project.query("SELECT max(version)::text FROM refinery_schema_history"), ["1"]);
+}
+
+#[test]
+fn foreign_keys_in_a_circle_and_to_the_table_itself() {
+    let project = project(
+        "CREATE TABLE a (id int PRIMARY KEY, b int, up int);
+         CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED);
+         CREATE TABLE elsewhere (id int PRIMARY KEY);
+         INSERT INTO elsewhere VALUES (7);
+         CREATE TABLE c (x int, y int, e int REFERENCES elsewhere, CONSTRAINT \"odd \"\" name\" UNIQUE (x, y));
+         CREATE TABLE d (x int, y int, CONSTRAINT full_key FOREIGN KEY (x, y) REFERENCES c (x, y) MATCH FULL ON UPDATE SET NULL);
+         ALTER TABLE a ADD CONSTRAINT \"to \"\"b\"\"\" FOREIGN KEY (b) REFERENCES b;
+         ALTER TABLE a ADD CONSTRAINT up FOREIGN KEY (up) REFERENCES a NOT VALID;
+         COMMENT ON CONSTRAINT up ON a IS 'it''s said';",
+        "\"a\", \"d\", \"b\", \"c\"",
+        "CREATE TABLE a (id, b, up); CREATE TABLE b (id, a); CREATE TABLE c (x, y, e); CREATE TABLE d (x, y);
+         INSERT INTO a VALUES (1, 2, 3), (3, NULL, 1); INSERT INTO b VALUES (2, 1); INSERT INTO c VALUES (1, 2, 7);
+         INSERT INTO d VALUES (1, 2), (NULL, NULL)",
+    );
+    loads_and_restores(&project);
+    assert_eq!(project.query("SELECT count(*)::text FROM a JOIN b ON a.b = b.id"), ["1"]);
+}
+
+#[test]
+fn triggers_stand_aside_and_come_back_in_their_own_state() {
+    let project = project(
+        "CREATE TABLE t (id int, v text);
+         CREATE FUNCTION bend() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.v := TG_NAME; RETURN NEW; END $$;
+         CREATE TRIGGER origin BEFORE INSERT OR UPDATE ON t FOR EACH ROW EXECUTE FUNCTION bend();
+         CREATE TRIGGER \"al\"\"ways\" BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION bend();
+         CREATE TRIGGER replica BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION bend();
+         CREATE TRIGGER off BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION bend();
+         CREATE CONSTRAINT TRIGGER late AFTER INSERT ON t INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION bend();
+         CREATE TRIGGER update_only BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION bend();
+         COMMENT ON TRIGGER origin ON t IS 'kept';
+         ALTER TABLE t ENABLE ALWAYS TRIGGER \"al\"\"ways\"; ALTER TABLE t ENABLE REPLICA TRIGGER replica;
+         ALTER TABLE t DISABLE TRIGGER off;",
+        "\"t\"",
+        "CREATE TABLE t (id, v); INSERT INTO t VALUES (1, 'a'), (2, 'b')",
+    );
+    project.outgrow(["migrate", "--to", "1"]).succeeds();
+    let before = project.query(CATALOG);
+    project.outgrow(["migrate"]).succeeds().prints(&["triggers set aside: al\"ways, late, origin, replica"]);
+    assert_eq!(project.query(CATALOG), before);
+    assert_eq!(project.query("SELECT v FROM t ORDER BY id"), ["a", "b"]);
+    assert_eq!(
+        project.query("SELECT tables->0->>'set_aside' FROM outgrow_receipt"),
+        ["[\"al\\\"ways\", \"late\", \"origin\", \"replica\"]"]
+    );
+    assert_eq!(project.query("INSERT INTO t VALUES (3, 'c') RETURNING v"), ["origin"]);
+}
+
+#[test]
+fn every_orphan_of_every_key_is_reported() {
+    let project = project(
+        "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE q (x int, y text, UNIQUE (x, y));
+         CREATE TABLE c (id int PRIMARY KEY, p int REFERENCES p, x int, y text, up int,
+           CONSTRAINT simple FOREIGN KEY (x, y) REFERENCES q (x, y), CONSTRAINT up FOREIGN KEY (up) REFERENCES c NOT VALID);
+         CREATE TABLE f (x int, y text, FOREIGN KEY (x, y) REFERENCES q (x, y) MATCH FULL);",
+        "\"p\", \"q\", \"c\", \"f\"",
+        "CREATE TABLE p (id); INSERT INTO p VALUES (1); CREATE TABLE q (x, y); INSERT INTO q VALUES (1, 'a');
+         CREATE TABLE c (id INTEGER PRIMARY KEY, P, x, y, up);
+         INSERT INTO c VALUES (10, 1, 1, 'a', 10), (20, 2, 1, 'b', NULL), (30, NULL, 1, NULL, 31), (40, 9, 2, 'a', 20),
+           (50, 9, NULL, NULL, NULL), (51, 9, NULL, NULL, NULL), (52, 9, NULL, NULL, NULL), (53, 9, NULL, NULL, NULL);
+         CREATE TABLE f (x, y); INSERT INTO f VALUES (NULL, NULL), (1, NULL), (1, 'z'), (1, 'a');
+         DELETE FROM f WHERE x IS NULL",
+    );
+    refused(
+        &project,
+        &[
+            "c.P: no row of p(id) for the value in 6 rows, rowid 20, 40, 50, 51, 52, …; foreign key c_p_fkey",
+            "c.(x, y): no row of q(x, y) for the values in 2 rows, rowid 20, 40; foreign key simple",
+            "c.up: no row of c(id) for the value in 1 row, rowid 30; foreign key up",
+            "f.(x, y): no row of q(x, y) for the values in 2 rows, rowid 2, 3; foreign key f_x_y_fkey",
+        ],
+    );
+}
+
+#[test]
+fn every_duplicate_is_reported_as_the_server_compares() {
+    let project = project(
+        "CREATE TABLE t (id int PRIMARY KEY, email text, a int, b int, live boolean, n numeric UNIQUE);
+         CREATE UNIQUE INDEX lower_email ON t (lower(email));
+         CREATE UNIQUE INDEX one_live ON t (a) WHERE live;
+         CREATE UNIQUE INDEX pair ON t (a, b);
+         ALTER TABLE t ADD CONSTRAINT later UNIQUE (b) DEFERRABLE INITIALLY DEFERRED;",
+        "\"t\"",
+        "CREATE TABLE t (id, email, a, b, live, n); INSERT INTO t VALUES
+         (1, 'Ana', 1, 1, 1, 1), (2, 'ana', 1, 2, 1, '1.0'), (3, 'ANA', 1, 3, 0, NULL), (4, 'bo', 2, 4, 0, NULL),
+         (4, 'Bo', 2, 4, 0, 5), ('5', 'x', 3, NULL, 0, 6), (5, 'y', 3, NULL, 0, 7)",
+    );
+    refused(
+        &project,
+        &[
+            "t.id: the same value in 4 rows, rowid 4 = 5, 6 = 7; primary key t_pkey",
+            "t.n: the same value in 2 rows, rowid 1 = 2; unique index t_n_key",
+            "t: the same value in 5 rows, rowid 1 = 2 = 3, 4 = 5; unique index lower_email",
+            "t.a: the same value in 2 rows, rowid 1 = 2; unique index one_live",
+            "t.(a, b): the same value in 2 rows, rowid 4 = 5; unique index pair",
+            "t.b: the same value in 2 rows, rowid 4 = 5; unique index later",
+        ],
+    );
+}
+
+#[test]
+fn a_deferred_key_is_checked_within_the_step() {
+    let project = project(
+        "CREATE TABLE t (v int UNIQUE DEFERRABLE INITIALLY DEFERRED);",
+        "\"t\"",
+        "CREATE TABLE t (v); INSERT INTO t VALUES (1), (2), (1)",
+    );
+    refused(&project, &["t.v: the same value in 2 rows, rowid 1 = 3; unique index t_v_key"]);
+    project.sqlite("app.db", "DELETE FROM t WHERE rowid = 3");
+    loads_and_restores(&project);
+}
+
+#[test]
+fn conditions_domains_and_exclusions() {
+    let project = project(
+        "CREATE DOMAIN positive AS int CHECK (VALUE > 0); CREATE DOMAIN small AS positive CONSTRAINT at_most CHECK (VALUE < 10);
+         CREATE TABLE t (id int, v small, w int CHECK (w <> 3), g int GENERATED ALWAYS AS (nullif(w, 5)) STORED NOT NULL,
+           b box, CONSTRAINT sum CHECK (v + w < 12), EXCLUDE USING btree (id WITH =));",
+        "\"t\"",
+        "CREATE TABLE t (id, v, w); INSERT INTO t VALUES (1, 0, 1), (2, 10, 2), (3, 3, 3), (4, 9, 4), (5, 1, 5), (1, NULL, NULL)",
+    );
+    refused(
+        &project,
+        &[
+            "t.v: a value that the condition excludes in 1 row, rowid 1; check constraint positive_check of domain positive",
+            "t.v: a value that the condition excludes in 1 row, rowid 2; check constraint at_most of domain small",
+            "t.w: a value that the condition excludes in 1 row, rowid 3; check constraint t_w_check",
+            "t.(v, w): a value that the condition excludes in 2 rows, rowid 2, 4; check constraint sum",
+            "t.g: NULL in 2 rows, rowid 5, 6; NOT NULL of t",
+            "t.id: values that exclude each other in 2 rows, rowid 1, 6; exclusion constraint t_id_excl",
+        ],
+    );
+}
+
+#[test]
+fn misfits_and_broken_rules_are_one_report() {
+    let project = project(
+        "CREATE TABLE p (id int PRIMARY KEY, n int); CREATE TABLE c (id int UNIQUE, p int REFERENCES p);",
+        "\"c\", \"p\"",
+        "CREATE TABLE p (id, n); INSERT INTO p VALUES (1, 'x'), (2, 2);
+         CREATE TABLE c (id, p); INSERT INTO c VALUES (1, 1), (1, 3), (2, 2)",
+    );
+    refused(
+        &project,
+        &[
+            "p.n: text that is not a whole number in 1 row, rowid 1;",
+            "c.id: the same value in 2 rows, rowid 1 = 2; unique index c_id_key",
+            "c.p: no row of p(id) for the value in 1 row, rowid 2; foreign key c_p_fkey",
+        ],
+    );
+}
+
+#[test]
+fn rows_are_named_by_the_order_in_which_they_were_read() {
+    // an index that covers the columns is what SQLite scans, and t has no INTEGER PRIMARY KEY
+    let project = project(
+        "CREATE TABLE t (v int PRIMARY KEY); CREATE TABLE w (k text, v int UNIQUE);",
+        "\"t\", \"w\"",
+        "CREATE TABLE t (v, other); CREATE INDEX i ON t (v); INSERT INTO t (rowid, v) VALUES (5, 9), (6, 3), (7, 9), (8, 1);
+         ALTER TABLE t DROP COLUMN other; UPDATE t SET v = 0 WHERE v = 1;
+         CREATE TABLE w (k TEXT PRIMARY KEY, v) WITHOUT ROWID; INSERT INTO w VALUES ('b', 1), ('a', 1)",
+    );
+    refused(&project, &["t.v: the same value in 2 rows, rowid 5 = 7; primary key t_pkey"]);
+    project
+        .outgrow(["migrate"])
+        .exits(6)
+        .says(&["w.v: the same value in 2 rows, row number 1 = row number 2; "]);
+}
+
+#[test]
+fn partitioned_targets() {
+    let schema = "CREATE TABLE p (id int, region text NOT NULL, up int, PRIMARY KEY (id, region)) PARTITION BY LIST (region);
+         CREATE TABLE p_eu PARTITION OF p FOR VALUES IN ('eu');
+         CREATE TABLE p_us (up int, region text NOT NULL, id int NOT NULL CHECK (id < 100)) PARTITION BY RANGE (id);
+         CREATE TABLE p_us_1 PARTITION OF p_us FOR VALUES FROM (0) TO (50);
+         ALTER TABLE p ATTACH PARTITION p_us FOR VALUES IN ('us');
+         CREATE UNIQUE INDEX eu_up ON p_eu (up);
+         CREATE TABLE parent (id int PRIMARY KEY);
+         ALTER TABLE p ADD FOREIGN KEY (up) REFERENCES parent;
+         CREATE TABLE child (id int, region text, FOREIGN KEY (id, region) REFERENCES p);
+         CREATE FUNCTION bend() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.up := NULL; RETURN NEW; END $$;
+         CREATE TRIGGER bend BEFORE INSERT ON p FOR EACH ROW EXECUTE FUNCTION bend();
+         CREATE TRIGGER bend_us BEFORE INSERT ON p_us_1 FOR EACH ROW EXECUTE FUNCTION bend();
+         ALTER TABLE p_eu ENABLE ALWAYS TRIGGER bend;";
+    let rows = "CREATE TABLE p (id, region, up); CREATE TABLE parent (id); CREATE TABLE child (id, region);
+         INSERT INTO parent VALUES (1), (2); INSERT INTO p VALUES (1, 'eu', 1), (1, 'us', 1), (2, 'us', 2), (3, 'eu', NULL);
+         INSERT INTO child VALUES (1, 'us')";
+    let project = project(schema, "\"child\", \"p\", \"parent\"", rows);
+    loads_and_restores(&project);
+    assert_eq!(
+        project.query("SELECT tableoid::regclass || ' ' || id || ' ' || coalesce(up, 0) FROM p ORDER BY 1"),
+        ["p_eu 1 1", "p_eu 3 0", "p_us_1 1 1", "p_us_1 2 2"]
+    );
+    assert_eq!(
+        project.query("SELECT e->>'set_aside' FROM outgrow_receipt, jsonb_array_elements(tables) e WHERE e->>'table' = 'p'"),
+        ["[\"bend\", \"bend_us\"]"]
+    );
+}
+
+#[test]
+fn partitioned_targets_refuse_with_every_row() {
+    let project = project(
+        "CREATE TABLE p (id int, region text NOT NULL, up int, PRIMARY KEY (id, region)) PARTITION BY LIST (region);
+         CREATE TABLE p_eu PARTITION OF p FOR VALUES IN ('eu');
+         CREATE TABLE p_us (up int, region text NOT NULL, id int NOT NULL CHECK (id < 100)) PARTITION BY RANGE (id);
+         CREATE TABLE p_us_1 PARTITION OF p_us FOR VALUES FROM (0) TO (500);
+         ALTER TABLE p ATTACH PARTITION p_us FOR VALUES IN ('us');
+         CREATE UNIQUE INDEX eu_up ON p_eu (up);",
+        "\"p\"",
+        "CREATE TABLE p (id, region, up); INSERT INTO p VALUES (1, 'eu', 1), (1, 'us', 1), (2, 'eu', 1), (2, 'asia', 1),
+          (700, 'us', 1), (1, 'eu', 2), (200, 'us', NULL)",
+    );
+    refused(
+        &project,
+        &[
+            "p.(id, region): the same value in 2 rows, rowid 1 = 6; primary key p_pkey",
+            "p.up: the same value in 2 rows, rowid 1 = 3; unique index eu_up",
+            "p.id: a value that the condition excludes in 2 rows, rowid 5, 7; check constraint p_us_id_check",
+            "p: no partition for the row in 2 rows, rowid 4, 5; partitioned table p",
+        ],
+    );
+}
+
+#[test]
+fn tables_that_inherit_are_other_tables() {
+    let project = project(
+        "CREATE TABLE t (v int); CREATE TABLE child () INHERITS (t); INSERT INTO child VALUES (5);",
+        "\"t\"",
+        "CREATE TABLE t (v); INSERT INTO t VALUES (1)",
+    );
+    project.outgrow(["migrate"]).succeeds().prints(&["1 row"]);
+    assert_eq!(project.query("SELECT v::text FROM ONLY t"), ["1"]);
+}
+
+#[test]
+fn always_generated_identities_keep_the_ids_of_the_source() {
+    let project = project(
+        "CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v text);",
+        "\"t\"",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (7, 'a'), (90, 'b')",
+    );
+    loads_and_restores(&project);
+    assert_eq!(project.query("SELECT id::text FROM t ORDER BY id"), ["7", "90"]);
+    assert_eq!(project.query("INSERT INTO t (v) VALUES ('c') RETURNING id::text"), ["91"]);
+}
+
+#[test]
+fn rules_do_not_apply_and_unlogged_tables_are_named() {
+    let project = project(
+        "CREATE UNLOGGED TABLE t (v int); CREATE RULE r AS ON INSERT TO t DO INSTEAD NOTHING;",
+        "\"t\"",
+        "CREATE TABLE t (v); INSERT INTO t VALUES (1)",
+    );
+    project.outgrow(["migrate"]).succeeds().prints(&["1 row"]).says(&["table t is UNLOGGED"]);
+    assert_eq!(project.query("SELECT v::text FROM t"), ["1"]);
+}
