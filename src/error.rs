@@ -5,6 +5,7 @@
 use std::error::Error as _;
 use std::fmt;
 use std::path::PathBuf;
+use tokio_postgres::error::SqlState;
 
 /// What the process tells its caller; the table stands in the README.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -260,6 +261,13 @@ pub fn server_message(error: &tokio_postgres::Error) -> String {
         Some(cause) => format!("{cause}"),
         None => format!("{error}"),
     }
+}
+
+/// Whether an SQLSTATE tells of the moment (a deadlock, a lock, a cancelled statement, memory, the system) and not of
+/// what was asked. (PostgreSQL: Error Codes, classes 40, 53, 55, 57 and 58.)
+#[must_use]
+pub fn is_circumstance(code: &SqlState) -> bool {
+    ["40", "53", "55", "57", "58"].iter().any(|class| code.code().starts_with(class))
 }
 
 #[cfg(test)]

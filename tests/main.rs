@@ -5,6 +5,7 @@
 
 mod support;
 
+mod aside;
 mod concurrent;
 mod constraints;
 mod crash;

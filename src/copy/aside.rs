@@ -7,7 +7,7 @@
 //! back is compared with what was there once more before the commit.
 
 use super::bind::BoundTable;
-use crate::error::{Error, server_message};
+use crate::error::{Error, is_circumstance, server_message};
 use crate::postgres::catalog::SCOPE;
 use std::collections::BTreeMap;
 use tokio_postgres::{Client, Row};
@@ -167,14 +167,17 @@ impl Aside {
             Ok(()) => differences(&self.before, &facts(client, &self.tables).await?).is_empty(),
             Err(error) => match error.code() {
                 // insufficient privilege, dependent objects, whatever an event trigger raises
-                Some(code) if !["40", "53", "55", "57", "58"].contains(&&code.code()[..2]) => {
+                Some(code) if !is_circumstance(code) => {
                     log::debug!("{}", server_message(&error));
                     false
                 }
                 _ => return Err(doing()(error)),
             },
         };
-        client.batch_execute("ROLLBACK TO SAVEPOINT outgrow_rehearsal").await.map_err(doing())?;
+        client
+            .batch_execute("ROLLBACK TO SAVEPOINT outgrow_rehearsal; RELEASE SAVEPOINT outgrow_rehearsal")
+            .await
+            .map_err(doing())?;
         Ok(same)
     }
 }

@@ -6,7 +6,7 @@ use super::bind::BoundTable;
 use super::load::{self, Failure};
 use super::reader::{self, ADVICE, AfterMisfit, NAMED_ROWS};
 use super::shadow::Shadows;
-use crate::error::{Error, server_message};
+use crate::error::{Error, is_circumstance, server_message};
 use crate::postgres::rule::{self, Broken, Parent, Rule};
 use crate::sqlite::Source;
 use crate::sqlite::scan::Place;
@@ -88,7 +88,7 @@ async fn broken(client: &Client, shadows: &Shadows, rule: Rule) -> Result<Option
     client.batch_execute("SAVEPOINT outgrow_rule").await.map_err(doing())?;
     let rows = match client.query(&query, &[]).await {
         Ok(rows) => rows,
-        Err(error) if error.as_db_error().is_some() => {
+        Err(error) if error.code().is_some_and(|code| !is_circumstance(code)) => {
             log::debug!("{}: {}", rule.name, server_message(&error));
             client.batch_execute("ROLLBACK TO SAVEPOINT outgrow_rule").await.map_err(doing())?;
             return Ok(None);

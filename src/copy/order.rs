@@ -48,9 +48,9 @@ fn sorted(tables: &[u32], keys: &[Kept]) -> Result<Vec<usize>, Vec<u32>> {
     let mut order: Vec<usize> = Vec::with_capacity(tables.len());
     while order.len() < tables.len() {
         let waits = |table: u32| {
-            keys.iter().any(|key| {
-                key.from == table && key.to != table && !order.iter().any(|index| tables[*index] == key.to)
-            })
+            keys.iter()
+                .filter(|key| key.from == table && key.to != table && tables.contains(&key.to))
+                .any(|key| !order.iter().any(|index| tables[*index] == key.to))
         };
         let next = (0..tables.len()).find(|index| !order.contains(index) && !waits(tables[*index]));
         match next {
@@ -76,6 +76,7 @@ mod tests {
     fn referred_tables_come_first_and_the_rest_stays_put() {
         assert_eq!(sorted(&[1, 2, 3], &[key(1, 3), key(3, 3)]), Ok(vec![1, 2, 0]));
         assert_eq!(sorted(&[1, 2], &[key(1, 2), key(2, 1)]), Err(vec![1, 2]));
+        assert_eq!(sorted(&[1], &[key(1, 9)]), Ok(vec![0]), "9 is not loaded");
         assert_eq!(sorted(&[], &[]), Ok(vec![]));
     }
 }
