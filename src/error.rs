@@ -5,7 +5,8 @@
 use serde::Serialize;
 use std::error::Error as _;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use tokio_postgres::error::SqlState;
 
 /// What the process tells its caller; the table stands in the README.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -215,13 +216,14 @@ pub enum Error {
         misfits: Vec<String>,
     },
     /// The source holds values that the target's columns cannot take: all of them.
-    #[error("{}\n  next: correct the values in the source, or write rules in the step (docs/steps.md); nothing was kept",
-        listed(&format!("the source {} is refused", .file.display()), .misfits))]
+    #[error("{}", unfit(file, misfits, constraints))]
     Unfit {
         /// The SQLite file.
         file: PathBuf,
         /// By table, column and reason.
         misfits: Vec<Misfits>,
+        /// A line for each constraint that refuses rows.
+        constraints: Vec<String>,
     },
     /// The target is not ready for the step: a table missing or not empty, a column not fed. All of it.
     #[error("{}", listed("the target is not ready for the step", .0))]
@@ -300,6 +302,16 @@ impl Error {
         }
     }
 
+    /// The constraints that refuse rows, a line for each.
+    #[must_use]
+    pub fn constraints(&self) -> &[String] {
+        match self {
+            Error::Unfit { constraints, .. } => constraints,
+            Error::Version { source, .. } => source.constraints(),
+            _ => &[],
+        }
+    }
+
     /// For `map_err` on one of outgrow's own statements: `doing` says what it was for.
     pub fn database(doing: impl Into<String>) -> impl FnOnce(tokio_postgres::Error) -> Error {
         let doing = doing.into();
@@ -311,6 +323,15 @@ fn listed<T: fmt::Display>(heading: &str, items: &[T]) -> String {
     items.iter().fold(format!("{heading}:"), |text, item| {
         format!("{text}\n  {}", item.to_string().replace('\n', "\n  "))
     })
+}
+
+fn unfit(file: &Path, misfits: &[Misfits], constraints: &[String]) -> String {
+    let lines = misfits.iter().map(ToString::to_string).chain(constraints.iter().cloned());
+    let lines: Vec<String> = lines.collect();
+    format!(
+        "{}\n  next: correct the values in the source, or write rules in the step (docs/steps.md); nothing was kept",
+        listed(&format!("the source {} is refused", file.display()), &lines)
+    )
 }
 
 fn interrupted(signal: Signal, during: Option<&Error>) -> String {
@@ -334,6 +355,13 @@ pub fn server_message(error: &tokio_postgres::Error) -> String {
         Some(cause) => format!("{cause}"),
         None => format!("{error}"),
     }
+}
+
+/// Whether an SQLSTATE tells of the moment (a deadlock, a lock, a cancelled statement, memory, the system) and not of
+/// what was asked. (PostgreSQL: Error Codes, classes 40, 53, 55, 57 and 58.)
+#[must_use]
+pub fn is_circumstance(code: &SqlState) -> bool {
+    ["40", "53", "55", "57", "58"].iter().any(|class| code.code().starts_with(class))
 }
 
 #[cfg(test)]

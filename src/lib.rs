@@ -16,7 +16,8 @@
 //!
 //! One cell: [`sqlite::scan`] lends it as a borrowed value; `copy::reader` hands it to the [`value::Codec`] that
 //! `copy::bind` chose for its column from the target's [`postgres::catalog`]; the codec appends COPY-binary bytes to a
-//! chunk, which crosses a bounded channel to `copy::load` and goes to the server.
+//! chunk, which crosses a bounded channel to `copy::load` and goes to the server. What stands in its way there is set aside
+//! by `copy::aside`; what the target's own rules ([`postgres::rule`]) refuse is found by `copy::constraint`.
 //!
 //! Who may use whom, checked by a test: `main → run → commands → {copy, migration} → {sqlite, postgres} → value → error`.
 //! `sqlite` and `postgres` do not know each other; only [`run`] and `main` know [`output`].

@@ -5,7 +5,9 @@
 
 mod support;
 
+mod aside;
 mod concurrent;
+mod constraints;
 mod conversions;
 mod crash;
 mod door;

@@ -1,8 +1,9 @@
-//! Promise 4: a step commits only if every stored row equals what was sent. Each way of bending a row must be caught.
+//! Promise 4: a step commits only if every stored row equals what was sent. Each way of bending a row must be caught. A
+//! step sets triggers aside, so that here an event trigger of a superuser's turns them on again behind its back.
 
 use crate::support::Project;
 
-/// Table `t` with a trigger that does `body` to rows as they are stored.
+/// Table `t` with a trigger that does `body` to rows as they are stored, whoever disables it.
 fn with_trigger(body: &str) -> Project {
     let project = Project::one_table(
         "id int, v text",
@@ -11,7 +12,13 @@ fn with_trigger(body: &str) -> Project {
     project.outgrow(["migrate", "--to", "1"]).succeeds();
     project.execute(&format!(
         "CREATE FUNCTION bend() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$;
-         CREATE TRIGGER bend BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION bend()"
+         CREATE TRIGGER bend BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION bend();
+         CREATE FUNCTION insist() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+           IF EXISTS (SELECT FROM pg_trigger WHERE tgname = 'bend' AND tgenabled = 'D') THEN
+             ALTER TABLE t ENABLE TRIGGER bend;
+           END IF;
+         END $$;
+         CREATE EVENT TRIGGER insist ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION insist()"
     ));
     project
 }

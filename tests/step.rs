@@ -76,7 +76,8 @@ fn an_orphan_is_refused_with_its_constraint() {
     project
         .outgrow(["migrate"])
         .exits(6)
-        .says(&["botconfig: ", "botconfig_exchange_id_fkey"])
+        .says(&["botconfig.exchange_id: no row of userexchange(id) for the value in 1 row, rowid 1; \
+             foreign key botconfig_exchange_id_fkey"])
         .never_says(&["9999"]);
     assert_eq!(project.query("SELECT count(*)::text FROM \"user\""), ["0"]);
 }

@@ -1,12 +1,11 @@
-//! The loading half of a step: tables must be empty, chunks from the reader go into the server's COPY, and the rows
-//! are read back and compared.
+//! The loading half of a step: chunks from the reader go into the server's COPY, and the rows are read back and compared.
 
 use super::columns::BoundTable;
-use super::misfits::Misfits;
+use super::misfits::Misfits as Found;
 use super::proof;
 use super::quarantine::Quarantine;
-use super::reader::{self, Count, Piece};
-use crate::error::{Error, server_message};
+use super::reader::{self, AfterMisfit, Count, Piece};
+use crate::error::{Error, Misfits, server_message};
 use crate::identifier::quote_all;
 use crate::sqlite::Source;
 use futures_util::SinkExt;
@@ -20,44 +19,26 @@ use tokio_postgres::Client;
 /// Chunks that may wait between reader and server: enough that neither waits for the other for long.
 const CHUNKS_IN_FLIGHT: usize = 4;
 
-/// Locks the tables against writers and refuses those that hold rows, all of them in one message.
-pub(super) async fn require_empty(client: &Client, tables: &[BoundTable]) -> Result<(), Error> {
-    if tables.is_empty() {
-        return Ok(());
-    }
-    let names: Vec<String> = tables.iter().map(|table| table.target.quoted()).collect();
-    let lock = format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", names.join(", "));
-    client.batch_execute(&lock).await.map_err(Error::database(
-        "locking the target's tables against writers (is the application still running?)",
-    ))?;
-    let queries: Vec<String> = (0..names.len())
-        .map(|index| format!("SELECT {index} WHERE EXISTS (SELECT 1 FROM {})", names[index]))
-        .collect();
-    let full = client
-        .query(&queries.join(" UNION ALL "), &[])
-        .await
-        .map_err(Error::database("looking for rows in the target's tables"))?;
-    if full.is_empty() {
-        return Ok(());
-    }
-    let full = full.iter().map(|row| usize::try_from(row.get::<_, i32>(0)).unwrap_or_default());
-    Err(Error::Target(
-        full.map(|index| {
-            format!(
-                "table {}: it already holds rows, and a step loads into empty tables only; \
-                 empty it, or record the step as having brought nothing with --without-data",
-                tables[index].target.name
-            )
-        })
-        .collect(),
-    ))
+/// What a load leaves: its two ends, which can be used again, and how it went.
+pub(super) struct Loaded {
+    pub source: Source,
+    pub tables: Vec<BoundTable>,
+    /// The rows that went elsewhere.
+    pub quarantine: Quarantine,
+    /// What was read of each table, in the same order.
+    pub counts: Result<Vec<Count>, Failure>,
 }
 
-/// What a load brought: the tables, what was read of each in the same order, and the rows that went elsewhere.
-pub(super) struct Loaded {
-    pub tables: Vec<BoundTable>,
-    pub counts: Vec<Count>,
-    pub quarantine: Quarantine,
+/// Why a load ended early.
+pub(super) enum Failure {
+    /// Values that their columns cannot take.
+    Values(Vec<Misfits>),
+    /// PostgreSQL refused a row by a constraint: SQLSTATE, of class 23, and a line without the row's content.
+    Constraint {
+        code: String,
+        line: String,
+    },
+    Other(Error),
 }
 
 /// How a step is run.
@@ -69,79 +50,84 @@ pub struct Options {
     pub proof: bool,
 }
 
-/// Copies all tables. The source comes back with its snapshot open.
+/// Copies all tables, each into the one that `target` names.
 pub(super) async fn load(
     client: &Client,
-    source: Source,
-    tables: Vec<BoundTable>,
-    version: i32,
-    options: Options,
-) -> Result<(Source, Loaded), Error> {
-    let file = source.file.clone();
-    let targets: Vec<(String, String)> =
-        tables.iter().map(|table| (table.target.name.clone(), copy_statement(table))).collect();
-    let (reading, mut pieces) = start_reading(source, tables, version, options);
-    let written = write(client, &file, &targets, &mut pieces).await;
+    reading: Reading,
+    target: impl Fn(usize, &BoundTable) -> String,
+) -> Result<Loaded, Error> {
+    let targets = reading.tables.iter().enumerate().map(|(index, table)| {
+        let columns = quote_all(table.target_columns());
+        let statement = format!("COPY {} ({columns}) FROM STDIN (FORMAT binary)", target(index, table));
+        (table.target.name.clone(), statement)
+    });
+    let targets: Vec<(String, String)> = targets.collect();
+    let (running, mut pieces) = reading.start();
+    let written = write(client, &targets, &mut pieces).await;
     drop(pieces);
-    reading.end(written).await
+    ended(running, written).await
 }
 
 /// Reads all tables and sends nothing: every misfit of the step, or the counts of what would be copied.
-pub(super) async fn rehearse(
-    source: Source,
-    tables: Vec<BoundTable>,
-    version: i32,
-    options: Options,
-) -> Result<(Source, Loaded), Error> {
-    let (reading, mut pieces) = start_reading(source, tables, version, options);
+pub(super) async fn rehearse(reading: Reading) -> Result<Loaded, Error> {
+    let (running, mut pieces) = reading.start();
     let mut counts = Vec::new();
     while let Some(piece) = pieces.recv().await {
         if let Piece::End(count) = piece {
             counts.push(count);
         }
     }
-    reading.end(Ok(counts)).await
+    ended(running, Ok(counts)).await
+}
+
+/// What the reader is to read, and how.
+pub(super) struct Reading {
+    pub source: Source,
+    pub tables: Vec<BoundTable>,
+    /// The step's version.
+    pub version: i32,
+    pub options: Options,
+    pub after_misfit: AfterMisfit,
 }
 
 /// The reader at work on its own thread.
-struct Reading(JoinHandle<(Source, Loaded, Result<(), Error>)>);
-
-fn start_reading(
-    source: Source,
-    tables: Vec<BoundTable>,
-    version: i32,
-    options: Options,
-) -> (Reading, Receiver<Piece>) {
-    let (sender, pieces) = mpsc::channel(CHUNKS_IN_FLIGHT);
-    let reading = tokio::task::spawn_blocking(move || {
-        let (mut misfits, mut quarantine) = (Misfits::new(options.show_values), Quarantine::new(version));
-        let result = reader::read(&source, &tables, &sender, &mut misfits, &mut quarantine);
-        let result = result.and_then(|()| misfits.into_result(&source.file));
-        (source, Loaded { tables, counts: Vec::new(), quarantine }, result)
-    });
-    (Reading(reading), pieces)
-}
+type Running = JoinHandle<(Source, Vec<BoundTable>, Quarantine, Result<(), Error>)>;
 
 impl Reading {
-    /// Waits for the reader. A misfit or a read error is why a COPY was left open, so it comes before what was written.
-    async fn end(self, written: Result<Vec<Count>, Error>) -> Result<(Source, Loaded), Error> {
-        let (source, loaded, read) = self.0.await.map_err(std::io::Error::other)?;
-        read?;
-        Ok((source, Loaded { counts: written?, ..loaded }))
+    fn start(self) -> (Running, Receiver<Piece>) {
+        let (sender, pieces) = mpsc::channel(CHUNKS_IN_FLIGHT);
+        let running = tokio::task::spawn_blocking(move || {
+            let Reading { source, tables, version, options, after_misfit } = self;
+            let (mut misfits, mut quarantine) = (Found::new(options.show_values), Quarantine::new(version));
+            let read = reader::read(&source, &tables, after_misfit, &sender, &mut misfits, &mut quarantine);
+            let result = read.and_then(|()| misfits.into_result(&source.file));
+            (source, tables, quarantine, result)
+        });
+        (running, pieces)
     }
+}
+
+/// Waits for the reader. A misfit or a read error is why a COPY was left open, so it comes before what was written.
+async fn ended(running: Running, written: Result<Vec<Count>, Failure>) -> Result<Loaded, Error> {
+    let (source, tables, quarantine, read) = running.await.map_err(std::io::Error::other)?;
+    let counts = match read {
+        Ok(()) => written,
+        Err(Error::Unfit { misfits, .. }) => Err(Failure::Values(misfits)),
+        Err(error) => Err(Failure::Other(error)),
+    };
+    Ok(Loaded { source, tables, quarantine, counts })
 }
 
 async fn write(
     client: &Client,
-    file: &Path,
     targets: &[(String, String)],
     pieces: &mut Receiver<Piece>,
-) -> Result<Vec<Count>, Error> {
+) -> Result<Vec<Count>, Failure> {
     let mut counts = Vec::with_capacity(targets.len());
     for (name, statement) in targets {
         let started = Instant::now();
         log::info!("copying {name}");
-        let refused = |error| refused(file, name, error);
+        let refused = |error| Failure::of(error, name, || format!("copying table {name}"));
         let mut sink = pin!(client.copy_in(statement.as_str()).await.map_err(refused)?);
         loop {
             match pieces.recv().await {
@@ -151,7 +137,7 @@ async fn write(
                     count.seconds = started.elapsed().as_secs_f64();
                     log::info!("copied {name}: {taken} rows, {} bytes", count.bytes);
                     if taken != count.tally.rows {
-                        return Err(differ(name, count.tally.rows, taken));
+                        return Err(Failure::Other(differ(name, count.tally.rows, taken)));
                     }
                     counts.push(count);
                     break;
@@ -164,20 +150,26 @@ async fn write(
     Ok(counts)
 }
 
-fn copy_statement(table: &BoundTable) -> String {
-    let columns = quote_all(table.target_columns());
-    format!("COPY {} ({columns}) FROM STDIN (FORMAT binary)", table.target.quoted())
-}
+impl Failure {
+    /// A row that PostgreSQL refuses is the source's fault if a constraint refused it. The detail would show its content.
+    pub(super) fn of(error: tokio_postgres::Error, table: &str, doing: impl FnOnce() -> String) -> Failure {
+        match error.as_db_error().map(|said| said.code().code()).filter(|code| code.starts_with("23")) {
+            Some(code) => Failure::Constraint {
+                code: code.to_owned(),
+                line: format!("{table}: {}", server_message(&error)),
+            },
+            None => Failure::Other(Error::Database { doing: doing(), source: error }),
+        }
+    }
 
-/// A row that PostgreSQL refuses is the source's fault if a constraint refused it. The detail would show its content.
-fn refused(file: &Path, table: &str, error: tokio_postgres::Error) -> Error {
-    let constraint = error.as_db_error().filter(|said| said.code().code().starts_with("23"));
-    match constraint {
-        Some(_) => Error::Misfits {
-            file: file.to_owned(),
-            misfits: vec![format!("{table}: {}", server_message(&error))],
-        },
-        None => Error::Database { doing: format!("copying table {table}"), source: error },
+    /// The failure alone, where nothing more can be looked up.
+    pub(super) fn into_error(self, file: &Path) -> Error {
+        let (misfits, constraints) = match self {
+            Failure::Other(error) => return error,
+            Failure::Values(misfits) => (misfits, Vec::new()),
+            Failure::Constraint { line, .. } => (Vec::new(), vec![line]),
+        };
+        Error::Unfit { file: file.to_owned(), misfits, constraints }
     }
 }
 

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// How many rows are named for each misfit; all are counted.
-const NAMED_ROWS: usize = 5;
+pub(super) const NAMED_ROWS: usize = 5;
 
 /// A shown value is cut after this many characters.
 const SHOWN_CHARACTERS: usize = 60;
@@ -69,7 +69,11 @@ impl Misfits {
         if self.groups.is_empty() {
             return Ok(());
         }
-        Err(Error::Unfit { file: file.to_owned(), misfits: self.groups.into_values().collect() })
+        Err(Error::Unfit {
+            file: file.to_owned(),
+            misfits: self.groups.into_values().collect(),
+            constraints: Vec::new(),
+        })
     }
 }
 

@@ -1,23 +1,30 @@
 //! One data step, inside the transaction of its version. In go the step and the source; rows land in the target, and
 //! out comes the [`Receipt`], which is also stored. Nothing here commits.
 //!
+//! Before the load [`ready`] locks the tables and [`aside`] takes triggers and foreign keys out of the way; what the server
+//! refuses all the same is looked up for the whole step by [`constraint`], in copies of the tables ([`shadow`]).
+//!
 //! The path of a row: [`reader`] scans SQLite on a thread of its own and converts cells with the codecs that [`bind`]
 //! chose, column by column; finished chunks cross a bounded channel to [`load`], which feeds them to the server's COPY.
 //! Afterwards every row is read back and compared ([`proof`]), [`sequence`]s continue above the largest id, and the [`receipt`] is written.
 
+mod aside;
 mod bind;
 mod cell;
 pub mod codec;
 mod columns;
 pub mod compare;
+mod constraint;
 mod load;
 mod misfits;
 mod order;
 mod proof;
 mod quarantine;
 mod reader;
+mod ready;
 mod receipt;
 mod sequence;
+mod shadow;
 
 pub use load::Options;
 pub use receipt::{Receipt, Recorded, TableReceipt, recorded, sources};
@@ -27,6 +34,11 @@ use crate::migration::Version;
 use crate::migration::step::Step;
 use crate::postgres::catalog;
 use crate::sqlite::Source;
+use aside::Aside;
+use columns::BoundTable;
+use load::{Failure, Loaded, Reading};
+use quarantine::Quarantine;
+use reader::{AfterMisfit, Count};
 use std::path::Path;
 use std::time::SystemTime;
 use tokio_postgres::Client;
@@ -53,20 +65,27 @@ pub async fn run(
     let source = Source::open(source)?;
     let mut fingerprint = source.fingerprint()?;
     let bound = bind::bind(step, &source, &target)?;
-    let tables = order::by_foreign_keys(client, bound.tables).await?;
-    load::require_empty(client, &tables).await?;
-    let (source, loaded) = load::load(client, source, tables, version.number, options).await?;
+    let reading = Reading {
+        source,
+        tables: bound.tables,
+        version: version.number,
+        options,
+        after_misfit: AfterMisfit::ReadOn,
+    };
+    let (whole, aside) = load_whole(client, reading).await?;
     if options.proof {
-        load::prove(client, &loaded.tables, &loaded.counts).await?;
+        load::prove(client, &whole.tables, &whole.counts).await?;
     }
-    sequence::advance(client, &loaded.tables).await?;
-    fingerprint.changed_during_copy = source.changed_since_opening()?;
-    drop(source);
+    sequence::advance(client, &whole.tables).await?;
+    fingerprint.changed_during_copy = whole.source.changed_since_opening()?;
     if fingerprint.changed_during_copy {
         log::warn!("the source changed during the copy; what was copied is the state at its start");
     }
-    let tables = table_receipts(&loaded, bound.absent);
-    loaded.quarantine.store(client).await?;
+    let mut tables = table_receipts(&whole.tables, &whole.counts, bound.absent);
+    for (receipt, table) in tables.iter_mut().zip(&whole.tables) {
+        receipt.set_aside = aside.triggers_of(table.target.oid);
+    }
+    whole.quarantine.store(client).await?;
     let proof = if options.proof { "content" } else { "unproven" };
     let receipt = Receipt::new(version, Some(fingerprint), tables, bound.left, proof, started);
     receipt::record(client, &receipt).await?;
@@ -89,8 +108,17 @@ pub async fn rehearse(
     let source = Source::open(source)?;
     let fingerprint = source.fingerprint()?;
     let bound = bind::bind(step, &source, &target)?;
-    let (_, loaded) = load::rehearse(source, bound.tables, version.number, options).await?;
-    let tables = table_receipts(&loaded, bound.absent);
+    let file = source.file.clone();
+    let reading = Reading {
+        source,
+        tables: bound.tables,
+        version: version.number,
+        options,
+        after_misfit: AfterMisfit::ReadOn,
+    };
+    let loaded = load::rehearse(reading).await?;
+    let counts = loaded.counts.map_err(|failure| failure.into_error(&file))?;
+    let tables = table_receipts(&loaded.tables, &counts, bound.absent);
     Ok(Receipt::new(version, Some(fingerprint), tables, bound.left, "none", started))
 }
 
@@ -100,10 +128,43 @@ async fn target(client: &Client, step: &Step) -> Result<Vec<catalog::Table>, Err
     catalog::tables(client, &names.collect::<Vec<_>>()).await
 }
 
-fn table_receipts(loaded: &load::Loaded, absent: Vec<String>) -> Vec<TableReceipt> {
-    let copied =
-        loaded.tables.iter().zip(&loaded.counts).map(|(table, count)| TableReceipt::of(table, count));
+fn table_receipts(tables: &[BoundTable], counts: &[Count], absent: Vec<String>) -> Vec<TableReceipt> {
+    let copied = tables.iter().zip(counts).map(|(table, count)| TableReceipt::of(table, count));
     copied.chain(absent.into_iter().map(TableReceipt::absent)).collect()
+}
+
+/// A load that nothing refused.
+struct Whole {
+    source: Source,
+    tables: Vec<BoundTable>,
+    quarantine: Quarantine,
+    counts: Vec<Count>,
+}
+
+/// Loads all tables with triggers and foreign keys set aside, and puts these back. What the server refuses is looked up
+/// for the whole step, from the savepoint at which nothing was loaded and everything was in its place.
+async fn load_whole(client: &Client, mut reading: Reading) -> Result<(Whole, Aside), Error> {
+    let (version, options) = (reading.version, reading.options);
+    ready::require(client, &reading.tables).await?;
+    client.batch_execute("SAVEPOINT outgrow_load").await.map_err(Error::database("preparing the load"))?;
+    let aside = Aside::set(client, &reading.tables).await?;
+    reading.tables = order::by_foreign_keys(client, reading.tables, &aside.kept).await?;
+    let loaded = load::load(client, reading, |_, table| table.target.quoted()).await?;
+    let Loaded { source, tables, quarantine, counts } = loaded;
+    let failure = match counts {
+        Ok(counts) => match aside.put_back(client).await {
+            Ok(()) => {
+                aside.compare(client).await?;
+                return Ok((Whole { source, tables, quarantine, counts }, aside));
+            }
+            Err(error) => {
+                Failure::of(error, "foreign keys", || "putting foreign keys and triggers back".into())
+            }
+        },
+        Err(failure) => failure,
+    };
+    let reading = Reading { source, tables, version, options, after_misfit: AfterMisfit::SendOn };
+    Err(constraint::explain(client, reading, failure).await)
 }
 
 /// Refuses a file that cannot be the source of `step`, before any version is applied: it is no SQLite database, lacks a

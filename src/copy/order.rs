@@ -1,41 +1,56 @@
-//! The order in which tables are loaded: a table after those its foreign keys refer to. A reference to itself is checked
-//! at the end of the COPY and needs no order.
+//! The order in which tables are loaded: a table after those that its foreign keys refer to, as far as those keys stay in
+//! place during the load (see [`super::aside`]). A reference to itself is checked at the end of the COPY and needs no order.
 
+use super::aside::Kept;
 use super::columns::BoundTable;
 use crate::error::Error;
-use crate::postgres::catalog::{self, ForeignKey};
 use tokio_postgres::Client;
 
-/// Sorts `tables` by the target's foreign keys; where they say nothing the step's own order stays.
+/// Sorts `tables` by the foreign keys that stay; where they say nothing the step's own order stays. Where they form a
+/// circle, those that can be deferred are. (PostgreSQL: SET CONSTRAINTS.)
 ///
 /// # Errors
-/// [`Error::Target`] if the keys form a circle.
+/// [`Error::Target`] if keys that cannot be deferred form a circle.
 pub(super) async fn by_foreign_keys(
     client: &Client,
     tables: Vec<BoundTable>,
+    keys: &[Kept],
 ) -> Result<Vec<BoundTable>, Error> {
     let oids: Vec<u32> = tables.iter().map(|table| table.target.oid).collect();
-    let keys = catalog::foreign_keys(client, &oids).await?;
-    let order = sorted(&oids, &keys).map_err(|circle| {
-        let names = tables.iter().filter(|table| circle.contains(&table.target.oid));
-        let names: Vec<&str> = names.map(|table| table.target.name.as_str()).collect();
-        Error::Target(vec![format!(
-            "tables {}: their foreign keys form a circle; add one of the keys in a version after the step",
-            names.join(", ")
-        )])
-    })?;
+    let order = match sorted(&oids, keys) {
+        Ok(order) => order,
+        Err(_) => {
+            let fixed: Vec<Kept> = keys.iter().filter(|key| !key.deferrable).copied().collect();
+            let order = sorted(&oids, &fixed).map_err(|circle| refused(&tables, &circle))?;
+            client
+                .batch_execute("SET CONSTRAINTS ALL DEFERRED")
+                .await
+                .map_err(Error::database("deferring the target's foreign keys"))?;
+            order
+        }
+    };
     let mut tables: Vec<Option<BoundTable>> = tables.into_iter().map(Some).collect();
     Ok(order.into_iter().filter_map(|index| tables[index].take()).collect())
 }
 
+fn refused(tables: &[BoundTable], circle: &[u32]) -> Error {
+    let names = tables.iter().filter(|table| circle.contains(&table.target.oid));
+    let names: Vec<&str> = names.map(|table| table.target.name.as_str()).collect();
+    Error::Target(vec![format!(
+        "tables {}: their foreign keys form a circle, and cannot be set aside (keys of partitioned tables, or of tables \
+         that this role does not own); make one of the keys DEFERRABLE, or add it in a version after the step",
+        names.join(", ")
+    )])
+}
+
 /// Indexes of `tables` in order, or the tables that are part of a circle or behind one.
-fn sorted(tables: &[u32], keys: &[ForeignKey]) -> Result<Vec<usize>, Vec<u32>> {
+fn sorted(tables: &[u32], keys: &[Kept]) -> Result<Vec<usize>, Vec<u32>> {
     let mut order: Vec<usize> = Vec::with_capacity(tables.len());
     while order.len() < tables.len() {
         let waits = |table: u32| {
-            keys.iter().any(|key| {
-                key.from == table && key.to != table && !order.iter().any(|index| tables[*index] == key.to)
-            })
+            keys.iter()
+                .filter(|key| key.from == table && key.to != table && tables.contains(&key.to))
+                .any(|key| !order.iter().any(|index| tables[*index] == key.to))
         };
         let next = (0..tables.len()).find(|index| !order.contains(index) && !waits(tables[*index]));
         match next {
@@ -53,14 +68,15 @@ fn sorted(tables: &[u32], keys: &[ForeignKey]) -> Result<Vec<usize>, Vec<u32>> {
 mod tests {
     use super::*;
 
-    fn key(from: u32, to: u32) -> ForeignKey {
-        ForeignKey { from, to }
+    fn key(from: u32, to: u32) -> Kept {
+        Kept { from, to, deferrable: false }
     }
 
     #[test]
     fn referred_tables_come_first_and_the_rest_stays_put() {
         assert_eq!(sorted(&[1, 2, 3], &[key(1, 3), key(3, 3)]), Ok(vec![1, 2, 0]));
         assert_eq!(sorted(&[1, 2], &[key(1, 2), key(2, 1)]), Err(vec![1, 2]));
+        assert_eq!(sorted(&[1], &[key(1, 9)]), Ok(vec![0]), "9 is not loaded");
         assert_eq!(sorted(&[], &[]), Ok(vec![]));
     }
 }

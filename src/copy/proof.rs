@@ -40,7 +40,7 @@ pub(super) async fn compare(
     sent: Tally,
 ) -> Result<Option<String>, Error> {
     let name = &table.target.name;
-    let query = format!("SELECT {} FROM {}", quote_all(table.target_columns()), table.target.quoted());
+    let query = format!("SELECT {} FROM {}", quote_all(table.target_columns()), table.target.own_rows());
     let mut stored = Tally::default();
     rows(client, name, &query, |row| stored.add(row)).await?;
     Ok(if stored.rows != sent.rows {
@@ -63,7 +63,7 @@ pub(super) async fn read_back(
     each: impl FnMut(&[u8]),
 ) -> Result<(), Error> {
     let columns = quote_all(table.columns.iter().map(|column| column.target.name.as_str()));
-    let query = format!("SELECT {columns} FROM {}", table.target.quoted());
+    let query = format!("SELECT {columns} FROM {}", table.target.own_rows());
     rows(client, &table.target.name, &query, each).await
 }
 

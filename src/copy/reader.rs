@@ -8,11 +8,12 @@ use super::misfits::Misfits;
 use super::proof::Tally;
 use super::quarantine::Quarantine;
 use crate::error::Error;
+use crate::migration::step::Policy;
 use crate::sqlite::Source;
-use crate::sqlite::scan::Cells;
+use crate::sqlite::scan::{Cells, Place};
 use crate::value::Fit;
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::mpsc::Sender;
 
 /// Chunks are sent when they reach this: large enough that the socket is never the limit, small enough that a handful
@@ -24,6 +25,15 @@ pub(super) const HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 
 /// and ends with: a row of -1 columns.
 pub(super) const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
+
+/// What becomes of the rows that follow a misfit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AfterMisfit {
+    /// They are read and checked, and not sent: nothing will be kept.
+    ReadOn,
+    /// They are sent, and NULL in place of each misfit: for a copy in which other faults are looked up.
+    SendOn,
+}
 
 /// What the reader sends.
 pub(super) enum Piece {
@@ -56,21 +66,65 @@ pub(super) struct Count {
 pub(super) fn read(
     source: &Source,
     tables: &[BoundTable],
+    after_misfit: AfterMisfit,
     pieces: &Sender<Piece>,
     misfits: &mut Misfits,
     quarantine: &mut Quarantine,
 ) -> Result<(), Error> {
     for table in tables {
-        let columns: Vec<&str> = table.columns.iter().map(|column| column.source.name.as_str()).collect();
+        let columns = columns(table);
         let mut reading = Reading::new(table, &columns, pieces, misfits, quarantine);
+        reading.after_misfit = after_misfit;
         source.scan(&table.source, &columns, |cells| reading.row(cells))?;
         reading.end();
     }
     Ok(())
 }
 
+/// Where the rows are that [`read`] sent as the `wanted` ones of `table`, counted from 1.
+pub(super) fn places(
+    source: &Source,
+    table: &BoundTable,
+    wanted: &BTreeSet<u64>,
+) -> Result<BTreeMap<u64, Place>, Error> {
+    let (mut places, mut sent, mut scratch) = (BTreeMap::new(), 0, Vec::new());
+    let sends_all = table.columns.iter().all(|column| column.misfit != Policy::Quarantine);
+    source.scan(&table.source, &columns(table), |cells| {
+        if !sends_all && is_quarantined(table, cells, &mut scratch)? {
+            return Ok(());
+        }
+        sent += 1;
+        if wanted.contains(&sent) {
+            places.insert(sent, cells.place().map_err(unreadable)?);
+        }
+        Ok(())
+    })?;
+    Ok(places)
+}
+
+fn is_quarantined(table: &BoundTable, cells: &Cells<'_>, scratch: &mut Vec<u8>) -> Result<bool, Error> {
+    for (index, column) in table.columns.iter().enumerate() {
+        scratch.clear();
+        let value = cells.value(index).map_err(unreadable)?;
+        if matches!(cell::convert(column, value, scratch), Fate::Quarantined(_)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The source columns that are read, in the order of the target's.
+fn columns(table: &BoundTable) -> Vec<&str> {
+    table.columns.iter().map(|column| column.source.name.as_str()).collect()
+}
+
+fn unreadable(error: rusqlite::Error) -> Error {
+    Error::Io(std::io::Error::other(error))
+}
+
 struct Reading<'a> {
     table: &'a BoundTable,
+    after_misfit: AfterMisfit,
     names: &'a [&'a str],
     pieces: &'a Sender<Piece>,
     misfits: &'a mut Misfits,
@@ -102,6 +156,7 @@ impl<'a> Reading<'a> {
         let none = || vec![0; table.columns.len()];
         Reading {
             table,
+            after_misfit: AfterMisfit::ReadOn,
             names,
             pieces,
             misfits,
@@ -118,7 +173,6 @@ impl<'a> Reading<'a> {
     }
 
     fn row(&mut self, cells: &Cells<'_>) -> Result<(), Error> {
-        let unreadable = |error: rusqlite::Error| Error::Io(std::io::Error::other(error));
         let start = self.chunk.len();
         self.chunk.extend_from_slice(&self.width);
         let mut quarantine = None;
@@ -150,10 +204,14 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
+    fn sends(&self) -> bool {
+        self.after_misfit == AfterMisfit::SendOn || self.misfits.is_empty()
+    }
+
     fn send(&mut self) {
         let next = Vec::with_capacity(self.chunk.capacity().min(2 * CHUNK_BYTES));
         let full = std::mem::replace(&mut self.chunk, next);
-        if self.misfits.is_empty() {
+        if self.sends() {
             // fails only if the receiver is gone, which then has the error to report
             let _ = self.pieces.blocking_send(Piece::Chunk(full.into()));
         }
@@ -173,7 +231,7 @@ impl<'a> Reading<'a> {
             quarantined: by_column(&self.quarantined),
             ..self.count
         };
-        if self.misfits.is_empty() {
+        if self.sends() {
             let _ = self.pieces.blocking_send(Piece::End(count));
         }
     }

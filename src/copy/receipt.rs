@@ -63,6 +63,9 @@ pub struct TableReceipt {
     pub nulled: BTreeMap<String, u64>,
     /// By column: how many rows went to `outgrow_quarantine` because of it.
     pub quarantined: BTreeMap<String, u64>,
+    /// Triggers of the table that did not run for these rows, and are enabled again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub set_aside: Vec<String>,
 }
 
 impl TableReceipt {
@@ -78,6 +81,7 @@ impl TableReceipt {
             repaired: count.repaired.clone(),
             nulled: count.nulled.clone(),
             quarantined: count.quarantined.clone(),
+            set_aside: Vec::new(),
         }
     }
 

@@ -73,7 +73,9 @@ fn changes(table: &TableReceipt) -> String {
         let columns: Vec<String> = counts.iter().map(|(column, count)| format!("{column} {count}")).collect();
         format!("{kind}: {}", columns.join(", "))
     });
-    kinds.collect::<Vec<_>>().join("; ")
+    let triggers =
+        (!table.set_aside.is_empty()).then(|| format!("triggers set aside: {}", table.set_aside.join(", ")));
+    kinds.chain(triggers).collect::<Vec<_>>().join("; ")
 }
 
 impl Report for Status {

@@ -29,6 +29,8 @@ struct Failed<'a> {
     exit_code: u8,
     #[serde(skip_serializing_if = "<[Misfits]>::is_empty")]
     misfits: &'a [Misfits],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    constraints: &'a [String],
 }
 
 impl Output {
@@ -57,7 +59,7 @@ impl Output {
         // nobody is left to tell if these cannot be written
         let _ = writeln!(std::io::stderr().lock(), "error: {error}");
         if self.json {
-            print_failed(&error.to_string(), code, error.misfits());
+            print_failed(&error.to_string(), code, error.misfits(), error.constraints());
         }
         code
     }
@@ -79,14 +81,14 @@ pub fn unparsed(unparsed: &Unparsed) -> ExitCode {
     }
     let _ = writeln!(std::io::stderr().lock(), "{text}");
     if unparsed.json {
-        print_failed(&text, ExitCode::Usage, &[]);
+        print_failed(&text, ExitCode::Usage, &[], &[]);
     }
     ExitCode::Usage
 }
 
 /// An error as the one JSON document on stdout.
-fn print_failed(error: &str, code: ExitCode, misfits: &[Misfits]) {
-    let failed = Failed { error: error.to_owned(), exit_code: code.number(), misfits };
+fn print_failed(error: &str, code: ExitCode, misfits: &[Misfits], constraints: &[String]) {
+    let failed = Failed { error: error.to_owned(), exit_code: code.number(), misfits, constraints };
     if let Ok(text) = json(&failed) {
         let _ = writeln!(std::io::stdout().lock(), "{text}");
     }

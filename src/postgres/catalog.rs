@@ -1,5 +1,5 @@
 //! What PostgreSQL's catalog says of the tables a step loads: columns with their types resolved through domains, enum
-//! labels, sequences, and the foreign keys among the tables. Five queries, whatever the number of tables.
+//! labels, sequences. Three queries, whatever the number of tables.
 //! (PostgreSQL: System Catalogs.)
 
 use crate::error::Error;
@@ -16,6 +16,8 @@ pub struct Table {
     pub schema: String,
     /// Name, as stored.
     pub name: String,
+    /// It is partitioned: rows land in its partitions.
+    pub partitioned: bool,
     /// In order of position; dropped columns are left out.
     pub columns: Vec<Column>,
 }
@@ -25,6 +27,13 @@ impl Table {
     #[must_use]
     pub fn quoted(&self) -> String {
         format!("{}.{}", quote(&self.schema), quote(&self.name))
+    }
+
+    /// [`Table::quoted`] for FROM: without the rows of tables that inherit from it, which are other tables' rows, but
+    /// with those of its partitions. (PostgreSQL: SELECT, "FROM Clause".)
+    #[must_use]
+    pub fn own_rows(&self) -> String {
+        if self.partitioned { self.quoted() } else { format!("ONLY {}", self.quoted()) }
     }
 }
 
@@ -51,14 +60,15 @@ pub struct Column {
     pub sequence: Option<String>,
 }
 
-/// A foreign key between two tables, by object identifier.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ForeignKey {
-    /// The table that refers.
-    pub from: u32,
-    /// The table it refers to.
-    pub to: u32,
-}
+/// The tables `$1` and all partitions below them, as a query to join: `root` is the table, `relid` it or a partition,
+/// `filter` what the rows of that partition have in common. (PostgreSQL: System Administration Functions,
+/// "Partitioning Information Functions".)
+pub const SCOPE: &str = "\
+SELECT root, relid, CASE WHEN relid <> root THEN pg_catalog.pg_get_partition_constraintdef(relid) END AS filter
+FROM (SELECT root, root AS relid FROM unnest($1::oid[]) AS root
+      UNION
+      SELECT root, tree.relid::oid
+      FROM unnest($1::oid[]) AS root, pg_catalog.pg_partition_tree(root::regclass) AS tree) AS both_kinds";
 
 /// The visible tables whose names, in any case, are among `names`.
 ///
@@ -70,7 +80,13 @@ pub async fn tables(client: &Client, names: &[&str]) -> Result<Vec<Table>, Error
     let rows = client.query(TABLES, &[&lower]).await.map_err(reading())?;
     let mut tables: Vec<Table> = rows
         .iter()
-        .map(|row| Table { oid: row.get(0), schema: row.get(1), name: row.get(2), columns: Vec::new() })
+        .map(|row| Table {
+            oid: row.get(0),
+            schema: row.get(1),
+            name: row.get(2),
+            partitioned: row.get(3),
+            columns: Vec::new(),
+        })
         .collect();
     let oids: Vec<u32> = tables.iter().map(|table| table.oid).collect();
     let labels = labels(client, &oids).await.map_err(reading())?;
@@ -106,20 +122,8 @@ async fn labels(client: &Client, tables: &[u32]) -> Result<HashMap<u32, Vec<Stri
     Ok(labels)
 }
 
-/// The foreign keys whose both ends are among `tables`.
-///
-/// # Errors
-/// [`Error::Database`] if the catalog query fails.
-pub async fn foreign_keys(client: &Client, tables: &[u32]) -> Result<Vec<ForeignKey>, Error> {
-    let rows = client
-        .query(FOREIGN_KEYS, &[&tables])
-        .await
-        .map_err(Error::database("reading the target's foreign keys"))?;
-    Ok(rows.iter().map(|row| ForeignKey { from: row.get(0), to: row.get(1) }).collect())
-}
-
 const TABLES: &str = "\
-SELECT c.oid, n.nspname::text, c.relname::text
+SELECT c.oid, n.nspname::text, c.relname::text, c.relkind = 'p'
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND pg_catalog.pg_table_is_visible(c.oid) AND lower(c.relname) = ANY ($1)
 ORDER BY c.relname";
@@ -166,8 +170,3 @@ WITH RECURSIVE types AS (
 SELECT e.enumtypid, e.enumlabel::text
 FROM pg_catalog.pg_enum e JOIN types ON types.oid = e.enumtypid
 ORDER BY e.enumtypid, e.enumsortorder";
-
-const FOREIGN_KEYS: &str = "\
-SELECT DISTINCT conrelid, confrelid FROM pg_catalog.pg_constraint
-WHERE contype = 'f' AND conrelid = ANY ($1) AND confrelid = ANY ($1)
-ORDER BY 1, 2";

@@ -1,10 +1,12 @@
 //! The target: one session with the server. In goes a [`DatabaseUrl`]; out come a connected client whose notices are
-//! logged, the answer to Ctrl-C ([`interrupt`]), the lock against concurrent runs ([`lock`]), and what the catalog says of tables and columns ([`catalog`]).
+//! logged, the answer to Ctrl-C ([`interrupt`]), the lock against concurrent runs ([`lock`]), and what the catalog says of tables,
+//! columns ([`catalog`]) and the rules that rows must keep ([`rule`]).
 
 pub mod catalog;
 pub mod interrupt;
 pub mod key;
 pub mod lock;
+pub mod rule;
 
 use crate::config::DatabaseUrl;
 use crate::error::{Error, server_message};

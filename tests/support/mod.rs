@@ -2,10 +2,12 @@
 //! [`Project::outgrow`] runs the program in it, and an [`Outcome`] is compared with what it should have said.
 
 mod outcome;
+mod role;
 mod server;
 
 pub use outcome::Outcome;
 use postgres::{Client, NoTls};
+pub use role::Role;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -69,6 +71,15 @@ impl Project {
             ("migrations/V1__create_t.sql", &format!("CREATE TABLE t ({columns});")),
             ("migrations/V2__import.toml", "source = \"sqlite\"\ntables = [\"t\"]\n"),
         ]);
+        project.sqlite("app.db", statements);
+        project
+    }
+
+    /// A target made by `schema`, a step with `tables` (quoted, separated by commas), and a source made by `statements`.
+    pub fn step(schema: &str, tables: &str, statements: &str) -> Project {
+        let step = format!("source = \"sqlite\"\ntables = [{tables}]\n");
+        let project =
+            Project::with(&[("migrations/V1__create.sql", schema), ("migrations/V2__import.toml", &step)]);
         project.sqlite("app.db", statements);
         project
     }

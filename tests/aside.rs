@@ -1,0 +1,264 @@
+//! What stands in the way of a load is set aside and comes back as it was: triggers, foreign keys, whatever the kind of
+//! table and with the owner's rights alone.
+
+use crate::support::{Project, Role};
+
+/// Everything a step sets aside, as the catalog has it.
+const CATALOG: &str = "\
+    SELECT concat_ws(' ', k.conrelid::regclass, k.conname, pg_get_constraintdef(k.oid), (to_jsonb(k) - 'oid')::text, \
+                     obj_description(k.oid, 'pg_constraint'))
+    FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid WHERE c.relnamespace = 'public'::regnamespace \
+      AND c.relname NOT LIKE '%outgrow%'
+    UNION ALL
+    SELECT concat_ws(' ', t.tgrelid::regclass, CASE WHEN t.tgisinternal THEN k.conname ELSE t.tgname END, t.tgenabled, \
+                     t.tgtype, t.tgfoid::regproc, t.tgdeferrable, obj_description(t.oid, 'pg_trigger'))
+    FROM pg_trigger t LEFT JOIN pg_constraint k ON k.oid = t.tgconstraint
+    ORDER BY 1";
+
+/// The step succeeds and leaves the catalog as it was.
+#[track_caller]
+fn loads_and_restores(project: &Project) {
+    project.outgrow(["migrate", "--to", "1"]).succeeds();
+    let before = project.query(CATALOG);
+    project.outgrow(["migrate"]).succeeds();
+    assert_eq!(project.query(CATALOG), before);
+}
+
+#[test]
+fn foreign_keys_in_a_circle_and_to_the_table_itself() {
+    let project = Project::step(
+        "CREATE TABLE a (id int PRIMARY KEY, b int, up int);
+         CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED);
+         CREATE TABLE elsewhere (id int PRIMARY KEY);
+         INSERT INTO elsewhere VALUES (7);
+         CREATE TABLE c (x int, y int, e int REFERENCES elsewhere, CONSTRAINT \"odd \"\" name\" UNIQUE (x, y));
+         CREATE TABLE d (x int, y int, CONSTRAINT full_key FOREIGN KEY (x, y) REFERENCES c (x, y) MATCH FULL ON UPDATE SET NULL);
+         ALTER TABLE a ADD CONSTRAINT \"to \"\"b\"\"\" FOREIGN KEY (b) REFERENCES b;
+         ALTER TABLE a ADD CONSTRAINT up FOREIGN KEY (up) REFERENCES a NOT VALID;
+         COMMENT ON CONSTRAINT up ON a IS 'it''s said';",
+        "\"a\", \"d\", \"b\", \"c\"",
+        "CREATE TABLE a (id, b, up); CREATE TABLE b (id, a); CREATE TABLE c (x, y, e); CREATE TABLE d (x, y);
+         INSERT INTO a VALUES (1, 2, 3), (3, NULL, 1); INSERT INTO b VALUES (2, 1); INSERT INTO c VALUES (1, 2, 7);
+         INSERT INTO d VALUES (1, 2), (NULL, NULL)",
+    );
+    loads_and_restores(&project);
+    assert_eq!(project.query("SELECT count(*)::text FROM a JOIN b ON a.b = b.id"), ["1"]);
+}
+
+#[test]
+fn triggers_stand_aside_and_come_back_in_their_own_state() {
+    let project = Project::step(
+        "CREATE TABLE t (id int, v text);
+         CREATE FUNCTION bend() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.v := TG_NAME; RETURN NEW; END $$;
+         CREATE TRIGGER origin BEFORE INSERT OR UPDATE ON t FOR EACH ROW EXECUTE FUNCTION bend();
+         CREATE TRIGGER \"al\"\"ways\" BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION bend();
+         CREATE TRIGGER replica BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION bend();
+         CREATE TRIGGER off BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION bend();
+         CREATE CONSTRAINT TRIGGER late AFTER INSERT ON t INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION bend();
+         CREATE TRIGGER update_only BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION bend();
+         COMMENT ON TRIGGER origin ON t IS 'kept';
+         ALTER TABLE t ENABLE ALWAYS TRIGGER \"al\"\"ways\"; ALTER TABLE t ENABLE REPLICA TRIGGER replica;
+         ALTER TABLE t DISABLE TRIGGER off;",
+        "\"t\"",
+        "CREATE TABLE t (id, v); INSERT INTO t VALUES (1, 'a'), (2, 'b')",
+    );
+    project.outgrow(["migrate", "--to", "1"]).succeeds();
+    let before = project.query(CATALOG);
+    project.outgrow(["migrate"]).succeeds().prints(&["triggers set aside: al\"ways, late, origin, replica"]);
+    assert_eq!(project.query(CATALOG), before);
+    assert_eq!(project.query("SELECT v FROM t ORDER BY id"), ["a", "b"]);
+    assert_eq!(
+        project.query("SELECT tables->0->>'set_aside' FROM outgrow_receipt"),
+        ["[\"al\\\"ways\", \"late\", \"origin\", \"replica\"]"]
+    );
+    assert_eq!(project.query("INSERT INTO t VALUES (3, 'c') RETURNING v"), ["origin"]);
+}
+
+#[test]
+fn partitioned_targets() {
+    let schema = "CREATE TABLE p (id int, region text NOT NULL, up int, PRIMARY KEY (id, region)) PARTITION BY LIST (region);
+         CREATE TABLE p_eu PARTITION OF p FOR VALUES IN ('eu');
+         CREATE TABLE p_us (up int, region text NOT NULL, id int NOT NULL CHECK (id < 100)) PARTITION BY RANGE (id);
+         CREATE TABLE p_us_1 PARTITION OF p_us FOR VALUES FROM (0) TO (50);
+         ALTER TABLE p ATTACH PARTITION p_us FOR VALUES IN ('us');
+         CREATE UNIQUE INDEX eu_up ON p_eu (up);
+         CREATE TABLE parent (id int PRIMARY KEY);
+         ALTER TABLE p ADD FOREIGN KEY (up) REFERENCES parent;
+         CREATE TABLE child (id int, region text, FOREIGN KEY (id, region) REFERENCES p);
+         CREATE FUNCTION bend() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.up := NULL; RETURN NEW; END $$;
+         CREATE TRIGGER bend BEFORE INSERT ON p FOR EACH ROW EXECUTE FUNCTION bend();
+         CREATE TRIGGER bend_us BEFORE INSERT ON p_us_1 FOR EACH ROW EXECUTE FUNCTION bend();
+         ALTER TABLE p_eu ENABLE ALWAYS TRIGGER bend;";
+    let rows = "CREATE TABLE p (id, region, up); CREATE TABLE parent (id); CREATE TABLE child (id, region);
+         INSERT INTO parent VALUES (1), (2); INSERT INTO p VALUES (1, 'eu', 1), (1, 'us', 1), (2, 'us', 2), (3, 'eu', NULL);
+         INSERT INTO child VALUES (1, 'us')";
+    let project = Project::step(schema, "\"child\", \"p\", \"parent\"", rows);
+    loads_and_restores(&project);
+    assert_eq!(
+        project.query("SELECT tableoid::regclass || ' ' || id || ' ' || coalesce(up, 0) FROM p ORDER BY 1"),
+        ["p_eu 1 1", "p_eu 3 0", "p_us_1 1 1", "p_us_1 2 2"]
+    );
+    assert_eq!(
+        project.query("SELECT e->>'set_aside' FROM outgrow_receipt, jsonb_array_elements(tables) e WHERE e->>'table' = 'p'"),
+        ["[\"bend\", \"bend_us\"]"]
+    );
+}
+
+#[test]
+fn tables_that_inherit_are_other_tables() {
+    let project = Project::step(
+        "CREATE TABLE t (v int); CREATE TABLE child () INHERITS (t); INSERT INTO child VALUES (5);",
+        "\"t\"",
+        "CREATE TABLE t (v); INSERT INTO t VALUES (1)",
+    );
+    project.outgrow(["migrate"]).succeeds().prints(&["1 row"]);
+    assert_eq!(project.query("SELECT v::text FROM ONLY t"), ["1"]);
+}
+
+#[test]
+fn always_generated_identities_keep_the_ids_of_the_source() {
+    let project = Project::step(
+        "CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v text);",
+        "\"t\"",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (7, 'a'), (90, 'b')",
+    );
+    loads_and_restores(&project);
+    assert_eq!(project.query("SELECT id::text FROM t ORDER BY id"), ["7", "90"]);
+    assert_eq!(project.query("INSERT INTO t (v) VALUES ('c') RETURNING id::text"), ["91"]);
+}
+
+#[test]
+fn rules_do_not_apply_and_unlogged_tables_are_named() {
+    let project = Project::step(
+        "CREATE UNLOGGED TABLE t (v int); CREATE RULE r AS ON INSERT TO t DO INSTEAD NOTHING;",
+        "\"t\"",
+        "CREATE TABLE t (v); INSERT INTO t VALUES (1)",
+    );
+    project.outgrow(["migrate"]).succeeds().prints(&["1 row"]).says(&["table t is UNLOGGED"]);
+    assert_eq!(project.query("SELECT v::text FROM t"), ["1"]);
+}
+
+#[test]
+fn the_owners_rights_are_enough() {
+    let project = Project::step(
+        "CREATE TABLE a (id int PRIMARY KEY, b int); CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a);
+         ALTER TABLE a ADD FOREIGN KEY (b) REFERENCES b;
+         CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+         CREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW EXECUTE FUNCTION f();",
+        "\"a\", \"b\"",
+        "CREATE TABLE a (id, b); CREATE TABLE b (id, a); INSERT INTO a VALUES (1, 1), (2, 2); INSERT INTO b VALUES (1, 1)",
+    );
+    let role = Role::of(&project);
+    project.execute(&format!("GRANT ALL ON SCHEMA public TO \"{}\"", role.name));
+    project
+        .run(&mut role.migrate())
+        .exits(6)
+        .says(&["a.b: no row of b(id) for the value in 1 row, rowid 2; foreign key a_b_fkey"]);
+    project.sqlite("app.db", "INSERT INTO b VALUES (2, 2)");
+    project.run(&mut role.migrate()).succeeds().prints(&["4 rows", "triggers set aside: t"]);
+}
+
+#[test]
+fn a_key_that_this_role_cannot_make_again_stays_in_place() {
+    let project = Project::step(
+        "CREATE TABLE a (id int, other int);",
+        "\"a\"",
+        "CREATE TABLE a (id, other); INSERT INTO a VALUES (1, 7), (2, 8), (3, 8)",
+    );
+    let role = Role::of(&project);
+    project.execute(&format!(
+        "GRANT ALL ON SCHEMA public TO \"{0}\"; CREATE TABLE other (id int PRIMARY KEY); INSERT INTO other VALUES (7);
+         GRANT ALL ON other TO \"{0}\"",
+        role.name
+    ));
+    project.run(role.migrate().args(["--to", "1"])).succeeds();
+    project.execute(&format!(
+        "ALTER TABLE a ADD FOREIGN KEY (other) REFERENCES other; REVOKE REFERENCES ON other FROM \"{}\"",
+        role.name
+    ));
+    let before = project.query(CATALOG);
+    project
+        .run(&mut role.migrate())
+        .exits(6)
+        .says(&["a.other: no row of other(id) for the value in 2 rows, rowid 2, 3; "]);
+    project.sqlite("app.db", "UPDATE a SET other = 7");
+    project.run(&mut role.migrate()).succeeds();
+    assert_eq!(project.query(CATALOG), before);
+}
+
+#[test]
+fn what_only_the_owner_may_do_is_refused_to_others() {
+    let project = Project::step(
+        "CREATE TABLE t (v int); CREATE TABLE s (v int);
+         CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+         CREATE TRIGGER audit BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f();",
+        "\"t\", \"s\"",
+        "CREATE TABLE t (v); CREATE TABLE s (v); INSERT INTO t VALUES (1)",
+    );
+    project.outgrow(["migrate", "--to", "1"]).succeeds();
+    let role = Role::of(&project);
+    project.execute(&format!(
+        "GRANT ALL ON SCHEMA public TO \"{0}\"; GRANT ALL ON ALL TABLES IN SCHEMA public TO \"{0}\";
+         ALTER TABLE t ENABLE ROW LEVEL SECURITY; ALTER TABLE s ENABLE ROW LEVEL SECURITY",
+        role.name
+    ));
+    project.run(&mut role.migrate()).exits(7).says(&[
+        "table s: its row-level security applies to this role",
+        "table t: its row-level security applies to this role",
+        "connect as its owner",
+    ]);
+    project.execute("ALTER TABLE t DISABLE ROW LEVEL SECURITY; ALTER TABLE s DISABLE ROW LEVEL SECURITY");
+    project.run(&mut role.migrate()).exits(7).says(&["table t: its trigger audit would run for every row"]);
+    project.execute(&format!(
+        "ALTER TABLE t OWNER TO \"{0}\"; ALTER TABLE s OWNER TO \"{0}\"; ALTER TABLE t ENABLE ROW LEVEL SECURITY;
+         ALTER TABLE t FORCE ROW LEVEL SECURITY",
+        role.name
+    ));
+    project.run(&mut role.migrate()).exits(7).says(&["table t: its row-level security applies to this role"]);
+    project.execute("ALTER TABLE t NO FORCE ROW LEVEL SECURITY");
+    project.run(&mut role.migrate()).succeeds().prints(&["1 row", "triggers set aside: audit"]);
+}
+
+#[test]
+fn a_catalog_that_is_not_as_it_was_is_no_success() {
+    let project = Project::step(
+        "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (p int, CONSTRAINT key FOREIGN KEY (p) REFERENCES p);",
+        "\"p\", \"c\"",
+        "CREATE TABLE p (id); CREATE TABLE c (p); INSERT INTO p VALUES (1); INSERT INTO c VALUES (1)",
+    );
+    project.outgrow(["migrate", "--to", "1"]).succeeds();
+    // a key that is made while the table holds rows gets a comment
+    project.execute(
+        "CREATE FUNCTION meddle() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+           IF EXISTS (SELECT FROM c) AND EXISTS (SELECT FROM pg_constraint WHERE conname = 'key') THEN
+             COMMENT ON CONSTRAINT key ON c IS 'other';
+           END IF;
+         END $$;
+         CREATE EVENT TRIGGER meddle ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION meddle()",
+    );
+    project
+        .outgrow(["migrate"])
+        .exits(8)
+        .says(&["constraint key of c: it is not what it was before the step"]);
+    assert_eq!(project.query("SELECT count(*)::text FROM c"), ["0"]);
+}
+
+#[test]
+fn keys_of_partitioned_tables_in_a_circle() {
+    let schema = |deferrable: &str| {
+        format!(
+            "CREATE TABLE a (id int PRIMARY KEY, b int) PARTITION BY RANGE (id);
+             CREATE TABLE a_1 PARTITION OF a FOR VALUES FROM (0) TO (9);
+             CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a);
+             ALTER TABLE a ADD FOREIGN KEY (b) REFERENCES b {deferrable};"
+        )
+    };
+    let rows = "CREATE TABLE a (id, b); CREATE TABLE b (id, a); INSERT INTO a VALUES (1, 2); INSERT INTO b VALUES (2, 1)";
+    loads_and_restores(&Project::step(&schema("DEFERRABLE"), "\"a\", \"b\"", rows));
+    let project = Project::step(&schema(""), "\"a\", \"b\"", rows);
+    project
+        .outgrow(["migrate"])
+        .exits(7)
+        .says(&["tables a, b: their foreign keys form a circle", "DEFERRABLE"]);
+    assert_eq!(project.query("SELECT count(*)::text FROM a"), ["0"]);
+}
