@@ -14,7 +14,7 @@
 //! | `status` | [`plan::status`] → [`migration::load`] → [`postgres::connect`] → [`plan::Plan::read`] |
 //!
 //! One cell: [`sqlite::scan`] lends it as a borrowed value; `copy::reader` hands it to the [`value::Codec`] that
-//! `copy::bind` chose for its column from the target's [`postgres::catalog`]; the codec appends COPY-binary bytes to a
+//! `copy::codec` chose for its column from the target's [`postgres::catalog`]; the codec appends COPY-binary bytes to a
 //! chunk, which crosses a bounded channel to `copy::load` and goes to the server.
 //!
 //! Who may use whom, checked by a test: `main → run → commands → {copy, migration} → {sqlite, postgres} → value → error`.
