@@ -15,7 +15,7 @@
 //! | `verify` | [`verify::verify`] → [`plan::Plan::read`] → [`copy::compare::compare`], which reads both sides table by table |
 //!
 //! One cell: [`sqlite::scan`] lends it as a borrowed value; `copy::reader` hands it to the [`value::Codec`] that
-//! `copy::bind` chose for its column from the target's [`postgres::catalog`]; the codec appends COPY-binary bytes to a
+//! `copy::codec` chose for its column from the target's [`postgres::catalog`]; the codec appends COPY-binary bytes to a
 //! chunk, which crosses a bounded channel to `copy::load` and goes to the server. What stands in its way there is set aside
 //! by `copy::aside`; what the target's own rules ([`postgres::rule`]) refuse is found by `copy::constraint`.
 //!

@@ -130,6 +130,8 @@ fn keeps(name: &str, codec: &Codec, cell: &Cell<'_>) -> Result<bool, TestCaseErr
             // a real beyond 2^53 is a whole number that its shortest digits need not spell
             #[expect(clippy::cast_precision_loss, reason = "the real has no more digits")]
             (Cell::Real(real), Cell::Integer(number)) => *real == *number as f64,
+            #[expect(clippy::cast_possible_truncation, reason = "within i64")]
+            (Cell::Integer(number), Cell::Real(real)) => *real as i128 == i128::from(*number),
             _ => number_of(cell.value()) == number_of(back.value()),
         };
         prop_assert!(same, "{}: {:?} comes back as {:?}", name, cell, back);

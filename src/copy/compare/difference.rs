@@ -249,7 +249,13 @@ mod tests {
                 kind: schema::Kind::Ordinary,
                 unreadable: None,
             },
-            target: catalog::Table { oid: 1, schema: "s".into(), name: "t".into(), columns: Vec::new() },
+            target: catalog::Table {
+                oid: 1,
+                schema: "s".into(),
+                name: "t".into(),
+                partitioned: false,
+                columns: Vec::new(),
+            },
             columns: vec![column("id"), column("v")],
             constants: Vec::new(),
         };
