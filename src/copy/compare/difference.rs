@@ -19,11 +19,11 @@ use std::sync::Arc;
 use tokio_postgres::Client;
 use xxhash_rust::xxh3::xxh3_128;
 
-/// How much memory a pass may take, about: 300,000 rows of 20 columns.
+/// How much memory a pass may take, about: 100,000 rows of 20 columns at the least.
 const HELD_BYTES: usize = 64 << 20;
 
-/// What a held row takes apart from its columns and its key: two hashes, counts, and the map's own.
-const ROW_BYTES: usize = 160;
+/// What a held row takes apart from its columns and its key: two hashes, counts, what the map and the allocator add.
+const ROW_BYTES: usize = 192;
 
 /// A table whose sides differ.
 pub(super) struct Differing {
@@ -47,7 +47,7 @@ struct Stored {
 
 struct Changed {
     place: Place,
-    columns: Vec<usize>,
+    columns: Box<[u16]>,
 }
 
 /// The rows of one pass: those whose key hashes are in `from..until`.
@@ -102,10 +102,12 @@ pub(super) async fn find(
 
 impl Held {
     fn new(differing: &Differing, from: u128) -> Held {
-        let width = 4 * differing.table.columns.len() + size_of::<KeyPart>() * differing.shape.key.len();
-        // a changed row's columns are kept, too
-        let row = ROW_BYTES + width + 8 * differing.table.columns.len();
-        Held { rows: HashMap::new(), from, until: None, limit: (HELD_BYTES / row).max(2) }
+        // each column's hash, and its number if it differs
+        let width = (size_of::<u32>() + size_of::<u16>()) * differing.table.columns.len();
+        let row = ROW_BYTES + width + size_of::<KeyPart>() * differing.shape.key.len();
+        // as many as fill the map, which has 2^n places and leaves one of eight free, so that it never grows
+        let limit = (1 << (HELD_BYTES / row).max(8).ilog2()) / 8 * 7;
+        Held { rows: HashMap::with_capacity(limit), from, until: None, limit }
     }
 
     fn wants(&self, key: u128) -> bool {
@@ -156,7 +158,7 @@ impl Held {
             }
             Some(stored) if stored.met < stored.rows && stored.changed.is_none() => {
                 let cells = cell_hashes(row);
-                let pairs = stored.cells.iter().zip(&cells).enumerate();
+                let pairs = (0_u16..).zip(stored.cells.iter().zip(&cells));
                 let columns =
                     pairs.filter(|(_, (stored, sent))| stored != sent).map(|(index, _)| index).collect();
                 stored.changed = Some(Box::new(Changed { place, columns }));
@@ -199,7 +201,7 @@ impl Differing {
     }
 
     fn changed(&self, hash: u128, key: &[KeyPart], changed: &Changed, verdict: &mut TableVerdict) {
-        let name = |index: &usize| self.table.columns[*index].target.name.clone();
+        let name = |index: &u16| self.table.columns[usize::from(*index)].target.name.clone();
         for index in &changed.columns {
             *verdict.columns.entry(name(index)).or_default() += 1;
         }
