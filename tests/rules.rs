@@ -1,6 +1,6 @@
 //! Rules in a step: what each does, that it is counted, and that one that matches nothing is refused.
 
-use crate::support::Project;
+use crate::support::{Project, repository};
 
 /// Table `t` on both sides, and `rules` after the minimal step.
 fn with_rules(target: &str, source: &str, rules: &str) -> Project {
@@ -211,4 +211,102 @@ fn a_step_without_proof_says_so() {
     let project = Project::one_table("v int", "CREATE TABLE t (v); INSERT INTO t VALUES (1)");
     project.outgrow(["migrate", "--proof", "none"]).succeeds();
     assert_eq!(project.query("SELECT proof FROM outgrow_receipt"), ["unproven"]);
+}
+
+#[test]
+fn numbers_are_read_as_times() {
+    let target = "s timestamp, ms timestamptz, us timestamp, j timestamp, d date";
+    let source = "CREATE TABLE t (s, ms, us, j, d); INSERT INTO t VALUES
+        (1700000000, 1700000000123, 1700000000123456, 2460000.5, 86400), (0.5, NULL, NULL, NULL, NULL)";
+    let rules: String =
+        [("s", "unix_s"), ("ms", "unix_ms"), ("us", "unix_us"), ("j", "julian"), ("d", "unix_s")]
+            .iter()
+            .map(|(column, read)| format!("[table.t.column.{column}]\nread = \"{read}\"\n"))
+            .collect();
+    let project = with_rules(target, source, &rules);
+    project.outgrow(["migrate"]).succeeds();
+    assert_eq!(
+        project.query("SELECT concat_ws('|', s, ms AT TIME ZONE 'UTC', us, j, d) FROM t ORDER BY s"),
+        [
+            "1970-01-01 00:00:00.5",
+            "2023-11-14 22:13:20|2023-11-14 22:13:20.123|2023-11-14 22:13:20.123456|2023-02-25 00:00:00|1970-01-02"
+        ]
+    );
+    let project = with_rules(target, source, "");
+    project.outgrow(["migrate"]).exits(6).says(&["rule: [table.t.column.s] read = \"unix_s\", \"unix_ms\""]);
+}
+
+#[test]
+fn a_zone_makes_naive_times_moments() {
+    let source = "CREATE TABLE t (v); INSERT INTO t VALUES ('2024-07-01 12:00:00'), ('2024-01-01 12:00:00')";
+    let project = with_rules("v timestamptz", source, "[table.t.column.v]\nzone = \"Europe/Madrid\"\n");
+    project.outgrow(["migrate"]).succeeds();
+    let utc = project.query("SELECT (v AT TIME ZONE 'UTC')::text FROM t ORDER BY v");
+    assert_eq!(utc, ["2024-01-01 11:00:00", "2024-07-01 10:00:00"]);
+    project.outgrow(["verify"]).succeeds();
+    let gap = "CREATE TABLE t (v); INSERT INTO t VALUES ('2024-03-31 02:30:00')";
+    let project = with_rules("v timestamptz", gap, "[table.t.column.v]\nzone = \"Europe/Madrid\"\n");
+    project.outgrow(["migrate"]).exits(6).says(&["t.v: ", "rowid 1"]);
+}
+
+#[test]
+fn text_is_repaired_where_a_rule_says_so() {
+    let source = "CREATE TABLE t (a, b, c); INSERT INTO t VALUES ('x' || char(0) || 'y', cast(x'61ff' AS text), '2024-01-01 00:00:00.1234567')";
+    let rules = "[table.t.column.a]\nnul = \"strip\"\n[table.t.column.b]\nutf8 = \"replace\"\n[table.t.column.c]\nround = true\n";
+    let project = with_rules("a text, b text, c timestamp", source, rules);
+    project.outgrow(["migrate"]).succeeds().prints(&["changed by rule: a 1, b 1, c 1"]);
+    assert_eq!(
+        project.query("SELECT concat_ws('|', a, b, c) FROM t"),
+        ["xy|a\u{fffd}|2024-01-01 00:00:00.123457"]
+    );
+    project.outgrow(["verify"]).succeeds();
+}
+
+#[test]
+fn a_rule_that_means_nothing_for_the_type_is_refused() {
+    let source = "CREATE TABLE t (v); INSERT INTO t VALUES (1)";
+    for (rule, fault) in [
+        ("read = \"unix_ms\"", "t.v: read = \"unix_ms\" means nothing for the target's type integer"),
+        ("read = \"minutes\"", "t.v: read = \"minutes\" is none of text, unix_s"),
+        ("zone = \"Mars\"", "t.v: zone = \"Mars\" is no zone such as UTC"),
+        ("nul = \"strip\"", "t.v: nul means nothing"),
+    ] {
+        let project = with_rules("v int", source, &format!("[table.t.column.v]\n{rule}\n"));
+        project.outgrow(["migrate"]).exits(7).says(&[fault]);
+    }
+}
+
+#[test]
+fn verify_knows_the_rules() {
+    let source = format!("{LEVERAGE}; INSERT INTO t VALUES (5, '')");
+    let project = with_rules("id int, v int", &source, "[table.t]\nmisfit = \"quarantine\"\n");
+    project.outgrow(["migrate"]).succeeds().prints(&["2 rows", "quarantined: v 3"]);
+    project.outgrow(["verify"]).succeeds();
+    project.execute("UPDATE t SET v = 6 WHERE id = 1");
+    project.outgrow(["verify"]).exits(1).prints(&["rowid 1"]);
+}
+
+/// The blocks of docs/steps.md, one after the other, are one step, and it works.
+#[test]
+fn the_step_of_the_documentation_works() {
+    let text = std::fs::read_to_string(repository().join("docs/steps.md")).expect("docs/steps.md");
+    let step: String =
+        text.split("```toml\n").skip(1).filter_map(|block| block.split("```").next()).collect();
+    let project = Project::with(&[
+        (
+            "migrations/V1__t.sql",
+            "CREATE TABLE \"user\" (id int); CREATE TABLE bots (created_at timestamp, leverage int, region text);",
+        ),
+        ("migrations/V2__import.toml", &step),
+    ]);
+    project.sqlite(
+        "app.db",
+        "CREATE TABLE user (id); CREATE TABLE bot (created, leverage); CREATE TABLE old_log (v);
+         INSERT INTO bot VALUES (1700000000000, '10x'); INSERT INTO old_log VALUES (1)",
+    );
+    project.outgrow(["migrate"]).succeeds().prints(&["made NULL: leverage 1", "trades", "absent", "old_log"]);
+    assert_eq!(
+        project.query("SELECT concat_ws('|', created_at, leverage, region) FROM bots"),
+        ["2023-11-14 22:13:20|eu"]
+    );
 }

@@ -133,12 +133,9 @@ async fn write(
             match pieces.recv().await {
                 Some(Piece::Chunk(bytes)) => sink.send(bytes).await.map_err(refused)?,
                 Some(Piece::End(mut count)) => {
-                    let taken = sink.finish().await.map_err(refused)?;
+                    count.taken = sink.finish().await.map_err(refused)?;
                     count.seconds = started.elapsed().as_secs_f64();
-                    log::info!("copied {name}: {taken} rows, {} bytes", count.bytes);
-                    if taken != count.tally.rows {
-                        return Err(Failure::Other(differ(name, count.tally.rows, taken)));
-                    }
+                    log::info!("copied {name}: {} rows, {} bytes", count.taken, count.bytes);
                     counts.push(count);
                     break;
                 }
@@ -173,15 +170,26 @@ impl Failure {
     }
 }
 
-/// Reads every table back and compares it with what was sent.
-pub(super) async fn prove(client: &Client, tables: &[BoundTable], counts: &[Count]) -> Result<(), Error> {
+/// Reads every table back and compares it with what was sent; the tables that differ, by index, and how.
+pub(super) async fn prove(
+    client: &Client,
+    tables: &[BoundTable],
+    counts: &[Count],
+) -> Result<Vec<(usize, String)>, Error> {
     let mut unequal = Vec::new();
-    for (table, count) in tables.iter().zip(counts) {
-        unequal.extend(proof::compare(client, table, count.tally).await?);
+    for (index, (table, count)) in tables.iter().zip(counts).enumerate() {
+        let found = proof::compare(client, table, count.tally).await?;
+        unequal.extend(found.map(|line| (index, line)));
     }
-    if unequal.is_empty() { Ok(()) } else { Err(Error::Proof(unequal)) }
+    Ok(unequal)
 }
 
-fn differ(table: &str, read: u64, stored: u64) -> Error {
-    Error::Proof(vec![format!("table {table}: {read} rows read, {stored} stored")])
+/// Without a proof the server's own counts must still be those of the rows sent.
+pub(super) fn require_taken(tables: &[BoundTable], counts: &[Count]) -> Result<(), Error> {
+    let unequal = tables.iter().zip(counts).filter(|(_, count)| count.taken != count.tally.rows);
+    let lines = unequal.map(|(table, count)| {
+        format!("table {}: {} rows read, {} stored", table.target.name, count.tally.rows, count.taken)
+    });
+    let lines: Vec<String> = lines.collect();
+    if lines.is_empty() { Ok(()) } else { Err(Error::Proof(lines)) }
 }

@@ -74,7 +74,12 @@ pub async fn run(
     };
     let (whole, aside) = load_whole(client, reading).await?;
     if options.proof {
-        load::prove(client, &whole.tables, &whole.counts).await?;
+        let unequal = load::prove(client, &whole.tables, &whole.counts).await?;
+        if !unequal.is_empty() {
+            return Err(disproved(client, whole, unequal).await);
+        }
+    } else {
+        load::require_taken(&whole.tables, &whole.counts)?;
     }
     sequence::advance(client, &whole.tables).await?;
     fingerprint.changed_during_copy = whole.source.changed_since_opening()?;
@@ -165,6 +170,25 @@ async fn load_whole(client: &Client, mut reading: Reading) -> Result<(Whole, Asi
     };
     let reading = Reading { source, tables, version, options, after_misfit: AfterMisfit::SendOn };
     Err(constraint::explain(client, reading, failure).await)
+}
+
+/// A failed proof with the rows that differ, as far as a second comparison, row by row, finds them.
+async fn disproved(client: &Client, whole: Whole, unequal: Vec<(usize, String)>) -> Error {
+    let mut source = Some(whole.source);
+    let mut tables: Vec<Option<BoundTable>> = whole.tables.into_iter().map(Some).collect();
+    let mut lines = Vec::new();
+    for (index, line) in unequal {
+        lines.push(line);
+        let (Some(from), Some(table)) = (source.take(), tables[index].take()) else { continue };
+        match compare::differing_rows(client, from, table).await {
+            Ok((from, rows)) => {
+                source = Some(from);
+                lines.extend(rows.into_iter().map(|row| format!("  {row}")));
+            }
+            Err(error) => log::warn!("which rows differ could not be found: {error}"),
+        }
+    }
+    Error::Proof(lines)
 }
 
 /// Refuses a file that cannot be the source of `step`, before any version is applied: it is no SQLite database, lacks a

@@ -48,12 +48,16 @@ pub(super) enum Piece {
 pub(super) struct Count {
     /// Rows and their hash, as sent.
     pub tally: Tally,
+    /// Rows that the server says it took.
+    pub taken: u64,
     /// Bytes in COPY-binary form.
     pub bytes: u64,
     /// From the first byte of its COPY to the server's last word on it; reading overlaps.
     pub seconds: f64,
     /// By column: values that came in another spelling or storage class.
     pub normalised: BTreeMap<String, u64>,
+    /// By column: where the first of them is.
+    pub normalised_at: BTreeMap<String, String>,
     /// By column: values that a rule changed.
     pub repaired: BTreeMap<String, u64>,
     /// By column: values that a rule made NULL.
@@ -136,6 +140,7 @@ struct Reading<'a> {
     count: Count,
     /// By column.
     normalised: Vec<u64>,
+    first_normalised: Vec<Option<Place>>,
     repaired: Vec<u64>,
     nulled: Vec<u64>,
     quarantined: Vec<u64>,
@@ -166,6 +171,7 @@ impl<'a> Reading<'a> {
             constants: table.constants.iter().flat_map(|constant| constant.field.clone()).collect(),
             count: Count::default(),
             normalised: none(),
+            first_normalised: vec![None; table.columns.len()],
             repaired: none(),
             nulled: none(),
             quarantined: none(),
@@ -180,7 +186,12 @@ impl<'a> Reading<'a> {
             let value = cells.value(index).map_err(unreadable)?;
             match cell::convert(&self.table.columns[index], value, &mut self.chunk) {
                 Fate::Fits(Fit::Exact) => {}
-                Fate::Fits(Fit::Normalised) => self.normalised[index] += 1,
+                Fate::Fits(Fit::Normalised) => {
+                    self.normalised[index] += 1;
+                    if self.first_normalised[index].is_none() {
+                        self.first_normalised[index] = Some(cells.place().map_err(unreadable)?);
+                    }
+                }
                 Fate::Fits(Fit::Repaired) => self.repaired[index] += 1,
                 Fate::Nulled => self.nulled[index] += 1,
                 Fate::Quarantined(misfit) => quarantine = quarantine.or(Some((index, misfit))),
@@ -224,7 +235,11 @@ impl<'a> Reading<'a> {
             let columns = self.table.columns.iter().zip(counts).filter(|(_, count)| **count > 0);
             columns.map(|(column, count)| (column.target.name.clone(), *count)).collect()
         };
+        let places = self.table.columns.iter().zip(&self.first_normalised);
         let count = Count {
+            normalised_at: places
+                .filter_map(|(column, place)| Some((column.target.name.clone(), place.as_ref()?.to_string())))
+                .collect(),
             normalised: by_column(&self.normalised),
             repaired: by_column(&self.repaired),
             nulled: by_column(&self.nulled),

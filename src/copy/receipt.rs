@@ -57,6 +57,8 @@ pub struct TableReceipt {
     pub seconds: f64,
     /// By column: how many values came in another spelling or storage class than they will have on the way back.
     pub normalised: BTreeMap<String, u64>,
+    /// By column: the rowid of the first of them, or its row number where there is none.
+    pub normalised_at: BTreeMap<String, String>,
     /// By column: how many values a rule changed (characters left out or replaced, digits rounded).
     pub repaired: BTreeMap<String, u64>,
     /// By column: how many values a rule made NULL.
@@ -78,6 +80,7 @@ impl TableReceipt {
             hash: Some(format!("{:032x}", count.tally.hash)),
             seconds: count.seconds,
             normalised: count.normalised.clone(),
+            normalised_at: count.normalised_at.clone(),
             repaired: count.repaired.clone(),
             nulled: count.nulled.clone(),
             quarantined: count.quarantined.clone(),

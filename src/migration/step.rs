@@ -245,4 +245,22 @@ mod tests {
             faults(&format!("{head}[table.a.column.c]\nreed = \"x\"\n"))[0].contains("unknown field `reed`")
         );
     }
+
+    proptest::proptest! {
+        /// Whatever a file holds, it is a step or a list of located faults, never a panic.
+        #[test]
+        fn any_text_is_a_step_or_faults(text in "(source|tables|optional|skip|table|misfit|\\[|\\]|=|\"|\\.|\n|é|x| ){0,40}") {
+            let _ = parse(Path::new("V6__x.toml"), &text);
+        }
+
+        #[test]
+        fn any_name_can_be_a_table(name in "\\PC{1,12}", rule in "\\PC{0,12}") {
+            let key = toml::Value::from(name.as_str()).to_string();
+            let value = toml::Value::from(rule.as_str()).to_string();
+            let text = format!("source = \"sqlite\"\ntables = [{key}]\n[table.{key}.column.{key}]\ntarget = {value}\n");
+            if let Err(faults) = parse(Path::new("V6__x.toml"), &text) {
+                proptest::prop_assert!(faults.iter().all(|fault| fault.at.is_some()), "{faults:?}");
+            }
+        }
+    }
 }

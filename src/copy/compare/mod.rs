@@ -89,6 +89,28 @@ pub async fn compare(
     Ok((source, Compared { tables, left, problems }))
 }
 
+/// The rows of one table that differ, for people: by kind, how many, and where the first of them are.
+///
+/// # Errors
+/// Those of [`compare`].
+pub(super) async fn differing_rows(
+    client: &Client,
+    source: Source,
+    bound: BoundTable,
+) -> Result<(Source, Vec<String>), Error> {
+    let oid = bound.target.oid;
+    let keys = key::primary_keys(client, &[oid]).await?;
+    let shape = Shape::of(&bound, keys.get(&oid));
+    let (source, verdict) = compare_table(client, source, bound, shape, false).await?;
+    let kinds = [
+        ("not stored", &verdict.missing),
+        ("stored and not sent", &verdict.added),
+        ("changed", &verdict.changed),
+    ];
+    let kinds = kinds.iter().filter(|(_, rows)| rows.count > 0);
+    Ok((source, kinds.map(|(kind, rows)| format!("{kind}: {}", rows.named())).collect()))
+}
+
 async fn compare_table(
     client: &Client,
     source: Source,

@@ -113,6 +113,26 @@ impl Rows {
     }
 }
 
+impl Rows {
+    /// How many, and the first by rowid or key, with the columns that differ.
+    pub(super) fn named(&self) -> String {
+        let row = |row: &Row| {
+            let key =
+                row.key.iter().filter_map(|(column, text)| Some(format!("{column} {}", text.as_ref()?)));
+            let place = match (row.rowid, row.row_number) {
+                (Some(rowid), _) => format!("rowid {rowid}"),
+                (_, Some(number)) => format!("row number {number}"),
+                _ => key.collect::<Vec<_>>().join(", "),
+            };
+            if row.columns.is_empty() { place } else { format!("{place} ({})", row.columns.join(", ")) }
+        };
+        let first: Vec<String> = self.first.iter().map(row).filter(|place| !place.is_empty()).collect();
+        let more = if self.count > first.len() as u64 { ", …" } else { "" };
+        let rows = if self.count == 1 { "1 row".to_owned() } else { format!("{} rows", self.count) };
+        if first.is_empty() { rows } else { format!("{rows}, {}{more}", first.join(", ")) }
+    }
+}
+
 impl Row {
     /// The place in the source takes the first rank; a row without one is ranked by its key.
     pub(super) fn rank(place: Option<Place>, key: &[KeyPart], hash: u128) -> Rank {
