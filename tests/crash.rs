@@ -9,6 +9,10 @@ use std::process::{Child, Stdio};
 /// The advisory lock that the test holds to keep the step in the middle of its second table.
 const GATE: i64 = 4242;
 
+/// A run waits at the gate of this test: `pg_locks` shows those of all databases.
+const WAITING: &str = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 4242 AND NOT granted \
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+
 /// Two tables; the second waits at the [`GATE`] for each row, in the default of a column that the source does not feed.
 fn two_tables() -> Project {
     let gate = format!(
@@ -42,8 +46,7 @@ fn held_in_the_step(project: &Project) -> (Child, Client) {
     let stderr = BufReader::new(child.stderr.as_mut().expect("its stderr"));
     let reached = stderr.lines().map(|line| line.expect("UTF-8")).any(|line| line == "copying b");
     assert!(reached, "the run ended before the step");
-    let waiting = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 4242 AND NOT granted";
-    while gate.query(waiting, &[]).expect("pg_locks").is_empty() {}
+    while gate.query(WAITING, &[]).expect("pg_locks").is_empty() {}
     (child, gate)
 }
 
@@ -105,8 +108,7 @@ fn what_an_interrupted_run_says() {
     gate.execute("SELECT pg_advisory_lock($1)", &[&GATE]).expect("the gate");
     let child =
         project.command(["migrate"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a run");
-    let waiting = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 4242 AND NOT granted";
-    while gate.query(waiting, &[]).expect("pg_locks").is_empty() {}
+    while gate.query(WAITING, &[]).expect("pg_locks").is_empty() {}
     std::process::Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().expect("kill");
     let outcome = Outcome::of(child.wait_with_output().expect("its end"), None).exits(130);
     outcome.says(&[
