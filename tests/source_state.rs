@@ -39,7 +39,8 @@ fn held(project: &Project) -> (Child, Client) {
     gate.execute("SELECT pg_advisory_lock($1)", &[&GATE]).expect("the gate");
     let child =
         project.command(["migrate"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a run");
-    let waiting = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 4243 AND NOT granted";
+    let waiting = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 4243 AND NOT granted \
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     while gate.query(waiting, &[]).expect("pg_locks").is_empty() {}
     (child, gate)
 }
