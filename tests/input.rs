@@ -1,6 +1,6 @@
 //! Types that only the server can read: their values go through its own input functions, and nothing is lost on the way.
 
-use crate::support::Project;
+use crate::support::{Project, Role};
 
 /// The values of `t.v` in the order of `t.id`, as the server spells them.
 fn stored(project: &Project) -> Vec<String> {
@@ -242,4 +242,99 @@ fn hostile_names_partitions_constants_and_identities() {
     );
     project.execute("INSERT INTO \"T t\" (region) VALUES ('eu')");
     assert_eq!(project.query("SELECT max(id)::text FROM \"T t\""), ["9"]);
+}
+
+#[test]
+fn the_columns_beside_them_arrive_as_ever() {
+    let columns =
+        "c char(4), n numeric(6,2), w varchar(3), s timestamp(3), m mood, j jsonb, i interval(2), d positive";
+    let values =
+        "'ab', 1.5, 'abc', '2024-01-02 03:04:05.678', 'glad', '{\"b\":1,\"a\":[]}', '01:02:03.25', 3";
+    let project = Project::step(
+        &format!(
+            "CREATE TYPE mood AS ENUM ('sad', 'glad'); CREATE DOMAIN positive AS numeric(4,1) NOT NULL CHECK (VALUE > 0);
+             CREATE TABLE t (id int PRIMARY KEY, v point, {columns}, k char(3), z numeric(5,2));"
+        ),
+        "\"t\"",
+        &format!("CREATE TABLE t (id, c, n, w, s, m, j, i, d, v); INSERT INTO t VALUES (1, {values}, '1,2')"),
+    );
+    let step = "source = \"sqlite\"\ntables = [\"t\"]\n[table.t.constant]\nk = \"x\"\nz = 1\n";
+    project.write("migrations/V2__import.toml", step);
+    project.outgrow(["migrate"]).succeeds();
+    project.outgrow(["verify"]).succeeds();
+    assert_eq!(
+        project.query("SELECT concat_ws('|', c, n, w, s, m, j, i, d, v, k, z) FROM t"),
+        ["ab  |1.50|abc|2024-01-02 03:04:05.678|glad|{\"a\": [], \"b\": 1}|01:02:03.25|3.0|(1,2)|x  |1.00"]
+    );
+}
+
+#[test]
+fn errors_of_every_class_are_misfits() {
+    for (before, kind, value) in [
+        ("", "tsvector", "'''secret'"),
+        ("", "regclass", "'secret'"),
+        ("", "point[]", "'{secret}'"),
+        ("", "int4range", "'[5,1]'"),
+        ("CREATE DOMAIN \"$outgrow$\" AS int CHECK (VALUE > 0)", "\"$outgrow$\"[]", "'{-1}'"),
+        ("CREATE TYPE pair AS (a int, b int)", "pair", "'(1)'"),
+    ] {
+        let project = of_type(before, kind, &["NULL", value, "NULL", value]);
+        let outcome = project.outgrow(["migrate"]).exits(6).never_says(&["secret"]);
+        let found = "t.v: text that the server does not take as this type in 2 rows, rowid 2, 4; ";
+        assert!(outcome.stderr.contains(found), "{kind}: {outcome:#?}");
+    }
+}
+
+#[test]
+fn a_table_of_nothing_else_and_a_key_of_such_a_type() {
+    let project = Project::step(
+        "CREATE TABLE sole (v int[]); CREATE TABLE keyed (v int4range PRIMARY KEY, n int); CREATE TABLE empty (v point);",
+        "\"sole\", \"keyed\", \"empty\"",
+        "CREATE TABLE sole (v); INSERT INTO sole VALUES ('{1}'), (NULL); CREATE TABLE empty (v);
+         CREATE TABLE keyed (v, n); INSERT INTO keyed VALUES ('[1,2]', 1), ('[3,4]', 2)",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    project.outgrow(["verify"]).succeeds().prints(&["v (integer[])", "v (int4range)", "v (point)"]);
+    project.execute("DELETE FROM sole WHERE v IS NULL; UPDATE keyed SET n = 5 WHERE n = 2");
+    project
+        .outgrow(["verify"])
+        .exits(1)
+        .prints(&["2 tables differ", "1 missing; not compared: v (integer[])"]);
+}
+
+#[test]
+fn what_is_changed_on_the_way_into_the_table_is_noticed() {
+    let project = of_type("", "int[]", &["'{1}'", "'{2}'"]);
+    project.outgrow(["migrate", "--to", "1"]).succeeds();
+    // a superuser's event trigger turns on again what the step sets aside
+    project.execute(
+        "CREATE FUNCTION bend() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.v := NEW.v || 9; RETURN NEW; END $$;
+         CREATE TRIGGER bend BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION bend();
+         CREATE FUNCTION insist() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+           IF EXISTS (SELECT FROM pg_trigger WHERE tgname = 'bend' AND tgenabled = 'D') THEN
+             ALTER TABLE t ENABLE TRIGGER bend;
+           END IF;
+         END $$;
+         CREATE EVENT TRIGGER insist ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION insist()",
+    );
+    let differs = "table t: 2 rows read and stored, and their content differs";
+    project.outgrow(["migrate"]).exits(8).says(&[differs]);
+    project.execute("DROP EVENT TRIGGER insist");
+    project.outgrow(["migrate"]).succeeds().prints(&["triggers set aside: bend"]);
+    assert_eq!(stored(&project), ["{1}", "{2}"]);
+}
+
+#[test]
+fn a_role_that_cannot_make_temporary_tables_is_told() {
+    let project = of_type("", "int[]", &["'{1}'"]);
+    let role = Role::of(&project);
+    project.execute(&format!(
+        "GRANT ALL ON SCHEMA public TO \"{}\";
+         DO $$ BEGIN EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database()); END $$",
+        role.name
+    ));
+    project.run(&mut role.migrate()).exits(7).says(&[
+        "making a temporary table for the columns of t that the server itself reads",
+        "permission denied to create temporary tables",
+    ]);
 }

@@ -44,9 +44,13 @@ pub(super) async fn unfit(client: &Client, stage: &Stage, index: usize) -> Resul
         )
     };
     // an error in a declaration is not the block's own to catch
+    let mut quotes = "$outgrow$".to_owned();
+    while body.contains(&quotes) {
+        quotes.insert(1, '_');
+    }
     let create = format!(
         "CREATE OR REPLACE FUNCTION {function}(pg_catalog.text) RETURNS boolean LANGUAGE plpgsql AS \
-         $outgrow$ BEGIN {body} END; EXCEPTION WHEN OTHERS THEN RETURN false; END $outgrow$"
+         {quotes} BEGIN {body} END; EXCEPTION WHEN OTHERS THEN RETURN false; END {quotes}"
     );
     client.batch_execute(&create).await.map_err(doing())?;
     let number = &stage.number;
