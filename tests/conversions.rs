@@ -211,8 +211,8 @@ way back; the receipt counts it as normalised. *changed to*: a rule made it anot
 *refused*: the reason, as the report gives it. NULL stays NULL, and is refused if the column is NOT NULL.
 
 An enum takes its labels, spelt as the type spells them; a domain takes what its base type takes; `citext` is `text`.
-`timestamp`, `time` and `interval` keep as many digits after the second as they are declared with. Any other type is
-refused before a row moves: load the column as `text` and change its type in a version after the step.
+`timestamp`, `time` and `interval` keep as many digits after the second as they are declared with. Any other type
+takes what PostgreSQL's own input function for it makes of the value as text ([steps](steps.md#types-that-postgresql-reads)).
 
 This file is written by a test from what the code does: `OUTGROW_WRITE_DOCS=1 cargo test conversions`.
 

@@ -14,6 +14,7 @@ mod door;
 mod files;
 mod history;
 mod house;
+mod input;
 mod intelibotx;
 mod proof;
 mod random;

@@ -1,5 +1,6 @@
 //! Chooses the codec of a column: by its catalog type, and by what the step says of it. A rule that means nothing for
-//! the type is refused, so that none is ever ignored.
+//! the type is refused, so that none is ever ignored. A type without a codec of its own is sent as text, and the server
+//! reads it ([`super::stage`]).
 
 use crate::postgres::catalog;
 use crate::value::{Codec, Read, Repair, Rules, interval, json, net, number, numeric, temporal, text};
@@ -12,7 +13,7 @@ const ALL_FIELDS: i32 = 0x7fff;
 /// The codec of `column` under `rules`.
 ///
 /// # Errors
-/// In words: the type cannot be loaded, or a rule means nothing for it.
+/// In words: a rule means nothing for the type.
 pub fn choose(column: &catalog::Column, rules: &Rules) -> Result<Codec, String> {
     if let Some(labels) = &column.labels {
         return only(column, rules, Takes::default()).map(|()| text::label(labels));
@@ -68,15 +69,17 @@ pub fn choose(column: &catalog::Column, rules: &Rules) -> Result<Codec, String> 
         Some(Type::CIDR) => net::cidr(),
         Some(Type::MACADDR) => net::mac(6),
         Some(Type::MACADDR8) => net::mac(8),
-        _ => {
-            return Err(format!(
-                "the target's type {} is not supported; declare the column as text before the step, \
-                 and give it its type in a version after it (ALTER TABLE … ALTER COLUMN … TYPE … USING …)",
-                column.type_name
-            ));
-        }
+        _ => return only(column, rules, Takes::TEXT).map(|()| by_input(column, rules)),
     };
     only(column, rules, takes).map(|()| codec)
+}
+
+/// Text for the server's own input function, which knows every type.
+fn by_input(column: &catalog::Column, rules: &Rules) -> Codec {
+    // "char" keeps the first byte and drops the rest without a word
+    let limit = if column.type_oid == Type::CHAR.oid() { Limit::Bytes(1) } else { Limit::None };
+    let expects = format!("text that PostgreSQL reads as {}", column.type_name);
+    Codec { expects, by_input: true, ..text::text(limit, rules) }
 }
 
 /// Which rules mean something for a type.

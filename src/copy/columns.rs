@@ -105,6 +105,14 @@ fn bind_column(
 ) -> Result<BoundColumn, String> {
     let codec = codec::choose(target, &value_rules(rule)?)?;
     let misfit = match (rule.misfit, of_table) {
+        (Some(Policy::Fail), _) => Policy::Fail,
+        (Some(_), _) | (None, Some(Policy::Null | Policy::Quarantine)) if codec.by_input => {
+            return Err(format!(
+                "misfit = \"null\" or \"quarantine\", and the server itself reads the target's type {}; \
+                 write misfit = \"fail\" for this column",
+                target.type_name
+            ));
+        }
         (Some(Policy::Null), _) if target.not_null => {
             return Err("misfit = \"null\", and the target's column is NOT NULL".into());
         }
@@ -178,6 +186,12 @@ fn constant(target: &catalog::Column, value: &toml::Value) -> Result<Vec<u8>, St
         _ => ValueRef::Text(text.as_bytes()),
     };
     let codec = codec::choose(target, &Rules::default())?;
+    if codec.by_input {
+        return Err(format!(
+            "a constant of type {} is not supported; give the column a DEFAULT in a version before the step",
+            target.type_name
+        ));
+    }
     let mut field = vec![0; 4];
     (codec.encode)(value, &mut field)
         .map_err(|misfit| format!("{}, {} takes {}", misfit.0, target.type_name, codec.expects))?;

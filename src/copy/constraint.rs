@@ -3,6 +3,7 @@
 //! rule of the target is asked for all rows that break it. The report names them by their rowids in the source.
 
 use super::columns::BoundTable;
+use super::fits;
 use super::load::{self, Failure, Reading};
 use super::misfits::NAMED_ROWS;
 use super::reader::{self, AfterMisfit};
@@ -52,13 +53,15 @@ async fn look_up(
     client.batch_execute("ROLLBACK TO SAVEPOINT outgrow_load").await.map_err(doing())?;
     let oids: Vec<u32> = reading.tables.iter().map(|table| table.target.oid).collect();
     let rules = rule::read(client, &oids).await?;
-    if rules.is_empty() {
+    let staged = reading.tables.iter().flat_map(|table| &table.columns).any(|column| column.codec.by_input);
+    if rules.is_empty() && !staged {
         return Ok(None);
     }
+    let show_values = reading.options.show_values;
     let shadows = Shadows::create(client, &reading.tables).await?;
     let reading = Reading { after_misfit: AfterMisfit::SendOn, ..reading };
     let loaded = load::load(client, reading, |index, _| Shadows::name(index)).await?;
-    let misfits = match loaded.counts {
+    let mut misfits = match loaded.counts {
         Ok(_) => Vec::new(),
         Err(Failure::Values(misfits)) => misfits,
         Err(Failure::Other(error)) => return Err(error),
@@ -69,10 +72,19 @@ async fn look_up(
     for rule in rules {
         found.extend(broken(client, &shadows, rule).await?);
     }
-    let first = first.filter(|(code, _)| !found.iter().any(|found| found.rule.sqlstate == code.as_str()));
-    let (source, tables) = (loaded.source, loaded.tables);
-    let named = tokio::task::spawn_blocking(move || report(&source, &tables, &found)).await;
-    let mut lines = named.map_err(std::io::Error::other)??;
+    let (source, tables, unread) = (loaded.source, loaded.tables, loaded.unread);
+    // the first failure is among what was found, by its rule or by its value
+    let is_found = |code: &String| {
+        let by_rule = found.iter().any(|found| found.rule.sqlstate == code.as_str());
+        by_rule || !unread.is_empty() && !code.starts_with("23")
+    };
+    let first = first.filter(|(code, _)| !is_found(code));
+    let named = tokio::task::spawn_blocking(move || {
+        let unread = fits::report(&source, &tables, &unread, show_values)?;
+        Ok::<_, Error>((unread, report(&source, &tables, &found)?))
+    });
+    let (unread, mut lines) = named.await.map_err(std::io::Error::other)??;
+    misfits.extend(unread);
     lines.extend(first.map(|(_, line)| line));
     Ok(Some((misfits, lines)))
 }

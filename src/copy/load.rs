@@ -1,10 +1,12 @@
 //! The loading half of a step: chunks from the reader go into the server's COPY, and the rows are read back and compared.
 
 use super::columns::BoundTable;
+use super::fits::{self, Unread};
 use super::misfits::Misfits as Found;
 use super::proof;
 use super::quarantine::Quarantine;
 use super::reader::{self, AfterMisfit, Count, Piece};
+use super::stage::Stage;
 use crate::error::{Error, Misfits, server_message};
 use crate::identifier::quote_all;
 use crate::sqlite::Source;
@@ -27,13 +29,16 @@ pub(super) struct Loaded {
     pub quarantine: Quarantine,
     /// What was read of each table, in the same order.
     pub counts: Result<Vec<Count>, Failure>,
+    /// Values that the server cannot read, if they were looked up ([`AfterMisfit::SendOn`]).
+    pub unread: Vec<Unread>,
 }
 
 /// Why a load ended early.
 pub(super) enum Failure {
     /// Values that their columns cannot take.
     Values(Vec<Misfits>),
-    /// PostgreSQL refused a row by a constraint: SQLSTATE, of class 23, and a line without the row's content.
+    /// PostgreSQL refused a row by a constraint, or could not read a value: SQLSTATE, of class 23 if it was a constraint,
+    /// and a line without the row's content.
     Constraint {
         code: String,
         line: String,
@@ -56,16 +61,40 @@ pub(super) async fn load(
     reading: Reading,
     target: impl Fn(usize, &BoundTable) -> String,
 ) -> Result<Loaded, Error> {
-    let targets = reading.tables.iter().enumerate().map(|(index, table)| {
-        let columns = quote_all(table.target_columns());
-        let statement = format!("COPY {} ({columns}) FROM STDIN (FORMAT binary)", target(index, table));
-        (table.target.name.clone(), statement)
-    });
-    let targets: Vec<(String, String)> = targets.collect();
+    let mut destinations = Vec::with_capacity(reading.tables.len());
+    for (index, table) in reading.tables.iter().enumerate() {
+        let (name, target) = (table.target.name.clone(), target(index, table));
+        let stage = Stage::of(index, table);
+        if let Some(stage) = &stage {
+            if reading.after_misfit == AfterMisfit::ReadOn {
+                stage.require_no_rule(client).await?;
+            }
+            stage.create(client).await?;
+        }
+        let copy = match &stage {
+            Some(stage) => stage.copy(),
+            None => {
+                format!("COPY {target} ({}) FROM STDIN (FORMAT binary)", quote_all(table.target_columns()))
+            }
+        };
+        destinations.push(Destination { name, target, copy, stage });
+    }
+    let (after_misfit, mut unread) = (reading.after_misfit, Vec::new());
     let (running, mut pieces) = reading.start();
-    let written = write(client, &targets, &mut pieces).await;
+    let written = write(client, &destinations, &mut pieces, after_misfit, &mut unread).await;
     drop(pieces);
-    ended(running, written).await
+    Ok(Loaded { unread, ..ended(running, written).await? })
+}
+
+/// Where the rows of one table go.
+struct Destination {
+    /// The table's name, for messages.
+    name: String,
+    /// The table, for statements.
+    target: String,
+    /// The statement that takes the rows: into the table, or into its stage.
+    copy: String,
+    stage: Option<Stage>,
 }
 
 /// Reads all tables and sends nothing: every misfit of the step, or the counts of what would be copied.
@@ -115,25 +144,37 @@ async fn ended(running: Running, written: Result<Vec<Count>, Failure>) -> Result
         Err(Error::Unfit { misfits, .. }) => Err(Failure::Values(misfits)),
         Err(error) => Err(Failure::Other(error)),
     };
-    Ok(Loaded { source, tables, quarantine, counts })
+    Ok(Loaded { source, tables, quarantine, counts, unread: Vec::new() })
 }
 
 async fn write(
     client: &Client,
-    targets: &[(String, String)],
+    destinations: &[Destination],
     pieces: &mut Receiver<Piece>,
+    after_misfit: AfterMisfit,
+    unread: &mut Vec<Unread>,
 ) -> Result<Vec<Count>, Failure> {
-    let mut counts = Vec::with_capacity(targets.len());
-    for (name, statement) in targets {
+    let mut counts = Vec::with_capacity(destinations.len());
+    for Destination { name, target, copy, stage } in destinations {
         let started = Instant::now();
         log::info!("copying {name}");
         let refused = |error| Failure::of(error, name, || format!("copying table {name}"));
-        let mut sink = pin!(client.copy_in(statement.as_str()).await.map_err(refused)?);
+        let mut sink = pin!(client.copy_in(copy.as_str()).await.map_err(refused)?);
         loop {
             match pieces.recv().await {
                 Some(Piece::Chunk(bytes)) => sink.send(bytes).await.map_err(refused)?,
                 Some(Piece::End(mut count)) => {
-                    count.taken = sink.finish().await.map_err(refused)?;
+                    let mut taken = sink.as_mut().finish().await.map_err(refused)?;
+                    if let Some(stage) = stage.as_ref().filter(|_| taken == count.tally.rows) {
+                        if after_misfit == AfterMisfit::SendOn {
+                            fits::take_out(client, stage, unread).await.map_err(Failure::Other)?;
+                        }
+                        taken = stage.insert(client, target, &mut count).await?;
+                        if after_misfit == AfterMisfit::ReadOn {
+                            stage.require_kept(client).await?;
+                        }
+                    }
+                    count.taken = taken;
                     count.seconds = started.elapsed().as_secs_f64();
                     log::info!("copied {name}: {} rows, {} bytes", count.taken, count.bytes);
                     counts.push(count);
@@ -178,7 +219,10 @@ pub(super) async fn prove(
 ) -> Result<Vec<(usize, String)>, Error> {
     let mut unequal = Vec::new();
     for (index, (table, count)) in tables.iter().zip(counts).enumerate() {
-        let found = proof::compare(client, table, count.tally).await?;
+        let found = match Stage::of(index, table) {
+            Some(stage) => stage.compare(client, count.tally).await?,
+            None => proof::compare(client, table, count.tally).await?,
+        };
         unequal.extend(found.map(|line| (index, line)));
     }
     Ok(unequal)

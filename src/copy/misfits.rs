@@ -42,19 +42,8 @@ impl Misfits {
     ) {
         let column = &table.columns[index];
         let of_key = (table.source.name.clone(), column.source.name.clone(), misfit.0);
-        let report = self.groups.entry(of_key).or_insert_with(|| Report {
-            table: table.source.name.clone(),
-            column: column.source.name.clone(),
-            found: misfit.0,
-            target_type: column.target.type_name.clone(),
-            not_null: column.target.not_null,
-            expects: column.codec.expects.clone(),
-            count: 0,
-            by_rowid: matches!(place, Place::Rowid(_)),
-            rows: Vec::new(),
-            values: Vec::new(),
-            advice: advice(table, index, misfit),
-        });
+        let by_rowid = matches!(place, Place::Rowid(_));
+        let report = self.groups.entry(of_key).or_insert_with(|| report(table, index, misfit, by_rowid));
         report.count += 1;
         if report.rows.len() < NAMED_ROWS {
             report.rows.push(place.to_string());
@@ -77,6 +66,24 @@ impl Misfits {
     }
 }
 
+/// A report without rows so far.
+pub(super) fn report(table: &BoundTable, index: usize, misfit: Misfit, by_rowid: bool) -> Report {
+    let column = &table.columns[index];
+    Report {
+        table: table.source.name.clone(),
+        column: column.source.name.clone(),
+        found: misfit.0,
+        target_type: column.target.type_name.clone(),
+        not_null: column.target.not_null,
+        expects: column.codec.expects.clone(),
+        count: 0,
+        by_rowid,
+        rows: Vec::new(),
+        values: Vec::new(),
+        advice: advice(table, index, misfit),
+    }
+}
+
 /// What to write in the step, or that only the source can be changed.
 fn advice(table: &BoundTable, index: usize, misfit: Misfit) -> String {
     let column = &table.columns[index];
@@ -89,13 +96,15 @@ fn advice(table: &BoundTable, index: usize, misfit: Misfit) -> String {
         "an integer" | "a real" if temporal => "read = \"unix_s\", \"unix_ms\", \"unix_us\" or \"julian\"",
         found if found.contains("NUL character") => "nul = \"strip\" or \"replace\"",
         found if found.contains("UTF-8") => "utf8 = \"strip\" or \"replace\"",
+        _ if column.codec.by_input => "skip = true",
         _ if column.target.not_null => "misfit = \"quarantine\"",
         _ => "misfit = \"null\" or \"quarantine\"",
     };
     format!("[table.{}.column.{}] {rule}", key(&table.source.name), key(&column.source.name))
 }
 
-fn shown(value: ValueRef<'_>) -> String {
+/// A value for `--show-values`.
+pub(super) fn shown(value: ValueRef<'_>) -> String {
     let text = match value {
         ValueRef::Null => "NULL".to_owned(),
         ValueRef::Integer(number) => number.to_string(),

@@ -5,7 +5,8 @@
 //! refuses all the same is looked up for the whole step by [`constraint`], in copies of the tables ([`shadow`]).
 //!
 //! The path of a row: [`reader`] scans SQLite on a thread of its own and converts cells with the codecs that [`bind`]
-//! chose, column by column; finished chunks cross a bounded channel to [`load`], which feeds them to the server's COPY.
+//! chose, column by column; finished chunks cross a bounded channel to [`load`], which feeds them to the server's COPY,
+//! by way of a [`stage`] where the server itself must read values (and says which [`fits`]).
 //! Afterwards every row is read back and compared ([`proof`]), [`sequence`]s continue above the largest id, and the [`receipt`] is written.
 
 mod aside;
@@ -15,6 +16,7 @@ pub mod codec;
 mod columns;
 pub mod compare;
 mod constraint;
+mod fits;
 mod load;
 mod misfits;
 mod order;
@@ -25,6 +27,7 @@ mod ready;
 mod receipt;
 mod sequence;
 mod shadow;
+mod stage;
 
 pub use load::Options;
 pub use receipt::{Receipt, Recorded, TableReceipt, recorded, sources};
@@ -155,7 +158,7 @@ async fn load_whole(client: &Client, mut reading: Reading) -> Result<(Whole, Asi
     let aside = Aside::set(client, &reading.tables).await?;
     reading.tables = order::by_foreign_keys(client, reading.tables, &aside.kept).await?;
     let loaded = load::load(client, reading, |_, table| table.target.quoted()).await?;
-    let Loaded { source, tables, quarantine, counts } = loaded;
+    let Loaded { source, tables, quarantine, counts, .. } = loaded;
     let failure = match counts {
         Ok(counts) => match aside.put_back(client).await {
             Ok(()) => {

@@ -43,7 +43,12 @@ pub(super) async fn compare(
     let query = format!("SELECT {} FROM {}", quote_all(table.target_columns()), table.target.own_rows());
     let mut stored = Tally::default();
     rows(client, name, &query, |row| stored.add(row)).await?;
-    Ok(if stored.rows != sent.rows {
+    Ok(difference(name, sent, stored))
+}
+
+/// How what is `stored` in table `name` differs from what was `sent`.
+pub(super) fn difference(name: &str, sent: Tally, stored: Tally) -> Option<String> {
+    if stored.rows != sent.rows {
         Some(format!("table {name}: {} rows read, {} stored", sent.rows, stored.rows))
     } else if stored.hash != sent.hash {
         Some(format!(
@@ -53,7 +58,7 @@ pub(super) async fn compare(
         ))
     } else {
         None
-    })
+    }
 }
 
 /// Calls `each` with every row that the server has, in the columns that came from the source.

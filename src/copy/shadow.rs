@@ -23,11 +23,7 @@ impl Shadows {
     /// Makes them. The role needs TEMPORARY on the database, which everybody has unless it was revoked.
     pub(super) async fn create(client: &Client, tables: &[BoundTable]) -> Result<Shadows, Error> {
         let doing = || Error::database("making temporary tables to look up what constraints refuse");
-        let mut number = "outgrow_row".to_owned();
-        while tables.iter().flat_map(|table| &table.target.columns).any(|column| column.name == number) {
-            number.push('_');
-        }
-        let mut shadows = Shadows { tables: Vec::with_capacity(tables.len()), number: quote(&number) };
+        let mut shadows = Shadows { tables: Vec::with_capacity(tables.len()), number: number(tables) };
         let oids: Vec<u32> = tables.iter().map(|table| table.target.oid).collect();
         let definitions = client.query(DEFINITIONS, &[&oids]).await.map_err(doing())?;
         let mut statements = Vec::with_capacity(tables.len());
@@ -64,6 +60,15 @@ impl Shadows {
         let index = self.tables.iter().position(|shadow| shadow.of == of)?;
         Some(format!("{} AS {}", Shadows::name(index), self.tables[index].alias))
     }
+}
+
+/// A name for the number of a row that no column of `tables` has; quoted.
+pub(super) fn number(tables: &[BoundTable]) -> String {
+    let mut number = "outgrow_row".to_owned();
+    while tables.iter().flat_map(|table| &table.target.columns).any(|column| column.name == number) {
+        number.push('_');
+    }
+    quote(&number)
 }
 
 /// Column by column: the base type of a domain, whose CHECKs would refuse rows, and the collation, expressions and

@@ -16,7 +16,11 @@ impl Report for Verified {
             let Some(compared) = &step.compared else { continue };
             for verdict in &compared.tables {
                 let rows = if verdict.in_source { rows(verdict.source_rows) } else { String::new() };
-                table.add_row([format!("  {}", verdict.table), rows, answer(verdict)]);
+                table.add_row([
+                    format!("  {}", verdict.table),
+                    rows,
+                    answer(verdict) + &not_compared(verdict),
+                ]);
             }
             for left in &compared.left {
                 table.add_row([format!("  {left}"), String::new(), "left behind, not compared".to_owned()]);
@@ -46,6 +50,14 @@ impl Verified {
         let tables = self.steps.iter().filter_map(|step| step.compared.as_ref());
         tables.flat_map(|compared| &compared.tables).filter(|table| !table.equal).count()
     }
+}
+
+/// What the answer does not speak of.
+fn not_compared(table: &TableVerdict) -> String {
+    if table.not_compared.is_empty() {
+        return String::new();
+    }
+    format!("; not compared: {}", table.not_compared.join(", "))
 }
 
 /// The line of a table.

@@ -46,6 +46,10 @@ pub struct Column {
     pub type_oid: u32,
     /// The type as `format_type` writes it: for messages.
     pub type_name: String,
+    /// The type behind all domains, for statements, without its modifier: `"bit"`, `numeric[]`.
+    pub base: String,
+    /// The same with its modifier: `bit(3)`, `numeric(4,2)[]`.
+    pub declared: String,
     /// The type modifier (length, precision), or -1; of a domain, the domain's.
     pub modifier: i32,
     /// NOT NULL, by the column or by its domain.
@@ -105,6 +109,8 @@ fn column(row: &Row, labels: &HashMap<u32, Vec<String>>) -> Column {
         name: row.get("attname"),
         type_oid,
         type_name: row.get("type_name"),
+        base: row.get("base"),
+        declared: row.get("declared"),
         modifier: row.get("modifier"),
         not_null: row.get("not_null"),
         has_default: row.get("has_default"),
@@ -142,6 +148,8 @@ WITH RECURSIVE base AS (
 )
 SELECT a.attrelid, a.attname::text, b.oid AS type_oid, greatest(a.atttypmod, b.modifier) AS modifier,
        pg_catalog.format_type(a.atttypid, a.atttypmod) AS type_name,
+       pg_catalog.format_type(b.oid, -1) AS base,
+       pg_catalog.format_type(b.oid, greatest(a.atttypmod, b.modifier)) AS declared,
        a.attnotnull OR b.not_null AS not_null,
        a.atthasdef OR a.attidentity <> '' AS has_default,
        a.attgenerated <> '' AS generated,

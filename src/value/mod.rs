@@ -39,6 +39,8 @@ pub struct Codec {
     pub decode: Decode,
     /// What the column takes, in words: "an integer from -32768 to 32767".
     pub expects: String,
+    /// The binary form is that of text, and the server's own input function makes the column's type of it.
+    pub by_input: bool,
 }
 
 impl Codec {
@@ -69,7 +71,7 @@ impl Codec {
                 None => Err(Misfit("a value that could not be given back")),
             }
         };
-        Codec { encode: Box::new(encode), decode: Box::new(decode), expects: expects.into() }
+        Codec { encode: Box::new(encode), decode: Box::new(decode), expects: expects.into(), by_input: false }
     }
 }
 

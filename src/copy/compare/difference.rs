@@ -231,11 +231,7 @@ mod tests {
                 type_oid: 23,
                 type_name: "integer".into(),
                 modifier: -1,
-                not_null: false,
-                has_default: false,
-                generated: false,
-                labels: None,
-                sequence: None,
+                ..catalog::Column::default()
             },
             codec: number::integer(4),
             misfit: Policy::Fail,

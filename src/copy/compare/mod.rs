@@ -73,11 +73,12 @@ pub async fn compare(
         let mut verdict = match (from, to) {
             (Some(from), Some(to)) => {
                 let mut faults = Vec::new();
-                let bound = columns::bind(&source, from, to, &table.rules, &mut faults)?;
+                let mut bound = columns::bind(&source, from, to, &table.rules, &mut faults)?;
+                let not_compared = take_by_input(&mut bound);
                 let shape = Shape::of(&bound, keys.get(&to.oid));
                 let found;
                 (source, found) = compare_table(client, source, bound, shape, show_values).await?;
-                TableVerdict { problems: faults, ..found }.close()
+                TableVerdict { problems: faults, not_compared, ..found }.close()
             }
             (from, to) => one_sided(client, &source, table, from, to).await?,
         };
@@ -96,10 +97,11 @@ pub async fn compare(
 pub(super) async fn differing_rows(
     client: &Client,
     source: Source,
-    bound: BoundTable,
+    mut bound: BoundTable,
 ) -> Result<(Source, Vec<String>), Error> {
     let oid = bound.target.oid;
     let keys = key::primary_keys(client, &[oid]).await?;
+    take_by_input(&mut bound);
     let shape = Shape::of(&bound, keys.get(&oid));
     let (source, verdict) = compare_table(client, source, bound, shape, false).await?;
     let kinds = [
@@ -109,6 +111,12 @@ pub(super) async fn differing_rows(
     ];
     let kinds = kinds.iter().filter(|(_, rows)| rows.count > 0);
     Ok((source, kinds.map(|(kind, rows)| format!("{kind}: {}", rows.named())).collect()))
+}
+
+/// Takes the columns away whose values the server spells in its own way: name and type of each.
+fn take_by_input(table: &mut BoundTable) -> Vec<String> {
+    let taken = table.columns.extract_if(.., |column| column.codec.by_input);
+    taken.map(|column| format!("{} ({})", column.target.name, column.target.type_name)).collect()
 }
 
 async fn compare_table(

@@ -1,0 +1,228 @@
+//! A table with columns whose types only the server can read (arrays, ranges, composite types, those of extensions) is
+//! loaded in two stages: COPY into a temporary table in which such columns are text, then one INSERT that casts them.
+//!
+//! The cast names the type without its modifier, since an explicit cast to `bit(3)` cuts in silence; the assignment to
+//! the column then refuses what is too long. What an assignment would change all the same (an array of `numeric(4,2)` is
+//! rounded) is found by [`super::fits`]. The proof follows: what was sent is what is staged, and what is staged is, as
+//! the server spells it, what is stored.
+
+use super::columns::BoundTable;
+use super::fits;
+use super::load::Failure;
+use super::proof::{self, Tally};
+use super::reader::Count;
+use super::shadow;
+use crate::error::{Error, is_circumstance};
+use crate::identifier::quote;
+use crate::postgres::catalog;
+use std::slice;
+use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
+
+/// The temporary table of one table. It outlives the reading, and so has the names it needs for itself.
+pub(super) struct Stage {
+    /// Position of the table among the step's.
+    pub index: usize,
+    /// The target's table, and the source's name for it.
+    pub of: catalog::Table,
+    source: String,
+    /// What COPY writes, in order: the table's columns, then its constants.
+    pub columns: Vec<Staged>,
+    /// The temporary table's name.
+    pub name: String,
+    /// The column with the row's number, from 1, in the order of the load; quoted.
+    pub number: String,
+}
+
+/// A column of a stage.
+pub(super) struct Staged {
+    /// The target's column.
+    pub of: catalog::Column,
+    /// Its name, quoted.
+    pub name: String,
+    source: String,
+    /// It is text, and the server reads it.
+    by_input: bool,
+}
+
+impl Stage {
+    /// The stage of the table at `index` of the step's; none if it needs none.
+    pub(super) fn of(index: usize, table: &BoundTable) -> Option<Stage> {
+        if !table.columns.iter().any(|column| column.codec.by_input) {
+            return None;
+        }
+        let staged = |of: &catalog::Column, source: &str, by_input| Staged {
+            of: of.clone(),
+            name: quote(&of.name),
+            source: source.to_owned(),
+            by_input,
+        };
+        let columns = table.columns.iter();
+        let columns =
+            columns.map(|column| staged(&column.target, &column.source.name, column.codec.by_input));
+        let constants =
+            table.constants.iter().map(|column| staged(&column.target, &column.target.name, false));
+        Some(Stage {
+            index,
+            of: table.target.clone(),
+            source: table.source.name.clone(),
+            columns: columns.chain(constants).collect(),
+            name: format!("pg_temp.outgrow_stage_{index}"),
+            number: shadow::number(slice::from_ref(table)),
+        })
+    }
+
+    /// The columns that the server reads, with their positions.
+    pub(super) fn by_input(&self) -> impl Iterator<Item = (usize, &Staged)> {
+        self.columns.iter().enumerate().filter(|(_, column)| column.by_input)
+    }
+
+    /// The statement that fills it.
+    pub(super) fn copy(&self) -> String {
+        let columns: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
+        format!("COPY {} ({}) FROM STDIN (FORMAT binary)", self.name, columns.join(", "))
+    }
+
+    /// Makes it. The role needs TEMPORARY on the database, which everybody has unless it was revoked.
+    pub(super) async fn create(&self, client: &Client) -> Result<(), Error> {
+        let columns = self.columns.iter().map(|column| {
+            let of_type = if column.by_input { "pg_catalog.text" } else { &column.of.base };
+            format!("{} {of_type}, ", column.name)
+        });
+        let statement = format!(
+            "CREATE TEMPORARY TABLE {} ({}{} bigint GENERATED ALWAYS AS IDENTITY) ON COMMIT DROP",
+            self.name,
+            columns.collect::<String>(),
+            self.number
+        );
+        let doing = format!(
+            "making a temporary table for the columns of {} that the server itself reads",
+            self.of.name
+        );
+        client.batch_execute(&statement).await.map_err(Error::database(doing))
+    }
+
+    /// Refuses a table whose INSERT a rule rewrites: COPY, which loads all others, knows no rules.
+    pub(super) async fn require_no_rule(&self, client: &Client) -> Result<(), Error> {
+        let name = &self.of.name;
+        let doing = Error::database(format!("looking for rules of table {name}"));
+        let rules = client.query(RULES, &[&self.of.oid]).await.map_err(doing)?;
+        match rules.first() {
+            None => Ok(()),
+            Some(rule) => Err(Error::Target(vec![format!(
+                "table {name}: its rule {} rewrites INSERT, by which {} must be loaded; \
+                 disable it in a version before the step (ALTER TABLE … DISABLE RULE)",
+                rule.get::<_, &str>(0),
+                self.named()
+            )])),
+        }
+    }
+
+    /// Fills the table `target` from the stage; `count` is what was sent, and learns what came in another spelling.
+    pub(super) async fn insert(
+        &self,
+        client: &Client,
+        target: &str,
+        count: &mut Count,
+    ) -> Result<u64, Failure> {
+        let columns: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
+        let values = self.values(|column| format!("{}::{}", column.name, column.of.base));
+        let insert = format!(
+            "INSERT INTO {target} ({}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {} ORDER BY {}",
+            columns.join(", "),
+            self.name,
+            self.number
+        );
+        let stored = client.execute(&insert, &[]).await.map_err(|error| self.refused(error))?;
+        let normalised = self.by_input().map(|(_, column)| {
+            format!("count(*) FILTER (WHERE {} IS DISTINCT FROM {})", spelt(column), column.name)
+        });
+        let normalised: Vec<String> = normalised.collect();
+        let query = format!("SELECT {} FROM {}", normalised.join(", "), self.name);
+        let row = client.query_one(&query, &[]).await.map_err(|error| self.refused(error))?;
+        for (at, (_, column)) in self.by_input().enumerate() {
+            let other = row.get::<_, i64>(at).unsigned_abs();
+            if other > 0 {
+                // a number is another storage class, whether or not the server spells it as its digits
+                let known = count.normalised.entry(column.of.name.clone()).or_default();
+                *known = other.max(*known);
+            }
+        }
+        Ok(stored)
+    }
+
+    /// Refuses values that the column's modifier would change without an error.
+    pub(super) async fn require_kept(&self, client: &Client) -> Result<(), Failure> {
+        for (index, column) in self.by_input().filter(|(_, column)| column.of.modifier >= 0) {
+            if fits::unfit(client, self, index).await.map_err(Failure::Other)?.is_some() {
+                let line =
+                    format!("{}.{}: {} would change values", self.source, column.source, column.of.type_name);
+                return Err(Failure::Constraint { code: SqlState::DATA_EXCEPTION.code().to_owned(), line });
+            }
+        }
+        Ok(())
+    }
+
+    /// The server's message quotes the value, and is left out.
+    fn refused(&self, error: tokio_postgres::Error) -> Failure {
+        let name = &self.of.name;
+        let doing = || format!("storing table {name}");
+        match error.code() {
+            Some(code) if code.code().starts_with("23") => Failure::of(error, name, doing),
+            Some(code) if !is_circumstance(code) && *code != SqlState::INSUFFICIENT_PRIVILEGE => {
+                Failure::Constraint {
+                    code: code.code().to_owned(),
+                    line: format!(
+                        "{name}: the server refuses a value of {} [SQLSTATE {}]",
+                        self.named(),
+                        code.code()
+                    ),
+                }
+            }
+            _ => Failure::Other(Error::Database { doing: doing(), source: error }),
+        }
+    }
+
+    /// The columns that the server reads, with their types.
+    fn named(&self) -> String {
+        let named =
+            self.by_input().map(|(_, column)| format!("{} ({})", column.of.name, column.of.type_name));
+        named.collect::<Vec<_>>().join(", ")
+    }
+
+    /// The columns in order, `by_input` in place of those that the server reads.
+    fn values(&self, by_input: impl Fn(&Staged) -> String) -> String {
+        let each = |column: &Staged| if column.by_input { by_input(column) } else { column.name.clone() };
+        self.columns.iter().map(each).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Holds the stage against what was `sent`, and the target against the stage; says how they differ.
+    pub(super) async fn compare(&self, client: &Client, sent: Tally) -> Result<Option<String>, Error> {
+        let name = &self.of.name;
+        let staged = self.tally(client, &self.values(|column| column.name.clone()), &self.name).await?;
+        if let Some(difference) = proof::difference(name, sent, staged) {
+            return Ok(Some(difference));
+        }
+        let staged = self.tally(client, &self.values(spelt), &self.name).await?;
+        let text = self.values(|column| format!("{}::pg_catalog.text", column.name));
+        let stored = self.tally(client, &text, &self.of.own_rows()).await?;
+        Ok(proof::difference(name, staged, stored))
+    }
+
+    async fn tally(&self, client: &Client, values: &str, from: &str) -> Result<Tally, Error> {
+        let mut tally = Tally::default();
+        let query = format!("SELECT {values} FROM {from}");
+        proof::rows(client, &self.of.name, &query, |row| tally.add(row)).await?;
+        Ok(tally)
+    }
+}
+
+/// The staged text as the server spells it once it is stored.
+fn spelt(column: &Staged) -> String {
+    format!("{}::{}::{}::pg_catalog.text", column.name, column.of.base, column.of.declared)
+}
+
+/// (PostgreSQL: System Catalogs, `pg_rewrite`: event 3 is INSERT, `O` and `A` are those that apply to a session.)
+const RULES: &str = "\
+SELECT rulename::text FROM pg_catalog.pg_rewrite
+WHERE ev_class = $1 AND ev_type = '3' AND ev_enabled IN ('O', 'A') ORDER BY rulename";
