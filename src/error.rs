@@ -287,6 +287,9 @@ impl Error {
             Error::Proof(_) => ExitCode::Proof,
             Error::Version { source, .. } => source.exit_code(),
             Error::Interrupted { signal, .. } | Error::Abandoned { signal } => ExitCode::Signal(*signal),
+            Error::Database { source, .. } if source.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+                ExitCode::Locked
+            }
             Error::Database { source, .. } if source.as_db_error().is_none() => ExitCode::Connection,
             Error::Database { .. } => ExitCode::Migration,
         }

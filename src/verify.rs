@@ -72,7 +72,9 @@ pub async fn verify(config: &Config, args: &VerifyArgs, interrupt: &Interrupt) -
         ));
     };
     let client = postgres::connect(url, interrupt).await?;
-    client.batch_execute(BEGIN).await.map_err(Error::database("beginning to read"))?;
+    let wait = config.lock_timeout.as_millis().clamp(1, i32::MAX as u128);
+    let begin = format!("{BEGIN}; SET LOCAL lock_timeout = {wait}");
+    client.batch_execute(&begin).await.map_err(Error::database("beginning to read"))?;
     let plan = Plan::read(&client, &versions).await?;
     let mut steps = Vec::new();
     for (version, step) in applied(&plan, &versions, args.step)? {

@@ -310,3 +310,48 @@ fn the_step_of_the_documentation_works() {
         ["2023-11-14 22:13:20|eu"]
     );
 }
+
+/// Both databases fold ASCII letters alone, so these are two tables on either side.
+#[test]
+fn names_that_differ_in_a_letter_beyond_ascii_are_different() {
+    let project = Project::with(&[
+        ("migrations/V1__t.sql", "CREATE TABLE \"Über\" (a int); CREATE TABLE \"über\" (a int);"),
+        ("migrations/V2__import.toml", "source = \"sqlite\"\ntables = [\"Über\", \"über\"]\n"),
+    ]);
+    project.sqlite(
+        "app.db",
+        "CREATE TABLE \"Über\" (a); CREATE TABLE \"über\" (a); INSERT INTO \"Über\" VALUES (1), (1); INSERT INTO \"über\" VALUES (2)",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    assert_eq!(project.query("SELECT count(*) || ' ' || max(a) FROM \"Über\""), ["2 1"]);
+    assert_eq!(project.query("SELECT count(*) || ' ' || max(a) FROM \"über\""), ["1 2"]);
+}
+
+#[test]
+fn two_tables_cannot_go_to_one_and_one_without_columns_goes_nowhere() {
+    let project = Project::with(&[
+        ("migrations/V1__t.sql", "CREATE TABLE z (v int); CREATE TABLE n ();"),
+        (
+            "migrations/V2__import.toml",
+            "source = \"sqlite\"\ntables = [\"a\", \"b\", \"n\"]\n[table.a]\ntarget = \"z\"\n[table.b]\ntarget = \"z\"\n\
+             [table.n.column.v]\nskip = true\n",
+        ),
+    ]);
+    project.sqlite(
+        "app.db",
+        "CREATE TABLE a (v); CREATE TABLE b (v); CREATE TABLE n (v); INSERT INTO n VALUES (1)",
+    );
+    project.outgrow(["migrate"]).exits(7).says(&[
+        "table b: another table of the step goes to the target's table z already",
+        "table n: no column of it has one in the target",
+    ]);
+}
+
+#[test]
+fn verify_does_not_wait_for_ever_for_a_lock() {
+    let project = Project::one_table("v int", "CREATE TABLE t (v); INSERT INTO t VALUES (1)");
+    project.outgrow(["migrate"]).succeeds();
+    let mut holder = project.connect();
+    holder.batch_execute("BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE").expect("the lock");
+    project.outgrow(["verify", "--lock-timeout", "50ms"]).exits(4).says(&["table t", "lock timeout"]);
+}

@@ -26,9 +26,21 @@ pub(super) fn bind(step: &Step, source: &Source, target: &[catalog::Table]) -> R
         let (from, rules) = from;
         let name = rules.target.as_ref().unwrap_or(&from.name);
         match same_name(target, name, |known| &known.name) {
+            Some(to) if tables.iter().any(|known: &BoundTable| known.target.oid == to.oid) => {
+                faults.push(format!(
+                    "table {}: another table of the step goes to the target's table {} already",
+                    from.name, to.name
+                ));
+            }
             Some(to) => {
                 let table = columns::bind(source, from, to, rules, &mut faults)?;
                 columns::require_fed(&table, &mut faults);
+                if table.target_columns().next().is_none() {
+                    faults.push(format!(
+                        "table {}: no column of it has one in the target; list the table under skip instead",
+                        from.name
+                    ));
+                }
                 tables.push(table);
             }
             None => faults.push(format!(
@@ -89,7 +101,7 @@ pub(super) fn source_tables<'a>(
 /// The one item of that name: letter by letter, else the only one that differs in case alone.
 pub(super) fn same_name<'a, T>(items: &'a [T], name: &str, named: impl Fn(&T) -> &String) -> Option<&'a T> {
     items.iter().find(|item| named(item) == name).or_else(|| {
-        let mut alike = items.iter().filter(|item| named(item).to_lowercase() == name.to_lowercase());
+        let mut alike = items.iter().filter(|item| named(item).eq_ignore_ascii_case(name));
         alike.next().filter(|_| alike.next().is_none())
     })
 }

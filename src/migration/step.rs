@@ -161,7 +161,7 @@ fn faults(file: &File) -> Vec<(usize, String)> {
     }
     let mut seen: Vec<String> = Vec::new();
     for name in required.iter().chain(&file.optional).chain(&file.skip) {
-        let lower = name.get_ref().to_lowercase();
+        let lower = name.get_ref().to_ascii_lowercase();
         if seen.contains(&lower) {
             faults.push((name.span().start, format!("table \"{}\" is named twice", name.get_ref())));
         }

@@ -80,7 +80,8 @@ FROM (SELECT root, root AS relid FROM unnest($1::oid[]) AS root
 /// [`Error::Database`] if a catalog query fails.
 pub async fn tables(client: &Client, names: &[&str]) -> Result<Vec<Table>, Error> {
     let reading = || Error::database("reading the target's catalog");
-    let lower: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
+    // both databases fold ASCII letters alone: lower() of a name is in the C collation
+    let lower: Vec<String> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
     let rows = client.query(TABLES, &[&lower]).await.map_err(reading())?;
     let mut tables: Vec<Table> = rows
         .iter()
