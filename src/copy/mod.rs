@@ -36,7 +36,7 @@ use crate::error::Error;
 use crate::migration::Version;
 use crate::migration::step::Step;
 use crate::postgres::catalog;
-use crate::sqlite::Source;
+use crate::sqlite::{Fingerprint, Source};
 use aside::Aside;
 use columns::BoundTable;
 use load::{Failure, Loaded, Reading};
@@ -64,17 +64,8 @@ pub async fn run(
         .batch_execute("SET LOCAL client_min_messages = warning")
         .await
         .map_err(Error::database("preparing the step"))?;
-    let target = target(client, step).await?;
-    let source = Source::open(source)?;
-    let mut fingerprint = source.fingerprint()?;
-    let bound = bind::bind(step, &source, &target)?;
-    let reading = Reading {
-        source,
-        tables: bound.tables,
-        version: version.number,
-        options,
-        after_misfit: AfterMisfit::ReadOn,
-    };
+    let Prepared { reading, mut fingerprint, absent, left } =
+        prepare(client, version, step, source, options).await?;
     let (whole, aside) = load_whole(client, reading).await?;
     if options.proof {
         let unequal = load::prove(client, &whole.tables, &whole.counts).await?;
@@ -89,13 +80,13 @@ pub async fn run(
     if fingerprint.changed_during_copy {
         log::warn!("the source changed during the copy; what was copied is the state at its start");
     }
-    let mut tables = table_receipts(&whole.tables, &whole.counts, bound.absent);
+    let mut tables = table_receipts(&whole.tables, &whole.counts, absent);
     for (receipt, table) in tables.iter_mut().zip(&whole.tables) {
         receipt.set_aside = aside.triggers_of(table.target.oid);
     }
     whole.quarantine.store(client).await?;
     let proof = if options.proof { "content" } else { "unproven" };
-    let receipt = Receipt::new(version, Some(fingerprint), tables, bound.left, proof, started);
+    let receipt = Receipt::new(version, Some(fingerprint), tables, left, proof, started);
     receipt::record(client, &receipt).await?;
     Ok(receipt)
 }
@@ -112,11 +103,35 @@ pub async fn rehearse(
     options: Options,
 ) -> Result<Receipt, Error> {
     let started = SystemTime::now();
+    let Prepared { reading, fingerprint, absent, left } =
+        prepare(client, version, step, source, options).await?;
+    let file = reading.source.file.clone();
+    let loaded = load::rehearse(reading).await?;
+    let counts = loaded.counts.map_err(|failure| failure.into_error(&file))?;
+    let tables = table_receipts(&loaded.tables, &counts, absent);
+    Ok(Receipt::new(version, Some(fingerprint), tables, left, "none", started))
+}
+
+/// A step bound to its two ends, and what its receipt says of the source.
+struct Prepared {
+    reading: Reading,
+    fingerprint: Fingerprint,
+    absent: Vec<String>,
+    left: Vec<String>,
+}
+
+/// Opens the source, starts its snapshot and binds the step: what a copy and its rehearsal have in common.
+async fn prepare(
+    client: &Client,
+    version: &Version,
+    step: &Step,
+    source: &Path,
+    options: Options,
+) -> Result<Prepared, Error> {
     let target = target(client, step).await?;
     let source = Source::open(source)?;
     let fingerprint = source.fingerprint()?;
     let bound = bind::bind(step, &source, &target)?;
-    let file = source.file.clone();
     let reading = Reading {
         source,
         tables: bound.tables,
@@ -124,10 +139,7 @@ pub async fn rehearse(
         options,
         after_misfit: AfterMisfit::ReadOn,
     };
-    let loaded = load::rehearse(reading).await?;
-    let counts = loaded.counts.map_err(|failure| failure.into_error(&file))?;
-    let tables = table_receipts(&loaded.tables, &counts, bound.absent);
-    Ok(Receipt::new(version, Some(fingerprint), tables, bound.left, "none", started))
+    Ok(Prepared { reading, fingerprint, absent: bound.absent, left: bound.left })
 }
 
 /// What the catalog has under the names of the step's tables.
