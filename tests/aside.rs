@@ -5,15 +5,26 @@ use crate::support::{Project, Role};
 
 /// Everything a step sets aside, as the catalog has it.
 const CATALOG: &str = "\
-    SELECT concat_ws(' ', k.conrelid::regclass, k.conname, pg_get_constraintdef(k.oid), (to_jsonb(k) - 'oid')::text, \
-                     obj_description(k.oid, 'pg_constraint'))
+    SELECT concat_ws(' ', k.conrelid::regclass, k.conname, pg_get_constraintdef(k.oid), (to_jsonb(k) - 'oid' - 'conindid')::text, \
+                     k.conindid::regclass, obj_description(k.oid, 'pg_constraint'))
     FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid WHERE c.relnamespace = 'public'::regnamespace \
       AND c.relname NOT LIKE '%outgrow%'
     UNION ALL
     SELECT concat_ws(' ', t.tgrelid::regclass, CASE WHEN t.tgisinternal THEN k.conname ELSE t.tgname END, t.tgenabled, \
                      t.tgtype, t.tgfoid::regproc, t.tgdeferrable, obj_description(t.oid, 'pg_trigger'))
     FROM pg_trigger t LEFT JOIN pg_constraint k ON k.oid = t.tgconstraint
+    UNION ALL
+    SELECT concat_ws(' ', tablename, indexdef, tablespace, c.reloptions, x.indisprimary, x.indisunique, x.indisvalid, x.indisclustered, \
+                     x.indisreplident, obj_description(c.oid, 'pg_class'), \
+                     (SELECT string_agg(concat_ws(' ', attnum, attstattarget), ',' ORDER BY attnum) FROM pg_attribute WHERE attrelid = c.oid))
+    FROM pg_indexes JOIN pg_class c ON c.oid = format('%I.%I', schemaname, indexname)::regclass JOIN pg_index x ON x.indexrelid = c.oid
+    WHERE schemaname = 'public' AND tablename NOT LIKE '%outgrow%'
     ORDER BY 1";
+
+/// The indexes of the tables of `public` as files on the server's disk: another number is another file.
+const INDEX_FILES: &str = "SELECT c.relname || ' ' || c.oid FROM pg_class c JOIN pg_index x ON x.indexrelid = c.oid \
+    WHERE c.relnamespace = 'public'::regnamespace AND x.indrelid::regclass::text NOT LIKE '%outgrow%' \
+      AND x.indrelid::regclass::text NOT LIKE 'refinery%' ORDER BY 1";
 
 /// The step succeeds and leaves the catalog as it was.
 #[track_caller]
@@ -43,6 +54,79 @@ fn foreign_keys_in_a_circle_and_to_the_table_itself() {
     );
     loads_and_restores(&project);
     assert_eq!(project.query("SELECT count(*)::text FROM a JOIN b ON a.b = b.id"), ["1"]);
+}
+
+#[test]
+fn indexes_come_back_as_they_were() {
+    let project = Project::step(
+        "CREATE SCHEMA other;
+         CREATE TABLE p (id int, code text, a int, b int, at tsrange, up int,
+           CONSTRAINT \"the \"\"key\"\"\" PRIMARY KEY (id) INCLUDE (a), CONSTRAINT late UNIQUE (code) DEFERRABLE INITIALLY DEFERRED,
+           EXCLUDE USING gist (at WITH &&));
+         CREATE TABLE c (id int PRIMARY KEY, p int REFERENCES p);
+         ALTER TABLE p ADD FOREIGN KEY (up) REFERENCES p;
+         CREATE UNIQUE INDEX \"odd \"\" name\" ON p (lower(code) COLLATE \"C\" DESC NULLS LAST, (a + 1)) INCLUDE (b) WHERE b > 0;
+         CREATE INDEX hashed ON p USING hash (code); CREATE INDEX patterns ON p (code text_pattern_ops) WITH (fillfactor = 50);
+         COMMENT ON INDEX patterns IS 'it''s said'; COMMENT ON CONSTRAINT \"the \"\"key\"\"\" ON p IS 'first'; COMMENT ON INDEX \"the \"\"key\"\"\" IS 'too'",
+        "\"c\", \"p\"",
+        "CREATE TABLE p (id, code, a, b, at, up); CREATE TABLE c (id, p);
+         INSERT INTO p VALUES (1, 'x', 1, 1, '[2020-01-01,2020-01-02)', 1), (2, 'y', 1, NULL, NULL, 1); INSERT INTO c VALUES (1, 2)",
+    );
+    project.outgrow(["migrate", "--to", "1"]).succeeds();
+    let files = project.query(INDEX_FILES);
+    assert_eq!(files.len(), 7);
+    loads_and_restores(&project);
+    for (before, after) in files.iter().zip(project.query(INDEX_FILES)) {
+        assert_ne!(*before, after, "made after the rows");
+    }
+}
+
+#[test]
+fn indexes_that_would_not_come_back_stay_in_place() {
+    let project = Project::step(
+        "CREATE TABLE p (id int PRIMARY KEY, code text NOT NULL UNIQUE, a int, CONSTRAINT seen UNIQUE (a),
+           CONSTRAINT loose UNIQUE (code, a) WITH (fillfactor = 70));
+         CREATE INDEX counted ON p ((a + 1)); ALTER INDEX counted ALTER COLUMN 1 SET STATISTICS 500;
+         CREATE INDEX sorted ON p (a); ALTER TABLE p CLUSTER ON sorted; ALTER TABLE p REPLICA IDENTITY USING INDEX p_code_key;
+         CREATE TABLE outside (p int REFERENCES p); CREATE INDEX moved ON p (a, code);
+         CREATE VIEW grouped AS SELECT id, code FROM p GROUP BY id",
+        "\"p\"",
+        "CREATE TABLE p (id, code, a); INSERT INTO p VALUES (1, 'x', 1), (2, 'y', 2)",
+    );
+    project.outgrow(["migrate", "--to", "1"]).succeeds();
+    let files = project.query(INDEX_FILES);
+    loads_and_restores(&project);
+    let after = project.query(INDEX_FILES);
+    let moved: Vec<&str> =
+        files.iter().filter(|file| !after.contains(file)).filter_map(|file| file.split(' ').next()).collect();
+    assert_eq!(moved, ["moved", "seen"]);
+}
+
+#[test]
+fn rows_are_stored_as_frozen_and_counted() {
+    let project = Project::step(
+        "CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int); CREATE TABLE quiet (id int);
+         CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'emptied'; END $$;
+         CREATE TRIGGER t BEFORE TRUNCATE ON quiet EXECUTE FUNCTION f();
+         CREATE PUBLICATION told FOR TABLE b",
+        "\"a\", \"b\", \"quiet\"",
+        "CREATE TABLE a (id); CREATE TABLE b (id); CREATE TABLE quiet (id);
+         INSERT INTO a VALUES (1), (2); INSERT INTO b VALUES (1); INSERT INTO quiet VALUES (1)",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    // (PostgreSQL: Database Page Layout: both bits that say who inserted it, together, are those of a frozen row)
+    project.execute("CREATE EXTENSION pageinspect");
+    let frozen = |table: &str| {
+        project.query(&format!(
+            "SELECT DISTINCT ((t_infomask & 768) = 768)::text FROM heap_page_items(get_raw_page('{table}', 0))"
+        ))
+    };
+    assert_eq!([frozen("a"), frozen("b"), frozen("quiet")], [["true"], ["false"], ["false"]]);
+    assert_eq!(
+        project
+            .query("SELECT reltuples::int::text FROM pg_class WHERE relname IN ('a', 'b') ORDER BY relname"),
+        ["2", "1"]
+    );
 }
 
 #[test]

@@ -127,9 +127,9 @@ impl Contestant {
             Contestant::Sqlite3Psql | Contestant::DuckDb | Contestant::Pgloader => {
                 client.batch_execute(&case.create())?;
                 let mut script = self.script(server, case, source);
-                let _ = write!(
+                let _ = writeln!(
                     script,
-                    "psql -q -v ON_ERROR_STOP=1 '{}' -c \"{}{}\"\n",
+                    "psql -q -v ON_ERROR_STOP=1 '{}' -c \"{}{}\"",
                     server.url,
                     case.constrain(),
                     sequences(case)
@@ -150,10 +150,10 @@ impl Contestant {
             Contestant::Sqlite3Psql => {
                 for table in &case.tables {
                     let (name, columns) = (table.name, table.names());
-                    let _ = write!(
+                    let _ = writeln!(
                         script,
                         "sqlite3 -readonly -csv '{source}' 'SELECT {columns} FROM {name}' | \
-                         psql -q -v ON_ERROR_STOP=1 '{url}' -c '\\copy {name} ({columns}) FROM stdin (FORMAT csv)'\n"
+                         psql -q -v ON_ERROR_STOP=1 '{url}' -c '\\copy {name} ({columns}) FROM stdin (FORMAT csv)'"
                     );
                 }
             }
@@ -165,9 +165,9 @@ impl Contestant {
                 );
                 for table in &case.tables {
                     let (name, columns) = (table.name, table.names());
-                    let _ = write!(
+                    let _ = writeln!(
                         script,
-                        "d.execute('INSERT INTO p.{name} ({columns}) SELECT {columns} FROM s.{name}')\n"
+                        "d.execute('INSERT INTO p.{name} ({columns}) SELECT {columns} FROM s.{name}')"
                     );
                 }
                 script.push_str("END\n");

@@ -60,7 +60,7 @@ async fn look_up(
     let show_values = reading.options.show_values;
     let shadows = Shadows::create(client, &reading.tables).await?;
     let reading = Reading { after_misfit: AfterMisfit::SendOn, ..reading };
-    let loaded = load::load(client, reading, |index, _| Shadows::name(index)).await?;
+    let loaded = load::load(client, reading, |index, _| Shadows::destination(index)).await?;
     let mut misfits = match loaded.counts {
         Ok(_) => Vec::new(),
         Err(Failure::Values(misfits)) => misfits,

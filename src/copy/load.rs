@@ -55,15 +55,15 @@ pub struct Options {
     pub proof: bool,
 }
 
-/// Copies all tables, each into the one that `target` names.
+/// Copies all tables, each to its destination.
 pub(super) async fn load(
     client: &Client,
     reading: Reading,
-    target: impl Fn(usize, &BoundTable) -> String,
+    target: impl Fn(usize, &BoundTable) -> Destination,
 ) -> Result<Loaded, Error> {
-    let mut destinations = Vec::with_capacity(reading.tables.len());
+    let mut routes = Vec::with_capacity(reading.tables.len());
     for (index, table) in reading.tables.iter().enumerate() {
-        let (name, target) = (table.target.name.clone(), target(index, table));
+        let (name, Destination { name: target, frozen }) = (table.target.name.clone(), target(index, table));
         let stage = Stage::of(index, table);
         if let Some(stage) = &stage {
             if reading.after_misfit == AfterMisfit::ReadOn {
@@ -74,20 +74,30 @@ pub(super) async fn load(
         let copy = match &stage {
             Some(stage) => stage.copy(),
             None => {
-                format!("COPY {target} ({}) FROM STDIN (FORMAT binary)", quote_all(table.target_columns()))
+                let columns = quote_all(table.target_columns());
+                let frozen = if frozen { ", FREEZE" } else { "" };
+                format!("COPY {target} ({columns}) FROM STDIN (FORMAT binary{frozen})")
             }
         };
-        destinations.push(Destination { name, target, copy, stage });
+        routes.push(Route { name, target, copy, stage });
     }
     let (after_misfit, mut unread) = (reading.after_misfit, Vec::new());
     let (running, mut pieces) = reading.start();
-    let written = write(client, &destinations, &mut pieces, after_misfit, &mut unread).await;
+    let written = write(client, &routes, &mut pieces, after_misfit, &mut unread).await;
     drop(pieces);
     Ok(Loaded { unread, ..ended(running, written).await? })
 }
 
-/// Where the rows of one table go.
-struct Destination {
+/// The table that takes the rows of one of the step's.
+pub(super) struct Destination {
+    /// Its name, for statements.
+    pub name: String,
+    /// It was emptied in this subtransaction: its rows can be written as frozen.
+    pub frozen: bool,
+}
+
+/// How the rows of one table get there.
+struct Route {
     /// The table's name, for messages.
     name: String,
     /// The table, for statements.
@@ -149,13 +159,13 @@ async fn ended(running: Running, written: Result<Vec<Count>, Failure>) -> Result
 
 async fn write(
     client: &Client,
-    destinations: &[Destination],
+    routes: &[Route],
     pieces: &mut Receiver<Piece>,
     after_misfit: AfterMisfit,
     unread: &mut Vec<Unread>,
 ) -> Result<Vec<Count>, Failure> {
-    let mut counts = Vec::with_capacity(destinations.len());
-    for Destination { name, target, copy, stage } in destinations {
+    let mut counts = Vec::with_capacity(routes.len());
+    for Route { name, target, copy, stage } in routes {
         let started = Instant::now();
         log::info!("copying {name}");
         let refused = |error| Failure::of(error, name, || format!("copying table {name}"));

@@ -1,8 +1,8 @@
 //! One data step, inside the transaction of its version. In go the step and the source; rows land in the target, and
 //! out comes the [`Receipt`], which is also stored. Nothing here commits.
 //!
-//! Before the load [`ready`] locks the tables and [`aside`] takes triggers and foreign keys out of the way; what the server
-//! refuses all the same is looked up for the whole step by [`constraint`], in copies of the tables ([`shadow`]).
+//! Before the load [`ready`] locks the tables, [`aside`] takes triggers, keys and indexes out of the way, and [`emptied`] lets
+//! the server write rows as frozen; what it refuses all the same is looked up for the whole step by [`constraint`], in copies of the tables ([`shadow`]).
 //!
 //! The path of a row: [`reader`] scans SQLite on a thread of its own and converts cells with the codecs that [`bind`]
 //! chose, column by column; finished chunks cross a bounded channel to [`load`], which feeds them to the server's COPY,
@@ -16,6 +16,7 @@ pub mod codec;
 mod columns;
 pub mod compare;
 mod constraint;
+mod emptied;
 mod fits;
 mod load;
 mod misfits;
@@ -39,12 +40,13 @@ use crate::postgres::catalog;
 use crate::sqlite::{Fingerprint, Source};
 use aside::Aside;
 use columns::BoundTable;
-use load::{Failure, Loaded, Reading};
+use load::{Destination, Failure, Loaded, Reading};
 use quarantine::Quarantine;
 use reader::{AfterMisfit, Count};
 use std::path::Path;
 use std::time::SystemTime;
 use tokio_postgres::Client;
+use tokio_postgres::error::DbError;
 
 /// Copies the tables of `step` from the file `source` and records the receipt.
 ///
@@ -161,7 +163,7 @@ struct Whole {
     counts: Vec<Count>,
 }
 
-/// Loads all tables with triggers and foreign keys set aside, and puts these back. What the server refuses is looked up
+/// Loads all tables with triggers, keys and indexes set aside, and puts these back. What the server refuses is looked up
 /// for the whole step, from the savepoint at which nothing was loaded and everything was in its place.
 async fn load_whole(client: &Client, mut reading: Reading) -> Result<(Whole, Aside), Error> {
     let (version, options) = (reading.version, reading.options);
@@ -169,22 +171,45 @@ async fn load_whole(client: &Client, mut reading: Reading) -> Result<(Whole, Asi
     client.batch_execute("SAVEPOINT outgrow_load").await.map_err(Error::database("preparing the load"))?;
     let aside = Aside::set(client, &reading.tables).await?;
     reading.tables = order::by_foreign_keys(client, reading.tables, &aside.kept).await?;
-    let loaded = load::load(client, reading, |_, table| table.target.quoted()).await?;
+    let emptied = emptied::truncate(client, &reading.tables).await?;
+    let target = |_, table: &BoundTable| Destination {
+        name: table.target.quoted(),
+        frozen: emptied.contains(&table.target.oid),
+    };
+    let loaded = load::load(client, reading, target).await?;
     let Loaded { source, tables, quarantine, counts, .. } = loaded;
     let failure = match counts {
-        Ok(counts) => match aside.put_back(client).await {
+        Ok(counts) => match put_back(client, &tables, &aside).await {
             Ok(()) => {
                 aside.compare(client).await?;
                 return Ok((Whole { source, tables, quarantine, counts }, aside));
             }
             Err(error) => {
-                Failure::of(error, "foreign keys", || "putting foreign keys and triggers back".into())
+                let table =
+                    error.as_db_error().and_then(DbError::table).unwrap_or("keys and indexes").to_owned();
+                Failure::of(error, &table, || "putting keys, indexes and triggers back".into())
             }
         },
         Err(failure) => failure,
     };
     let reading = Reading { source, tables, version, options, after_misfit: AfterMisfit::SendOn };
     Err(constraint::explain(client, reading, failure).await)
+}
+
+/// Puts back what was set aside. Between indexes and foreign keys the server counts what was loaded, for the plans by which
+/// it checks the keys, and for the application's first queries.
+async fn put_back(
+    client: &Client,
+    tables: &[BoundTable],
+    aside: &Aside,
+) -> Result<(), tokio_postgres::Error> {
+    aside.put_indexes_back(client).await?;
+    let owned = tables.iter().filter(|table| table.target.owned);
+    let names: Vec<String> = owned.map(|table| table.target.quoted()).collect();
+    if !names.is_empty() {
+        client.batch_execute(&format!("ANALYZE {}", names.join(", "))).await?;
+    }
+    aside.put_keys_back(client).await
 }
 
 /// A failed proof with the rows that differ, as far as a second comparison, row by row, finds them.

@@ -1,11 +1,11 @@
-//! What must hold of the target's tables before a row moves: nobody else writes to them, they are empty, and no policy
+//! What must hold of the target's tables before a row moves: nobody else uses them, they are empty, and no policy
 //! decides which rows this role sees.
 
 use super::columns::BoundTable;
 use crate::error::Error;
 use tokio_postgres::Client;
 
-/// Locks the tables against writers, and refuses those that hold rows or are under row-level security: all in one message.
+/// Locks the tables, and refuses those that hold rows or are under row-level security: all in one message.
 ///
 /// # Errors
 /// [`Error::Target`].
@@ -14,10 +14,12 @@ pub(super) async fn require(client: &Client, tables: &[BoundTable]) -> Result<()
         return Ok(());
     }
     let names: Vec<String> = tables.iter().map(|table| table.target.quoted()).collect();
-    let lock = format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", names.join(", "));
-    client.batch_execute(&lock).await.map_err(Error::database(
-        "locking the target's tables against writers (is the application still running?)",
-    ))?;
+    // what is set aside and put back takes this lock later anyway, and who takes a stronger lock later may never get it
+    let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", names.join(", "));
+    client
+        .batch_execute(&lock)
+        .await
+        .map_err(Error::database("locking the target's tables (is the application still running?)"))?;
     let oids: Vec<u32> = tables.iter().map(|table| table.target.oid).collect();
     let rows = client
         .query(PROPERTIES, &[&oids])

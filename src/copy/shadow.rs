@@ -2,6 +2,7 @@
 //! number, and what the rules of the real tables would refuse can be looked up. They end with the transaction.
 
 use super::columns::BoundTable;
+use super::load::Destination;
 use crate::error::Error;
 use crate::identifier::quote;
 use tokio_postgres::Client;
@@ -44,6 +45,11 @@ impl Shadows {
     /// The copy of the table at `index` of those given.
     pub(super) fn name(index: usize) -> String {
         format!("pg_temp.outgrow_shadow_{index}")
+    }
+
+    /// The same, to be loaded.
+    pub(super) fn destination(index: usize) -> Destination {
+        Destination { name: Shadows::name(index), frozen: false }
     }
 
     /// Lets the server count what was loaded, so that it plans the look-up well.

@@ -18,6 +18,8 @@ pub struct Table {
     pub name: String,
     /// It is partitioned: rows land in its partitions.
     pub partitioned: bool,
+    /// This role has its owner's rights.
+    pub owned: bool,
     /// In order of position; dropped columns are left out.
     pub columns: Vec<Column>,
 }
@@ -90,6 +92,7 @@ pub async fn tables(client: &Client, names: &[&str]) -> Result<Vec<Table>, Error
             schema: row.get(1),
             name: row.get(2),
             partitioned: row.get(3),
+            owned: row.get(4),
             columns: Vec::new(),
         })
         .collect();
@@ -130,7 +133,7 @@ async fn labels(client: &Client, tables: &[u32]) -> Result<HashMap<u32, Vec<Stri
 }
 
 const TABLES: &str = "\
-SELECT c.oid, n.nspname::text, c.relname::text, c.relkind = 'p'
+SELECT c.oid, n.nspname::text, c.relname::text, c.relkind = 'p', pg_catalog.pg_has_role(c.relowner, 'USAGE')
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND pg_catalog.pg_table_is_visible(c.oid) AND lower(c.relname) = ANY ($1)
 ORDER BY c.relname";

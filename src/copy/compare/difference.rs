@@ -252,6 +252,7 @@ mod tests {
                 schema: "s".into(),
                 name: "t".into(),
                 partitioned: false,
+                owned: true,
                 columns: Vec::new(),
             },
             columns: vec![column("id"), column("v")],

@@ -1,0 +1,186 @@
+//! What is set aside while a step loads, and put back exactly as it was, in the step's transaction and with the owner's
+//! rights alone: triggers that would run for rows that are no news to the application; foreign keys, so that neither
+//! the order of the tables nor circles among them matter and each key is checked once, for all rows; and indexes, the
+//! primary key's included, because one sort of all rows is cheaper than finding a place for each.
+//!
+//! Keys and indexes are made again from their own definitions. That this gives the same is tried on the empty table first:
+//! one that comes back different in any column of the catalog, or cannot be dropped or made (a view depends on it, a
+//! key of a table outside the step), stays where it is. What was put back is compared with what was there once more before the
+//! commit ([`facts`]).
+
+mod facts;
+mod part;
+mod trigger;
+
+pub(super) use part::Kept;
+
+use super::columns::BoundTable;
+use crate::error::{Error, is_circumstance, server_message};
+use facts::Facts;
+use part::{ForeignKey, Part};
+use tokio_postgres::Client;
+use trigger::Trigger;
+
+/// What was set aside.
+pub(super) struct Aside {
+    tables: Vec<u32>,
+    /// The catalog as it was.
+    before: Facts,
+    keys: Vec<ForeignKey>,
+    indexes: Vec<Part>,
+    triggers: Vec<Trigger>,
+    /// The foreign keys that stayed: the tables must be loaded in their order.
+    pub kept: Vec<Kept>,
+}
+
+impl Aside {
+    /// Sets triggers, foreign keys and indexes of `tables`, which must be locked and empty, aside.
+    pub(super) async fn set(client: &Client, tables: &[BoundTable]) -> Result<Aside, Error> {
+        let tables: Vec<u32> = tables.iter().map(|table| table.target.oid).collect();
+        let triggers = trigger::read(client, &tables).await?;
+        let keys = part::foreign_keys(client, &tables).await?;
+        let (movable, kept): (Vec<ForeignKey>, Vec<ForeignKey>) =
+            keys.into_iter().partition(|key| key.movable);
+        let before = facts::read(client, &tables).await?;
+        let (keys, refused) = rehearse(client, &tables, &before, movable).await?;
+        drop_all(client, keys.iter().map(|key| &key.part)).await?;
+        // a primary key can go only after the foreign keys that refer to it
+        let without_keys =
+            if keys.is_empty() { before.clone() } else { facts::read(client, &tables).await? };
+        let indexes = part::indexes(client, &tables).await?;
+        let (indexes, _) = rehearse(client, &tables, &without_keys, indexes).await?;
+        drop_all(client, &indexes).await?;
+        let disable: Vec<&str> = triggers.iter().map(|trigger| trigger.disable.as_str()).collect();
+        client.batch_execute(&disable.join("; ")).await.map_err(Error::database("disabling triggers"))?;
+        for statement in disable {
+            log::info!("set aside: {statement}");
+        }
+        let kept = kept.iter().chain(&refused).map(|key| key.kept).collect();
+        Ok(Aside { tables, before, keys, indexes, triggers, kept })
+    }
+
+    /// Names of the triggers of a table, and of its partitions, that do not run.
+    pub(super) fn triggers_of(&self, table: u32) -> Vec<String> {
+        let mut names: Vec<String> = self
+            .triggers
+            .iter()
+            .filter(|trigger| trigger.table == table)
+            .map(|trigger| trigger.name.clone())
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// Makes the indexes again.
+    ///
+    /// # Errors
+    /// The driver's, with SQLSTATE class 23, if rows violate one that is unique.
+    pub(super) async fn put_indexes_back(&self, client: &Client) -> Result<(), tokio_postgres::Error> {
+        // no table can be altered that still has checks waiting
+        client.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").await?;
+        for index in &self.indexes {
+            log::info!("making {}", index.shown);
+            client.batch_execute(&statements(index.make())).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts foreign keys and triggers back. The server checks all rows by each key here, and what was deferred.
+    ///
+    /// # Errors
+    /// The driver's, with SQLSTATE class 23, if a row violates a constraint.
+    pub(super) async fn put_keys_back(&self, client: &Client) -> Result<(), tokio_postgres::Error> {
+        for key in &self.keys {
+            log::info!("checking {}", key.part.shown);
+            if !key.validated {
+                // NOT VALID says nothing of new rows, and these are new: checked once, and dropped again
+                let valid = key.part.add.strip_suffix(" NOT VALID").unwrap_or(&key.part.add);
+                client.batch_execute(&statements([valid, &key.part.drop])).await?;
+            }
+            client.batch_execute(&statements(key.part.make())).await?;
+        }
+        let enable = self.triggers.iter().map(|trigger| trigger.enable.as_str());
+        client.batch_execute(&statements(enable)).await
+    }
+
+    /// Compares the catalog with what it was.
+    ///
+    /// # Errors
+    /// [`Error::Proof`] with what is different.
+    pub(super) async fn compare(&self, client: &Client) -> Result<(), Error> {
+        let differences = facts::differences(&self.before, &facts::read(client, &self.tables).await?);
+        if differences.is_empty() {
+            return Ok(());
+        }
+        let lines = differences.into_iter().map(|name| {
+            format!(
+                "{name}: it is not what it was before the step; does an event trigger change the catalog?"
+            )
+        });
+        Err(Error::Proof(lines.collect()))
+    }
+}
+
+/// Drops and makes `parts` on the empty tables, all of them and, if that is not right, one by one: those that come
+/// back as they were, and those that do not. Nothing stays changed.
+async fn rehearse<T: AsRef<Part>>(
+    client: &Client,
+    tables: &[u32],
+    before: &Facts,
+    parts: Vec<T>,
+) -> Result<(Vec<T>, Vec<T>), Error> {
+    let all: Vec<&Part> = parts.iter().map(AsRef::as_ref).collect();
+    if all.is_empty() || come_back(client, tables, before, &all).await? {
+        return Ok((parts, Vec::new()));
+    }
+    let (mut right, mut refused) = (Vec::new(), Vec::new());
+    for part in parts {
+        if come_back(client, tables, before, &[part.as_ref()]).await? {
+            right.push(part);
+        } else {
+            log::info!("{} stays in place: it cannot be put back exactly by this role", part.as_ref().shown);
+            refused.push(part);
+        }
+    }
+    Ok((right, refused))
+}
+
+async fn come_back(client: &Client, tables: &[u32], before: &Facts, parts: &[&Part]) -> Result<bool, Error> {
+    let doing = || Error::database("trying to set keys and indexes aside");
+    let drop = parts.iter().map(|part| part.drop.as_str());
+    let there_and_back = drop.chain(parts.iter().flat_map(|part| part.make()));
+    let attempt = format!("SAVEPOINT outgrow_rehearsal; {}", statements(there_and_back));
+    let same = match client.batch_execute(&attempt).await {
+        Ok(()) => facts::differences(before, &facts::read(client, tables).await?).is_empty(),
+        Err(error) => match error.code() {
+            // insufficient privilege, dependent objects, whatever an event trigger raises
+            Some(code) if !is_circumstance(code) => {
+                log::debug!("{}", server_message(&error));
+                false
+            }
+            _ => return Err(doing()(error)),
+        },
+    };
+    client
+        .batch_execute("ROLLBACK TO SAVEPOINT outgrow_rehearsal; RELEASE SAVEPOINT outgrow_rehearsal")
+        .await
+        .map_err(doing())?;
+    Ok(same)
+}
+
+async fn drop_all(client: &Client, parts: impl IntoIterator<Item = &Part>) -> Result<(), Error> {
+    let parts: Vec<&Part> = parts.into_iter().collect();
+    client
+        .batch_execute(&statements(parts.iter().map(|part| part.drop.as_str())))
+        .await
+        .map_err(Error::database("setting keys and indexes aside"))?;
+    for part in parts {
+        log::info!("set aside: {}", part.shown);
+    }
+    Ok(())
+}
+
+fn statements<'a>(statements: impl IntoIterator<Item = &'a str>) -> String {
+    statements.into_iter().collect::<Vec<_>>().join("; ")
+}
