@@ -18,6 +18,7 @@ pub mod compare;
 mod constraint;
 mod emptied;
 mod fits;
+mod inspection;
 mod load;
 mod misfits;
 mod order;
@@ -40,6 +41,7 @@ use crate::postgres::catalog;
 use crate::sqlite::{Fingerprint, Source};
 use aside::Aside;
 use columns::BoundTable;
+use inspection::Inspection;
 use load::{Destination, Failure, Loaded, Reading};
 use quarantine::Quarantine;
 use reader::{AfterMisfit, Count};
@@ -66,9 +68,8 @@ pub async fn run(
         .batch_execute("SET LOCAL client_min_messages = warning")
         .await
         .map_err(Error::database("preparing the step"))?;
-    let Prepared { reading, mut fingerprint, absent, left } =
-        prepare(client, version, step, source, options).await?;
-    let (whole, aside) = load_whole(client, reading).await?;
+    let Prepared { reading, absent, left } = prepare(client, version, step, source, options).await?;
+    let (mut whole, aside) = load_whole(client, reading).await?;
     if options.proof {
         let unequal = load::prove(client, &whole.tables, &whole.counts).await?;
         if !unequal.is_empty() {
@@ -78,8 +79,8 @@ pub async fn run(
         load::require_taken(&whole.tables, &whole.counts)?;
     }
     sequence::advance(client, &whole.tables).await?;
-    fingerprint.changed_during_copy = whole.source.changed_since_opening()?;
-    if fingerprint.changed_during_copy {
+    whole.fingerprint.changed_during_copy = whole.source.changed_since_opening()?;
+    if whole.fingerprint.changed_during_copy {
         log::warn!("the source changed during the copy; what was copied is the state at its start");
     }
     let mut tables = table_receipts(&whole.tables, &whole.counts, absent);
@@ -88,7 +89,7 @@ pub async fn run(
     }
     whole.quarantine.store(client).await?;
     let proof = if options.proof { "content" } else { "unproven" };
-    let receipt = Receipt::new(version, Some(fingerprint), tables, left, proof, started);
+    let receipt = Receipt::new(version, Some(whole.fingerprint), tables, left, proof, started);
     receipt::record(client, &receipt).await?;
     Ok(receipt)
 }
@@ -105,10 +106,10 @@ pub async fn rehearse(
     options: Options,
 ) -> Result<Receipt, Error> {
     let started = SystemTime::now();
-    let Prepared { reading, fingerprint, absent, left } =
-        prepare(client, version, step, source, options).await?;
+    let Prepared { reading, absent, left } = prepare(client, version, step, source, options).await?;
     let file = reading.source.file.clone();
     let loaded = load::rehearse(reading).await?;
+    let (_, fingerprint) = Inspection::of(loaded.source, options).result().await?;
     let counts = loaded.counts.map_err(|failure| failure.into_error(&file))?;
     let tables = table_receipts(&loaded.tables, &counts, absent);
     Ok(Receipt::new(version, Some(fingerprint), tables, left, "none", started))
@@ -117,7 +118,6 @@ pub async fn rehearse(
 /// A step bound to its two ends, and what its receipt says of the source.
 struct Prepared {
     reading: Reading,
-    fingerprint: Fingerprint,
     absent: Vec<String>,
     left: Vec<String>,
 }
@@ -132,7 +132,6 @@ async fn prepare(
 ) -> Result<Prepared, Error> {
     let target = target(client, step).await?;
     let source = Source::open(source)?;
-    let fingerprint = source.fingerprint()?;
     let bound = bind::bind(step, &source, &target)?;
     let reading = Reading {
         source,
@@ -141,7 +140,7 @@ async fn prepare(
         options,
         after_misfit: AfterMisfit::ReadOn,
     };
-    Ok(Prepared { reading, fingerprint, absent: bound.absent, left: bound.left })
+    Ok(Prepared { reading, absent: bound.absent, left: bound.left })
 }
 
 /// What the catalog has under the names of the step's tables.
@@ -158,6 +157,7 @@ fn table_receipts(tables: &[BoundTable], counts: &[Count], absent: Vec<String>) 
 /// A load that nothing refused.
 struct Whole {
     source: Source,
+    fingerprint: Fingerprint,
     tables: Vec<BoundTable>,
     quarantine: Quarantine,
     counts: Vec<Count>,
@@ -178,18 +178,24 @@ async fn load_whole(client: &Client, mut reading: Reading) -> Result<(Whole, Asi
     };
     let loaded = load::load(client, reading, target).await?;
     let Loaded { source, tables, quarantine, counts, .. } = loaded;
+    if let Err(Failure::Other(error)) = counts {
+        return Err(error);
+    }
+    let inspection = Inspection::of(source, options);
+    let counts = match counts {
+        Ok(counts) => put_back(client, &tables, &aside).await.map(|()| counts).map_err(|error| {
+            let table = error.as_db_error().and_then(DbError::table).unwrap_or("keys and indexes").to_owned();
+            Failure::of(error, &table, || "putting keys, indexes and triggers back".into())
+        }),
+        Err(failure) => Err(failure),
+    };
+    // whatever a damaged source gave, that it is damaged comes first
+    let (source, fingerprint) = inspection.result().await?;
     let failure = match counts {
-        Ok(counts) => match put_back(client, &tables, &aside).await {
-            Ok(()) => {
-                aside.compare(client).await?;
-                return Ok((Whole { source, tables, quarantine, counts }, aside));
-            }
-            Err(error) => {
-                let table =
-                    error.as_db_error().and_then(DbError::table).unwrap_or("keys and indexes").to_owned();
-                Failure::of(error, &table, || "putting keys, indexes and triggers back".into())
-            }
-        },
+        Ok(counts) => {
+            aside.compare(client).await?;
+            return Ok((Whole { source, fingerprint, tables, quarantine, counts }, aside));
+        }
         Err(failure) => failure,
     };
     let reading = Reading { source, tables, version, options, after_misfit: AfterMisfit::SendOn };
@@ -231,15 +237,17 @@ async fn disproved(client: &Client, whole: Whole, unequal: Vec<(usize, String)>)
     Error::Proof(lines)
 }
 
-/// Refuses a file that cannot be the source of `step`, before any version is applied: it is no SQLite database, lacks a
-/// table, or holds rows that the step does not name.
+/// Refuses a file that cannot be the source of `step`, before any version is applied: it is no SQLite database, is damaged
+/// (a large one is looked at later, while the server is busy), lacks a table, or holds rows that the step does not name.
 ///
 /// # Errors
 /// [`Error::Source`] and [`Error::Misfits`].
 pub fn require_source(step: &Step, source: &Path) -> Result<(), Error> {
     let source = Source::open(source)?;
     source.notes.iter().for_each(|note| log::warn!("{note}"));
-    source.require_sound()?;
+    if !source.is_large() {
+        source.require_sound()?;
+    }
     let (_, faults) = bind::source_tables(step, &source)?;
     if faults.is_empty() { Ok(()) } else { Err(Error::Misfits { file: source.file, misfits: faults }) }
 }

@@ -27,6 +27,9 @@ use traces::Traces;
 /// How long a writer may keep us from reading before we give up.
 const BUSY: Duration = Duration::from_secs(10);
 
+/// A file of this many bytes takes a moment to be looked through.
+const LARGE: u64 = 16 << 20;
+
 /// An open source, in the middle of its one read transaction: in rollback-journal mode a writer waits until it ends, in WAL mode
 /// it goes on and what it commits is not seen. (SQLite: Isolation In SQLite.)
 pub struct Source {
@@ -96,6 +99,12 @@ impl Source {
     /// [`Error::Source`] if the file can no longer be read.
     pub fn fingerprint(&self) -> Result<Fingerprint, Error> {
         fingerprint::of(&self.bytes, &self.file).map_err(|error| refused(&self.file, error.to_string()))
+    }
+
+    /// Whether [`Source::require_sound`] takes longer than anybody should have to wait for it.
+    #[must_use]
+    pub fn is_large(&self) -> bool {
+        self.opened.bytes > LARGE
     }
 
     /// Refuses a file whose structure is damaged, wherever the damage is: a page that is lost takes its rows with it, and no
