@@ -4,6 +4,7 @@ use crate::support::repository;
 use outgrow::copy::codec::choose;
 use outgrow::postgres::catalog::Column;
 use outgrow::value::{Cell, Fit, Read, Repair, Rules, Zone};
+use rusqlite::types::ValueRef;
 use tokio_postgres::types::Type;
 
 /// The name of the target type, its number, its modifier, and samples of text.
@@ -143,13 +144,14 @@ fn text(text: &'static str) -> Cell<'static> {
 
 /// As SQLite writes it.
 fn literal(cell: &Cell<'_>) -> String {
-    match cell {
-        Cell::Integer(number) => format!("`{number}`"),
-        Cell::Real(real) => format!("`{real:?}`"),
-        Cell::Text(bytes) => {
+    match cell.value() {
+        ValueRef::Null => "`NULL`".to_owned(),
+        ValueRef::Integer(number) => format!("`{number}`"),
+        ValueRef::Real(real) => format!("`{real:?}`"),
+        ValueRef::Text(bytes) => {
             format!("`'{}'`", String::from_utf8_lossy(bytes).replace('\0', "\\0"))
         }
-        Cell::Blob(bytes) => {
+        ValueRef::Blob(bytes) => {
             format!("`x'{}'`", bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
         }
     }

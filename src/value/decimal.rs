@@ -1,7 +1,8 @@
 //! Decimal numbers: digits are kept one by one, never as a float.
 
-use super::{Misfit, characters};
+use super::{Misfit, Spelt, characters};
 use rusqlite::types::ValueRef;
+use smallvec::SmallVec;
 
 pub(super) const NOT_A_NUMBER: Misfit = Misfit("text that is not a number");
 
@@ -9,7 +10,7 @@ pub(super) const NOT_A_NUMBER: Misfit = Misfit("text that is not a number");
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Decimal {
     pub(super) negative: bool,
-    pub(super) digits: Vec<u8>,
+    pub(super) digits: Spelt,
     pub(super) scale: i32,
 }
 
@@ -25,7 +26,7 @@ const MAX_WHOLE: i32 = 131_072;
 impl Decimal {
     pub(super) fn of(value: ValueRef<'_>) -> Result<Decimal, Misfit> {
         match value {
-            ValueRef::Integer(number) => Decimal::parse(&number.to_string()),
+            ValueRef::Integer(number) => Decimal::parse(itoa::Buffer::new().format(number)),
             ValueRef::Real(real) => Decimal::of_real(real),
             ValueRef::Text(bytes) => Decimal::parse(characters(bytes)?),
             ValueRef::Blob(_) | ValueRef::Null => Err(Misfit("a blob")),
@@ -42,6 +43,28 @@ impl Decimal {
         format!("{sign}{whole}{point}{fraction}")
     }
 
+    /// The number, if it is whole and within the range.
+    pub(super) fn integer(&self) -> Option<i64> {
+        if self.scale != 0 {
+            return None;
+        }
+        let add = |value: i64, digit: &u8| {
+            let digit = i64::from(digit - b'0');
+            value.checked_mul(10)?.checked_add(if self.negative { -digit } else { digit })
+        };
+        self.digits.iter().try_fold(0, add)
+    }
+
+    /// The double that is nearest.
+    pub(super) fn real(&self) -> Option<f64> {
+        let mut text = Spelt::new();
+        text.push(if self.negative { b'-' } else { b'+' });
+        text.extend_from_slice(&self.digits);
+        text.extend_from_slice(b"0e-");
+        text.extend_from_slice(itoa::Buffer::new().format(self.scale + 1).as_bytes());
+        std::str::from_utf8(&text).ok()?.parse().ok()
+    }
+
     /// `[+-] digits [. digits] [e [+-] digits]`, as both databases read numbers.
     pub(super) fn parse(text: &str) -> Result<Decimal, Misfit> {
         let (mantissa, exponent) = match text.split_once(['e', 'E']) {
@@ -51,7 +74,8 @@ impl Decimal {
         let negative = mantissa.starts_with('-');
         let unsigned = mantissa.strip_prefix(['-', '+']).unwrap_or(mantissa);
         let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
-        let digits: Vec<u8> = whole.bytes().chain(fraction.bytes()).collect();
+        let mut digits = Spelt::from_slice(whole.as_bytes());
+        digits.extend_from_slice(fraction.as_bytes());
         if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
             return Err(NOT_A_NUMBER);
         }
@@ -71,7 +95,7 @@ impl Decimal {
         if !real.is_finite() {
             return Err(Misfit("a real that is infinite"));
         }
-        Ok(Decimal::parse(&format!("{real:e}"))?.without_trailing_zeros())
+        Ok(Decimal::parse(zmij::Buffer::new().format_finite(real))?.without_trailing_zeros())
     }
 
     /// No leading zeros; no negative scale; zero has no sign.
@@ -159,7 +183,7 @@ impl Decimal {
         // so that the point falls between two groups
         let lead = whole.rem_euclid(4);
         let lead = if lead == 0 { 4 } else { lead };
-        let mut groups: Vec<i16> = Vec::with_capacity(self.digits.len() / 4 + 2);
+        let mut groups: SmallVec<[i16; 16]> = SmallVec::new();
         let mut rest = self.digits.as_slice();
         let mut take = usize::try_from(lead).unwrap_or(4);
         while !rest.is_empty() {
@@ -185,6 +209,7 @@ impl Decimal {
     }
 }
 
+#[cfg(test)]
 impl std::fmt::Display for Decimal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let sign = if self.negative { "-" } else { "" };

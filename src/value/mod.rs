@@ -23,6 +23,7 @@ pub use rules::{Read, Repair, Rules};
 pub use zone::Zone;
 
 use rusqlite::types::ValueRef;
+use smallvec::SmallVec;
 use std::borrow::Cow;
 
 /// Appends the binary form of a value that is not NULL: the very bytes that the server gives back for it.
@@ -75,6 +76,9 @@ impl Codec {
     }
 }
 
+/// Text as long as a date, a number or a UUID, without an allocation.
+pub type Spelt = SmallVec<[u8; 40]>;
+
 /// A cell of SQLite on the way back: never NULL, borrowed from the binary form where that has its bytes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cell<'a> {
@@ -84,6 +88,8 @@ pub enum Cell<'a> {
     Real(f64),
     /// Storage class TEXT, as UTF-8.
     Text(Cow<'a, [u8]>),
+    /// The same, spelt out from another form.
+    Spelt(Spelt),
     /// Storage class BLOB.
     Blob(Cow<'a, [u8]>),
 }
@@ -96,6 +102,7 @@ impl Cell<'_> {
             Cell::Integer(number) => ValueRef::Integer(*number),
             Cell::Real(real) => ValueRef::Real(*real),
             Cell::Text(bytes) => ValueRef::Text(bytes),
+            Cell::Spelt(bytes) => ValueRef::Text(bytes),
             Cell::Blob(bytes) => ValueRef::Blob(bytes),
         }
     }
@@ -110,8 +117,8 @@ impl Cell<'_> {
     }
 
     /// Text that had to be spelt.
-    fn spelt(text: impl Into<Vec<u8>>) -> Option<Cell<'static>> {
-        Some(Cell::Text(Cow::Owned(text.into())))
+    fn spelt(text: impl AsRef<[u8]>) -> Option<Cell<'static>> {
+        Some(Cell::Spelt(Spelt::from_slice(text.as_ref())))
     }
 }
 

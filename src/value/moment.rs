@@ -1,6 +1,6 @@
 //! Dates and times as text: what applications write is read with nothing assumed, and spelt as SQLAlchemy spells it.
 
-use super::Misfit;
+use super::{Misfit, Spelt};
 use time::{Date, Month};
 
 /// Julian day of 2000-01-01, where PostgreSQL's count starts.
@@ -112,31 +112,30 @@ fn days(year: i64, month: i64, day: i64) -> Option<i32> {
 }
 
 /// Appends `YYYY-MM-DD`, if the text form has the year.
-pub(super) fn spell_date(days: i64, out: &mut Vec<u8>) -> Option<()> {
+pub(super) fn spell_date(days: i64, out: &mut Spelt) -> Option<()> {
     if !(FIRST_DAY..=LAST_DAY).contains(&days) {
         return None;
     }
-    let date = Date::from_julian_day(i32::try_from(days).ok()? + EPOCH).ok()?;
-    digits(date.year().into(), 4, out);
-    out.push(b'-');
-    digits(u8::from(date.month()).into(), 2, out);
-    out.push(b'-');
-    digits(date.day().into(), 2, out);
+    let (year, month, day) =
+        Date::from_julian_day(i32::try_from(days).ok()? + EPOCH).ok()?.to_calendar_date();
+    let ([a, b, c, d], [e, f], [g, h]) =
+        (digits(year.unsigned_abs()), digits(u32::from(u8::from(month))), digits(day.into()));
+    out.extend_from_slice(&[a, b, c, d, b'-', e, f, b'-', g, h]);
     Some(())
 }
 
 /// Appends `HH:MM:SS.ffffff` of microseconds since midnight.
-pub(super) fn spell_clock(micros: i64, out: &mut Vec<u8>) {
-    let seconds = micros / SECOND;
-    for (number, mark) in [(seconds / 3600, b':'), (seconds / 60 % 60, b':'), (seconds % 60, b'.')] {
-        digits(number, 2, out);
-        out.push(mark);
-    }
-    digits(micros % SECOND, 6, out);
+pub(super) fn spell_clock(micros: i64, out: &mut Spelt) {
+    // a day has fewer seconds than 2^32, and a second fewer microseconds
+    let part = |number: i64| u32::try_from(number).unwrap_or(0);
+    let (seconds, micros) = (part(micros / SECOND), part(micros % SECOND));
+    let ([a, b], [c, d], [e, f]) = (digits(seconds / 3600), digits(seconds / 60 % 60), digits(seconds % 60));
+    out.extend_from_slice(&[a, b, b':', c, d, b':', e, f, b'.']);
+    out.extend_from_slice(&digits::<6>(micros));
 }
 
 /// Appends `YYYY-MM-DD HH:MM:SS.ffffff`.
-pub(super) fn spell_moment(micros: i64, out: &mut Vec<u8>) -> Option<()> {
+pub(super) fn spell_moment(micros: i64, out: &mut Spelt) -> Option<()> {
     spell_date(micros.div_euclid(DAY), out)?;
     out.push(b' ');
     spell_clock(micros.rem_euclid(DAY), out);
@@ -144,24 +143,24 @@ pub(super) fn spell_moment(micros: i64, out: &mut Vec<u8>) -> Option<()> {
 }
 
 /// Appends `+HH:MM`, and seconds if there are any.
-pub(super) fn spell_offset(east: i64, out: &mut Vec<u8>) {
-    out.push(if east < 0 { b'-' } else { b'+' });
-    let east = east.abs();
-    digits(east / 3600, 2, out);
-    out.push(b':');
-    digits(east / 60 % 60, 2, out);
-    if east % 60 != 0 {
+pub(super) fn spell_offset(east: i64, out: &mut Spelt) {
+    let seconds = u32::try_from(east.unsigned_abs()).unwrap_or(0);
+    let ([a, b], [c, d]) = (digits(seconds / 3600), digits(seconds / 60 % 60));
+    out.extend_from_slice(&[if east < 0 { b'-' } else { b'+' }, a, b, b':', c, d]);
+    if seconds % 60 != 0 {
         out.push(b':');
-        digits(east % 60, 2, out);
+        out.extend_from_slice(&digits::<2>(seconds % 60));
     }
 }
 
-/// Appends `width` digits of a number that is not negative.
-fn digits(number: i64, width: u32, out: &mut Vec<u8>) {
-    for place in (0..width).rev() {
-        let digit = number / 10_i64.pow(place) % 10;
-        out.push(b'0' + u8::try_from(digit).unwrap_or(0));
+/// The last `N` digits of a number.
+pub(super) fn digits<const N: usize>(mut number: u32) -> [u8; N] {
+    let mut digits = [b'0'; N];
+    for digit in digits.iter_mut().rev() {
+        *digit += u8::try_from(number % 10).unwrap_or(0);
+        number /= 10;
     }
+    digits
 }
 
 /// The rest of a text, read from the left.

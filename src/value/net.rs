@@ -2,7 +2,6 @@
 
 use super::{Cell, Codec, Misfit, only_text};
 use rusqlite::types::ValueRef;
-use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Address families on the wire: the server's own numbers, not the system's (utils/inet.h).
@@ -86,7 +85,7 @@ pub fn mac(width: usize) -> Codec {
     };
     Codec::new(format!("a hardware address of {width} bytes, 08:00:2b:01:02:03"), encode, |bytes| {
         let pairs: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        Some(Cell::Text(Cow::Owned(pairs.join(":").into_bytes())))
+        Cell::spelt(pairs.join(":"))
     })
 }
 

@@ -1,7 +1,7 @@
 //! `numeric`, and numbers that count something in units of a power of ten.
 
 use super::decimal::{Decimal, MINUS};
-use super::{Cell, Codec, Misfit, Rules};
+use super::{Cell, Codec, Misfit, Rules, Spelt, moment};
 use rusqlite::types::ValueRef;
 
 /// `numeric` or `numeric(precision, scale)`, by its type modifier. A real gives its shortest digits that read back as
@@ -58,9 +58,9 @@ fn back(bytes: &[u8]) -> Option<Cell<'static>> {
         _ => return None,
     };
     let weight = i32::from(i16::from_be_bytes([head[2], head[3]]));
-    let mut digits = Vec::with_capacity(2 * groups.len());
+    let mut digits = Spelt::new();
     for group in groups.chunks_exact(2) {
-        digits.extend_from_slice(format!("{:04}", u16::from_be_bytes([group[0], group[1]])).as_bytes());
+        digits.extend_from_slice(&moment::digits::<4>(u16::from_be_bytes([group[0], group[1]]).into()));
     }
     let written = i32::try_from(digits.len()).ok()?;
     let mut decimal = Decimal { negative, digits, scale: written - 4 * (weight + 1) };
@@ -68,11 +68,11 @@ fn back(bytes: &[u8]) -> Option<Cell<'static>> {
     decimal = decimal.without_trailing_zeros();
     if decimal.scale == 0
         && decimal.digits.len() <= 19
-        && let Ok(number) = decimal.spelt().parse()
+        && let Some(number) = decimal.integer()
     {
         return Some(Cell::Integer(number));
     }
-    if let Ok(real) = decimal.to_string().parse::<f64>()
+    if let Some(real) = decimal.real()
         && Decimal::of_real(real).as_ref() == Ok(&decimal)
     {
         return Some(Cell::Real(real));
@@ -101,7 +101,7 @@ pub(super) fn scaled(value: ValueRef<'_>, power: u32, round: bool) -> Result<(i6
     }
     decimal.pad(kept);
     decimal.scale = 0;
-    Ok((decimal.spelt().parse().map_err(|_| beyond)?, changed))
+    Ok((decimal.integer().ok_or(beyond)?, changed))
 }
 
 /// `number` divided by 10^`power`: an integer, or the real that has exactly these digits.
@@ -111,7 +111,7 @@ pub(super) fn unscaled(number: i64, power: u32) -> Option<Cell<'static>> {
         return Some(Cell::Integer(number / unit));
     }
     let decimal = Decimal::parse(&format!("{number}e-{power}")).ok()?.without_trailing_zeros();
-    let real: f64 = decimal.to_string().parse().ok()?;
+    let real = decimal.real()?;
     (Decimal::of_real(real).as_ref() == Ok(&decimal)).then_some(Cell::Real(real))
 }
 

@@ -5,7 +5,7 @@
 use super::moment::{self, DAY, Moment, SECOND};
 use super::numeric::{scaled, unscaled};
 use super::zone::UNIX_TO_2000;
-use super::{Cell, Codec, Misfit, Read, Rules, Zone, array, only_text};
+use super::{Cell, Codec, Misfit, Read, Rules, Spelt, Zone, array, only_text};
 use rusqlite::types::ValueRef;
 
 /// `date`: `YYYY-MM-DD`, or a date and time at midnight.
@@ -38,9 +38,9 @@ pub fn date(rules: &Rules) -> Codec {
     Codec::new(expects, encode, move |bytes| {
         let days: i64 = i32::from_be_bytes(array(bytes)?).into();
         if back.read == Read::Text {
-            let mut out = Vec::with_capacity(10);
+            let mut out = Spelt::new();
             moment::spell_date(days, &mut out)?;
-            return Cell::spelt(out);
+            return Some(Cell::Spelt(out));
         }
         back.wall_cell(days.checked_mul(DAY)?)
     })
@@ -116,9 +116,9 @@ pub fn time(modifier: i32, rules: &Rules) -> Codec {
         if back.read != Read::Text {
             return back.number_cell(micros - UNIX_TO_2000 * SECOND);
         }
-        let mut out = Vec::with_capacity(15);
+        let mut out = Spelt::new();
         moment::spell_clock(micros, &mut out);
-        Cell::spelt(out)
+        Some(Cell::Spelt(out))
     })
 }
 
@@ -143,10 +143,10 @@ pub fn timetz(modifier: i32, rules: &Rules) -> Codec {
     };
     Codec::changing("a time of day with its zone, HH:MM:SS.ffffff+00:00", encode, |bytes| {
         let (micros, west) = bytes.split_at_checked(8)?;
-        let mut out = Vec::with_capacity(21);
+        let mut out = Spelt::new();
         moment::spell_clock(within_a_day(i64::from_be_bytes(array(micros)?)).ok()?, &mut out);
         moment::spell_offset(-i64::from(i32::from_be_bytes(array(west)?)), &mut out);
-        Cell::spelt(out)
+        Some(Cell::Spelt(out))
     })
 }
 
@@ -204,9 +204,9 @@ impl Reading {
             let instant = self.zone.as_ref().map_or(Ok(micros), |zone| zone.instant(micros));
             return self.number_cell(instant.ok()?);
         }
-        let mut out = Vec::with_capacity(26);
+        let mut out = Spelt::new();
         moment::spell_moment(micros, &mut out)?;
-        Cell::spelt(out)
+        Some(Cell::Spelt(out))
     }
 
     /// The instant, and whether it was rounded.
@@ -232,12 +232,12 @@ impl Reading {
             return self.number_cell(instant);
         }
         let east = self.zone.as_ref().map_or(Some(0), |zone| zone.east(instant))?;
-        let mut out = Vec::with_capacity(32);
+        let mut out = Spelt::new();
         moment::spell_moment(instant + east * SECOND, &mut out)?;
         if self.zone.as_ref().is_none_or(|zone| zone.wall(instant).is_err()) {
             moment::spell_offset(east, &mut out);
         }
-        Cell::spelt(out)
+        Some(Cell::Spelt(out))
     }
 
     /// The instant that a number says, and whether it was rounded.
