@@ -2,7 +2,8 @@
 //! out comes the [`Receipt`], which is also stored. Nothing here commits.
 //!
 //! Before the load [`ready`] locks the tables and [`aside`] takes triggers and foreign keys out of the way; what the server
-//! refuses all the same is looked up for the whole step by [`constraint`], in copies of the tables ([`shadow`]).
+//! refuses all the same is looked up for the whole step by [`constraint`], in copies of the tables ([`shadow`]): rows that break
+//! a rule, rows for which a rule cannot be computed ([`raising`]), and whatever else the server refuses ([`refused`]).
 //!
 //! The path of a row: [`reader`] scans SQLite on a thread of its own and converts cells with the codecs that [`bind`]
 //! chose, column by column; finished chunks cross a bounded channel to [`load`], which feeds them to the server's COPY,
@@ -22,9 +23,12 @@ mod misfits;
 mod order;
 mod proof;
 mod quarantine;
+mod raising;
 mod reader;
 mod ready;
 mod receipt;
+mod refused;
+mod report;
 mod sequence;
 mod shadow;
 mod stage;
@@ -183,7 +187,7 @@ async fn load_whole(client: &Client, mut reading: Reading) -> Result<(Whole, Asi
         },
         Err(failure) => failure,
     };
-    let reading = Reading { source, tables, version, options, after_misfit: AfterMisfit::SendOn };
+    let reading = Reading { source, tables, version, options, after_misfit: AfterMisfit::ReadOn };
     Err(constraint::explain(client, reading, failure).await)
 }
 
