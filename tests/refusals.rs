@@ -32,8 +32,33 @@ fn a_condition_that_cannot_be_computed() {
             "t.d: a division by zero [SQLSTATE 22012] in 1 row, rowid 3; check constraint inverse of domain inverse",
         ],
     );
+    let next = "next: correct the rows in the source, leave the column behind (skip = true), or change what refuses them";
+    project.outgrow(["migrate"]).says(&[next]).never_says(&["write rules in the step"]);
+    project.outgrow(["migrate", "--show-values"]).exits(6);
     project.sqlite("app.db", "DELETE FROM t WHERE id > 1");
     project.outgrow(["migrate"]).succeeds().prints(&["1 row"]);
+}
+
+#[test]
+fn a_function_that_raises_is_named_and_its_message_only_if_asked() {
+    let project = Project::step(
+        "CREATE FUNCTION deep(v text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS
+         $$ BEGIN IF v LIKE 'secret%' THEN RAISE EXCEPTION 'not %', v USING ERRCODE = 'AB123'; END IF; RETURN v; END $$;
+         CREATE TABLE t (v text); CREATE FUNCTION whole(r t) RETURNS boolean LANGUAGE sql AS $$ SELECT deep((r).v) <> '' $$;
+         ALTER TABLE t ADD CONSTRAINT whole CHECK (whole(t.*));",
+        "\"t\"",
+        "CREATE TABLE t (v); INSERT INTO t VALUES ('a'), ('secret b'), ('c'), ('secret d')",
+    );
+    refused(
+        &project,
+        &[
+            "t: an exception that a function of the target raises [SQLSTATE AB123] in 2 rows, rowid 2, 4; PL/pgSQL function deep(text) line 1 at RAISE",
+        ],
+    );
+    project
+        .outgrow(["migrate", "--show-values"])
+        .exits(6)
+        .says(&["[SQLSTATE AB123] (the first: not secret b) in 2 rows"]);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::sqlite::Source;
 use futures_util::SinkExt;
 use std::path::Path;
 use std::pin::pin;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{self, Receiver};
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
@@ -53,6 +53,8 @@ pub struct Options {
     pub show_values: bool,
     /// Rows are read back and compared before the commit.
     pub proof: bool,
+    /// How long a writer may keep the source locked.
+    pub lock_timeout: Duration,
 }
 
 /// Copies all tables, each into the one that `target` names.

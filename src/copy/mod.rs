@@ -133,7 +133,7 @@ async fn prepare(
     options: Options,
 ) -> Result<Prepared, Error> {
     let target = target(client, step).await?;
-    let source = Source::open(source)?;
+    let source = Source::open(source, options.lock_timeout)?;
     let fingerprint = source.fingerprint()?;
     let bound = bind::bind(step, &source, &target)?;
     let reading = Reading {
@@ -215,8 +215,8 @@ async fn disproved(client: &Client, whole: Whole, unequal: Vec<(usize, String)>)
 ///
 /// # Errors
 /// [`Error::Source`] and [`Error::Misfits`].
-pub fn require_source(step: &Step, source: &Path) -> Result<(), Error> {
-    let source = Source::open(source)?;
+pub fn require_source(step: &Step, source: &Path, options: Options) -> Result<(), Error> {
+    let source = Source::open(source, options.lock_timeout)?;
     source.notes.iter().for_each(|note| log::warn!("{note}"));
     source.require_sound()?;
     let (_, faults) = bind::source_tables(step, &source)?;
