@@ -72,7 +72,7 @@ pub struct Global {
     /// Folder of the versions [env: OUTGROW_MIGRATIONS] [default: migrations]
     #[arg(long, global = true, value_name = "DIR")]
     pub migrations: Option<PathBuf>,
-    /// How long to wait for a lock that somebody else holds, such as 500ms, 60s or 5m
+    /// How long to wait for a lock that somebody else holds, on target or source, such as 500ms, 60s or 5m
     #[arg(long, global = true, value_name = "DURATION", default_value = "60s", value_parser = humantime::parse_duration)]
     pub lock_timeout: Duration,
     /// Print one JSON document instead of text

@@ -215,14 +215,14 @@ pub enum Error {
         /// What does not fit.
         misfits: Vec<String>,
     },
-    /// The source holds values that the target's columns cannot take: all of them.
+    /// The source holds values that the target's columns cannot take, or rows that it refuses: all of them.
     #[error("{}", unfit(file, misfits, constraints))]
     Unfit {
         /// The SQLite file.
         file: PathBuf,
         /// By table, column and reason.
         misfits: Vec<Misfits>,
-        /// A line for each constraint that refuses rows.
+        /// A line for each reason for which rows are refused.
         constraints: Vec<String>,
     },
     /// The target is not ready for the step: a table missing or not empty, a column not fed. All of it.
@@ -305,7 +305,7 @@ impl Error {
         }
     }
 
-    /// The constraints that refuse rows, a line for each.
+    /// Why rows are refused, a line for each reason.
     #[must_use]
     pub fn constraints(&self) -> &[String] {
         match self {
@@ -331,8 +331,16 @@ fn listed<T: fmt::Display>(heading: &str, items: &[T]) -> String {
 fn unfit(file: &Path, misfits: &[Misfits], constraints: &[String]) -> String {
     let lines = misfits.iter().map(ToString::to_string).chain(constraints.iter().cloned());
     let lines: Vec<String> = lines.collect();
+    let rules = "correct the values in the source, or write rules in the step (docs/steps.md)";
+    let rows = "correct the rows in the source, leave the column behind (skip = true), or change what refuses them in a version \
+                before the step; rules for misfits do not reach such rows";
+    let next = match (misfits.is_empty(), constraints.is_empty()) {
+        (_, true) => rules.to_owned(),
+        (true, false) => rows.to_owned(),
+        (false, false) => format!("{rules}; where a row is refused: {rows}"),
+    };
     format!(
-        "{}\n  next: correct the values in the source, or write rules in the step (docs/steps.md); nothing was kept",
+        "{}\n  next: {next}; nothing was kept",
         listed(&format!("the source {} is refused", file.display()), &lines)
     )
 }

@@ -88,7 +88,7 @@ pub async fn verify(config: &Config, args: &VerifyArgs, interrupt: &Interrupt) -
                 .into(),
         ));
     }
-    let mut source = Source::open(file)?;
+    let mut source = Source::open(file, config.lock_timeout)?;
     let mut verdicts = Vec::new();
     for (version, step, recorded) in steps {
         let verdict;

@@ -19,6 +19,7 @@ mod intelibotx;
 mod proof;
 mod random;
 mod reading;
+mod refusals;
 mod rules;
 mod source;
 mod source_state;

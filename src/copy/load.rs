@@ -6,14 +6,16 @@ use super::misfits::Misfits as Found;
 use super::proof;
 use super::quarantine::Quarantine;
 use super::reader::{self, AfterMisfit, Count, Piece};
-use super::stage::Stage;
-use crate::error::{Error, Misfits, server_message};
+use super::refused::{self, Refusal};
+use super::shadow;
+use super::stage::{LookingUp, Stage};
+use crate::error::{Error, Misfits};
 use crate::identifier::quote_all;
 use crate::sqlite::Source;
 use futures_util::SinkExt;
 use std::path::Path;
 use std::pin::pin;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{self, Receiver};
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
@@ -29,6 +31,8 @@ pub(super) struct Loaded {
     pub quarantine: Quarantine,
     /// What was read of each table, in the same order.
     pub counts: Result<Vec<Count>, Failure>,
+    /// What the server refused beside the misfits in `counts`.
+    pub refused: Option<Failure>,
     /// Values that the server cannot read, if they were looked up ([`AfterMisfit::SendOn`]).
     pub unread: Vec<Unread>,
 }
@@ -37,12 +41,8 @@ pub(super) struct Loaded {
 pub(super) enum Failure {
     /// Values that their columns cannot take.
     Values(Vec<Misfits>),
-    /// PostgreSQL refused a row by a constraint, or could not read a value: SQLSTATE, of class 23 if it was a constraint,
-    /// and a line without the row's content.
-    Constraint {
-        code: String,
-        line: String,
-    },
+    /// PostgreSQL refused a row, or could not read a value.
+    Refused(Refusal),
     Other(Error),
 }
 
@@ -53,6 +53,8 @@ pub struct Options {
     pub show_values: bool,
     /// Rows are read back and compared before the commit.
     pub proof: bool,
+    /// How long a writer may keep the source locked.
+    pub lock_timeout: Duration,
 }
 
 /// Copies all tables, each to its destination.
@@ -62,9 +64,15 @@ pub(super) async fn load(
     target: impl Fn(usize, &BoundTable) -> Destination,
 ) -> Result<Loaded, Error> {
     let mut routes = Vec::with_capacity(reading.tables.len());
+    let looking_up = match reading.after_misfit {
+        AfterMisfit::ReadOn => None,
+        AfterMisfit::SendOn { as_bytes } => {
+            Some(LookingUp { as_bytes, unfit: shadow::unfit(&reading.tables) })
+        }
+    };
     for (index, table) in reading.tables.iter().enumerate() {
         let (name, Destination { name: target, frozen }) = (table.target.name.clone(), target(index, table));
-        let stage = Stage::of(index, table);
+        let stage = Stage::of(index, table, looking_up.as_ref());
         if let Some(stage) = &stage {
             if reading.after_misfit == AfterMisfit::ReadOn {
                 stage.require_no_rule(client).await?;
@@ -74,7 +82,8 @@ pub(super) async fn load(
         let copy = match &stage {
             Some(stage) => stage.copy(),
             None => {
-                let columns = quote_all(table.target_columns());
+                let unfit = looking_up.as_ref().map(|looking_up| looking_up.unfit.as_str());
+                let columns = quote_all(table.target_columns().chain(unfit));
                 let frozen = if frozen { ", FREEZE" } else { "" };
                 format!("COPY {target} ({columns}) FROM STDIN (FORMAT binary{frozen})")
             }
@@ -149,12 +158,12 @@ impl Reading {
 /// Waits for the reader. A misfit or a read error is why a COPY was left open, so it comes before what was written.
 async fn ended(running: Running, written: Result<Vec<Count>, Failure>) -> Result<Loaded, Error> {
     let (source, tables, quarantine, read) = running.await.map_err(std::io::Error::other)?;
-    let counts = match read {
-        Ok(()) => written,
-        Err(Error::Unfit { misfits, .. }) => Err(Failure::Values(misfits)),
-        Err(error) => Err(Failure::Other(error)),
+    let (counts, refused) = match (read, written) {
+        (Ok(()), written) => (written, None),
+        (Err(Error::Unfit { misfits, .. }), written) => (Err(Failure::Values(misfits)), written.err()),
+        (Err(error), _) => (Err(Failure::Other(error)), None),
     };
-    Ok(Loaded { source, tables, quarantine, counts, unread: Vec::new() })
+    Ok(Loaded { source, tables, quarantine, counts, refused, unread: Vec::new() })
 }
 
 async fn write(
@@ -176,7 +185,7 @@ async fn write(
                 Some(Piece::End(mut count)) => {
                     let mut taken = sink.as_mut().finish().await.map_err(refused)?;
                     if let Some(stage) = stage.as_ref().filter(|_| taken == count.tally.rows) {
-                        if after_misfit == AfterMisfit::SendOn {
+                        if after_misfit != AfterMisfit::ReadOn {
                             fits::take_out(client, stage, unread).await.map_err(Failure::Other)?;
                         }
                         taken = stage.insert(client, target, &mut count).await?;
@@ -199,13 +208,10 @@ async fn write(
 }
 
 impl Failure {
-    /// A row that PostgreSQL refuses is the source's fault if a constraint refused it. The detail would show its content.
+    /// A row that PostgreSQL refuses is the source's fault; anything else is not.
     pub(super) fn of(error: tokio_postgres::Error, table: &str, doing: impl FnOnce() -> String) -> Failure {
-        match error.as_db_error().map(|said| said.code().code()).filter(|code| code.starts_with("23")) {
-            Some(code) => Failure::Constraint {
-                code: code.to_owned(),
-                line: format!("{table}: {}", server_message(&error)),
-            },
+        match error.as_db_error().filter(|said| refused::is_of_rows(said.code())) {
+            Some(said) => Failure::Refused(Refusal::of(said, table)),
             None => Failure::Other(Error::Database { doing: doing(), source: error }),
         }
     }
@@ -215,7 +221,7 @@ impl Failure {
         let (misfits, constraints) = match self {
             Failure::Other(error) => return error,
             Failure::Values(misfits) => (misfits, Vec::new()),
-            Failure::Constraint { line, .. } => (Vec::new(), vec![line]),
+            Failure::Refused(refusal) => (Vec::new(), vec![refusal.line]),
         };
         Error::Unfit { file: file.to_owned(), misfits, constraints }
     }
@@ -229,7 +235,7 @@ pub(super) async fn prove(
 ) -> Result<Vec<(usize, String)>, Error> {
     let mut unequal = Vec::new();
     for (index, (table, count)) in tables.iter().zip(counts).enumerate() {
-        let found = match Stage::of(index, table) {
+        let found = match Stage::of(index, table, None) {
             Some(stage) => stage.compare(client, count.tally).await?,
             None => proof::compare(client, table, count.tally).await?,
         };

@@ -2,7 +2,9 @@
 //! out comes the [`Receipt`], which is also stored. Nothing here commits.
 //!
 //! Before the load [`ready`] locks the tables, [`aside`] takes triggers, keys and indexes out of the way, and [`emptied`] lets
-//! the server write rows as frozen; what it refuses all the same is looked up for the whole step by [`constraint`], in copies of the tables ([`shadow`]).
+//! the server write rows as frozen. What it refuses all the same is looked up for the whole step by [`constraint`], in copies of
+//! the tables ([`shadow`]): rows that break a rule, rows for which a rule cannot be computed ([`raising`]), and whatever else the
+//! server refuses ([`refused`]).
 //!
 //! The path of a row: [`reader`] scans SQLite on a thread of its own and converts cells with the codecs that [`bind`]
 //! chose, column by column; finished chunks cross a bounded channel to [`load`], which feeds them to the server's COPY,
@@ -24,9 +26,12 @@ mod misfits;
 mod order;
 mod proof;
 mod quarantine;
+mod raising;
 mod reader;
 mod ready;
 mod receipt;
+mod refused;
+mod report;
 mod sequence;
 mod shadow;
 mod stage;
@@ -131,7 +136,7 @@ async fn prepare(
     options: Options,
 ) -> Result<Prepared, Error> {
     let target = target(client, step).await?;
-    let source = Source::open(source)?;
+    let source = Source::open(source, options.lock_timeout)?;
     let bound = bind::bind(step, &source, &target)?;
     let reading = Reading {
         source,
@@ -198,7 +203,7 @@ async fn load_whole(client: &Client, mut reading: Reading) -> Result<(Whole, Asi
         }
         Err(failure) => failure,
     };
-    let reading = Reading { source, tables, version, options, after_misfit: AfterMisfit::SendOn };
+    let reading = Reading { source, tables, version, options, after_misfit: AfterMisfit::ReadOn };
     Err(constraint::explain(client, reading, failure).await)
 }
 
@@ -242,8 +247,8 @@ async fn disproved(client: &Client, whole: Whole, unequal: Vec<(usize, String)>)
 ///
 /// # Errors
 /// [`Error::Source`] and [`Error::Misfits`].
-pub fn require_source(step: &Step, source: &Path) -> Result<(), Error> {
-    let source = Source::open(source)?;
+pub fn require_source(step: &Step, source: &Path, options: Options) -> Result<(), Error> {
+    let source = Source::open(source, options.lock_timeout)?;
     source.notes.iter().for_each(|note| log::warn!("{note}"));
     if !source.is_large() {
         source.require_sound()?;

@@ -56,6 +56,9 @@ fn applied(table: &mut Table, version: &Applied) {
         };
         table.add_row([format!("  {}", part.table), rows, took, note]);
     }
+    if let Some(note) = version.note {
+        table.add_row(["  ".to_owned(), String::new(), String::new(), note.to_owned()]);
+    }
     for left in &receipt.left {
         table.add_row([format!("  {left}"), String::new(), String::new(), "left behind".to_owned()]);
     }

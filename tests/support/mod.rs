@@ -84,6 +84,16 @@ impl Project {
         project
     }
 
+    /// Makes the database once more, empty and in another encoding.
+    pub fn encoded_in(self, encoding: &str) -> Project {
+        server::execute(&format!("DROP DATABASE \"{}\"", self.database));
+        server::execute(&format!(
+            "CREATE DATABASE \"{}\" TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'",
+            self.database
+        ));
+        self
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
