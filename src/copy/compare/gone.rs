@@ -1,9 +1,9 @@
 //! Tables and columns that the step brought and the target does not have any more: what the versions applied since say of
 //! them, and what to do.
 
-use crate::copy::bind::same_name;
+use crate::copy::bind::{self, same_name};
 use crate::error::Error;
-use crate::migration::step::{ColumnRules, TableRules};
+use crate::migration::step::{ColumnRules, Step, TableRules};
 use crate::migration::{Kind, Version};
 use crate::postgres::catalog;
 use crate::sqlite::{Source, schema};
@@ -55,6 +55,28 @@ impl Since<'_> {
             rules.column.insert(key, ColumnRules { skip: true, ..ColumnRules::default() });
         }
         Ok((rules, gone))
+    }
+
+    /// What `step` leaves behind in the source, added to `problems` if nothing says that it may; what a later step brings is
+    /// not left behind.
+    pub(super) fn left_behind(
+        &self,
+        step: &Step,
+        source: &Source,
+        problems: &mut Vec<String>,
+    ) -> Result<Vec<String>, Error> {
+        let steps = self.later.iter().filter_map(|version| version.step());
+        let later: Vec<&String> = steps.flat_map(|step| &step.tables).map(|table| &table.name).collect();
+        let brought = |table: &String| later.iter().any(|name| name.eq_ignore_ascii_case(table));
+        let mut step = step.clone();
+        let known = source.tables.iter().map(|table| &table.name);
+        let names: Vec<String> = known
+            .filter(|name| brought(name) && !step.skip.iter().any(|skip| skip.eq_ignore_ascii_case(name)))
+            .cloned()
+            .collect();
+        step.skip.extend(names);
+        let left = bind::left_behind(&step, source, problems)?;
+        Ok(left.into_iter().filter(|table| !brought(table)).collect())
     }
 
     /// The step applied after this one that loads the target's table `name` too.

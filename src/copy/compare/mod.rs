@@ -18,7 +18,7 @@ mod visible;
 
 pub use verdict::{Row, Rows, TableVerdict, Unfit, Value};
 
-use super::bind::{self, same_name};
+use super::bind::same_name;
 use super::columns::{self, BoundTable};
 use super::quarantine;
 use crate::error::Error;
@@ -89,7 +89,8 @@ pub async fn compare(
         keys: key::primary_keys(client, &oids).await?,
     };
     let mut problems = Vec::new();
-    let left = bind::left_behind(asked.step, &source, &mut problems)?;
+    let since = Since { version: asked.version, later: asked.later };
+    let left = since.left_behind(asked.step, &source, &mut problems)?;
     let mut tables = Vec::new();
     for table in &asked.step.tables {
         let started = Instant::now();
@@ -98,7 +99,6 @@ pub async fn compare(
             .cloned();
         let name = table.rules.target.as_ref().unwrap_or(&table.name);
         let to = same_name(&target, name, |known| &known.name);
-        let since = Since { version: asked.version, later: asked.later };
         let again = since.loaded_again(name).filter(|_| !asked.by_number);
         log::info!("comparing {}", table.name);
         let mut quarantined = None;
