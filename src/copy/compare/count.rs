@@ -12,12 +12,17 @@ use std::sync::Arc;
 use tokio_postgres::Client;
 use xxhash_rust::xxh3::xxh3_128;
 
-/// Buckets, as a power of two: one differing row of a table of a million has fifteen others looked at again.
-const BUCKET_BITS: u32 = 16;
+/// Buckets, as a power of two: few enough to stay in a processor's cache, and one differing row of a table of a million has
+/// thirty others looked at again.
+const BUCKET_BITS: u32 = 15;
 
-/// The tallies of one side.
-struct Buckets {
-    tallies: Vec<Tally>,
+/// How many buckets there are.
+pub(super) const BUCKETS: usize = 1 << BUCKET_BITS;
+
+/// One side: all of it, and by bucket the sum of half of each row's hash, which says where the sides differ.
+struct Side {
+    tally: Tally,
+    buckets: Vec<u64>,
     scratch: Vec<u8>,
 }
 
@@ -25,10 +30,9 @@ struct Buckets {
 pub(super) struct Counted {
     pub source_rows: u64,
     pub target_rows: u64,
+    pub equal: bool,
     /// By bucket: the sides differ in it.
     pub differing: Vec<bool>,
-    /// Rows of the target in those that differ.
-    pub candidates: u64,
     pub misfits: Vec<Unfit>,
 }
 
@@ -37,19 +41,17 @@ pub(super) fn bucket(key: u128) -> usize {
     (key >> (u128::BITS - BUCKET_BITS)) as usize
 }
 
-impl Buckets {
-    fn new() -> Buckets {
-        Buckets { tallies: vec![Tally::default(); 1 << BUCKET_BITS], scratch: Vec::new() }
+impl Side {
+    fn new() -> Side {
+        Side { tally: Tally::default(), buckets: vec![0; BUCKETS], scratch: Vec::new() }
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
     fn add(&mut self, shape: &Shape, row: &[u8]) {
         let hash = xxh3_128(row);
-        let key = shape.key_hash(row, hash, &mut self.scratch);
-        self.tallies[bucket(key)].add_hash(hash);
-    }
-
-    fn rows(&self) -> u64 {
-        self.tallies.iter().map(|tally| tally.rows).sum()
+        self.tally.add_hash(hash);
+        let bucket = &mut self.buckets[bucket(shape.key_hash(row, hash, &mut self.scratch))];
+        *bucket = bucket.wrapping_add(hash as u64);
     }
 }
 
@@ -61,28 +63,28 @@ pub(super) async fn count(
 ) -> Result<(Source, Counted), Error> {
     let reading = Arc::clone(subject);
     let sent = on_thread(source, move |source, wanted| {
-        let (mut buckets, mut misfits) = (Buckets::new(), Misfits::default());
+        let (mut side, mut misfits) = (Side::new(), Misfits::default());
         reading.of_source(source, wanted, |row| {
-            buckets.add(&reading.shape, row.bytes);
+            side.add(&reading.shape, row.bytes);
             misfits.add(row)
         })?;
-        Ok((buckets, misfits.named(&reading)))
+        Ok((side, misfits.named(&reading)))
     });
     let stored = async {
-        let mut buckets = Buckets::new();
-        subject.of_target(client, |row| buckets.add(&subject.shape, row)).await?;
-        Ok(buckets)
+        let mut side = Side::new();
+        subject.of_target(client, |row| side.add(&subject.shape, row)).await?;
+        Ok(side)
     };
     let ((source, (sent, misfits)), stored) = tokio::try_join!(sent, stored)?;
-    let pairs = || sent.tallies.iter().zip(&stored.tallies);
-    let counted = Counted {
-        source_rows: sent.rows(),
-        target_rows: stored.rows(),
-        differing: pairs().map(|(sent, stored)| sent != stored).collect(),
-        candidates: pairs().filter(|(sent, stored)| sent != stored).map(|(_, stored)| stored.rows).sum(),
-        misfits,
-    };
-    Ok((source, counted))
+    let equal = sent.tally == stored.tally;
+    let pairs = sent.buckets.iter().zip(&stored.buckets);
+    let mut differing: Vec<bool> = pairs.map(|(sent, stored)| !equal && sent != stored).collect();
+    if !equal && !differing.contains(&true) {
+        // halves of hashes may add up to the same; then every bucket is looked at
+        differing.fill(true);
+    }
+    let (source_rows, target_rows) = (sent.tally.rows, stored.tally.rows);
+    Ok((source, Counted { source_rows, target_rows, equal, differing, misfits }))
 }
 
 /// By column and reason: how many, and the first rows.

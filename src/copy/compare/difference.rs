@@ -5,7 +5,7 @@
 //! are met one by one, so that the time grows with the rows and not with their square. Should a partition be larger all the
 //! same, it is met in several rounds, in the order of the keys' hashes: a full memory only makes a round end at a smaller one.
 
-use super::count::bucket;
+use super::count::{BUCKETS, bucket};
 use super::shape::KeyPart;
 use super::sketch::Sketch;
 use super::spill::Spill;
@@ -32,8 +32,8 @@ pub(super) struct Differing {
     pub subject: Arc<Subject>,
     /// By bucket.
     pub buckets: Vec<bool>,
-    /// Rows of the target in those buckets.
-    pub candidates: u64,
+    /// Rows of the target, in all buckets.
+    pub target_rows: u64,
 }
 
 /// Rows of the target with the same key: one, or any number of the same row if there is no key.
@@ -126,8 +126,10 @@ impl Differing {
     }
 
     fn spill(&self) -> Spill {
+        let buckets = self.buckets.iter().filter(|differs| **differs).count() as u64;
+        let rows = self.target_rows.saturating_mul(buckets) / BUCKETS as u64;
         // half of what may be held, since partitions are not of one size
-        let partitions = self.candidates / (self.limit() as u64 / 2).max(1) + 1;
+        let partitions = rows / (self.limit() as u64 / 2).max(1) + 1;
         let partitions = usize::try_from(partitions).unwrap_or(usize::MAX);
         Spill::new(Sketch::bytes(&self.subject.shape), partitions)
     }
@@ -304,7 +306,7 @@ mod tests {
         };
         let key: Vec<String> = key.iter().map(|name| (*name).to_owned()).collect();
         let subject = Arc::new(Subject::stored(table, Some(&key)));
-        Differing { subject, buckets: vec![true; 1 << 16], candidates: 0 }
+        Differing { subject, buckets: vec![true; BUCKETS], target_rows: 0 }
     }
 
     fn tuple((id, v): (i32, i32)) -> Vec<u8> {

@@ -231,11 +231,11 @@ async fn compare_subject(
         keyless: subject.shape.key.is_empty(),
         ..TableVerdict::default()
     };
-    if !counted.differing.contains(&true) {
+    if counted.equal {
         return Ok((source, TableVerdict { equal: true, ..verdict }));
     }
     let differing =
-        Arc::new(Differing { subject, buckets: counted.differing, candidates: counted.candidates });
+        Arc::new(Differing { subject, buckets: counted.differing, target_rows: counted.target_rows });
     let (source, verdict) = difference::find(client, source, &differing, verdict).await?;
     if show_values { value::show(client, source, &differing, verdict).await } else { Ok((source, verdict)) }
 }

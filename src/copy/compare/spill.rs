@@ -48,9 +48,8 @@ impl Spill {
     /// Adds a record of a row whose key has this hash.
     pub(super) fn add(&mut self, key: u128, record: &[u8]) -> io::Result<()> {
         debug_assert_eq!(record.len(), self.record_bytes);
-        // the upper half of the hash, as a fraction of one, times the number of partitions
-        let partition = ((key >> 64) * self.partitions.len() as u128) >> 64;
-        let partition = &mut self.partitions[partition as usize];
+        let partition = self.partition(key);
+        let partition = &mut self.partitions[partition];
         partition.tail.extend_from_slice(record);
         if partition.tail.len() >= BLOCK_BYTES {
             self.file.write_all(&partition.tail)?;
@@ -59,6 +58,12 @@ impl Spill {
             partition.tail.clear();
         }
         Ok(())
+    }
+
+    /// The upper half of the hash, as a fraction of one, times the number of partitions.
+    #[expect(clippy::cast_possible_truncation, reason = "less than the number of partitions")]
+    fn partition(&self, key: u128) -> usize {
+        (((key >> 64) * self.partitions.len() as u128) >> 64) as usize
     }
 
     /// Calls `each` with every record of a partition, in the order in which they were added.

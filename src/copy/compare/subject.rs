@@ -111,7 +111,7 @@ impl Subject {
             return None;
         }
         Some(Subject {
-            shape: Shape::of(quarantine::columns().map(|name| Field::text(name)).collect(), vec!["place"]),
+            shape: Shape::of(quarantine::columns().map(Field::text).collect(), vec!["place"]),
             name: quarantine::TABLE.to_owned(),
             part: Part::Quarantined(version),
             query: quarantine::query(version, Some(&table.source.name)),
