@@ -1,6 +1,6 @@
 //! The second pass, for the buckets that differ: which rows are missing, added or changed, and in which columns.
 //!
-//! Both sides are read once more, at the same time. Of each row in such a bucket a record of hashes is kept ([`sketch`] and
+//! Both sides are read once more, at the same time. Of each row in such a bucket a record of hashes is kept ([`sketch`](super::sketch) and
 //! [`spill`](super::spill)), in as many partitions as make the target's records of one fit into [`HELD_BYTES`]. Then the partitions
 //! are met one by one, so that the time grows with the rows and not with their square. Should a partition be larger all the
 //! same, it is met in several rounds, in the order of the keys' hashes: a full memory only makes a round end at a smaller one.
@@ -139,7 +139,7 @@ impl Differing {
         // each column's hash, and its number if it differs
         let width = (size_of::<u32>() + size_of::<u16>()) * self.subject.shape.fields.len();
         let row = ROW_BYTES + width + KeyPart::BYTES * self.subject.shape.key.len();
-        // as many as fill the map, which has 2^n places and leaves one of eight free, so that it never grows
+        // as many as a map of 2^n places takes, which leaves one of eight free
         (1 << (HELD_BYTES / row).max(8).ilog2()) / 8 * 7
     }
 

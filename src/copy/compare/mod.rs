@@ -259,6 +259,13 @@ async fn lost(source: Source, subject: Subject) -> Result<(Source, TableVerdict)
         ..TableVerdict::default()
     };
     verdict.missing.count = rows;
+    if rows > 0 {
+        verdict.problems.push(format!(
+            "{}: the target has no such table in its search_path any more: the rows that the step put there are lost, \
+             unless it was renamed or moved; put it back",
+            quarantine::TABLE
+        ));
+    }
     Ok((source, verdict))
 }
 
