@@ -228,6 +228,9 @@ pub enum Error {
     /// The target is not ready for the step: a table missing or not empty, a column not fed. All of it.
     #[error("{}", listed("the target is not ready for the step", .0))]
     Target(Vec<String>),
+    /// Rows of the target are hidden from this role, or it may not read them: all tables of which that is so.
+    #[error("{}", listed("the target cannot be compared", .0))]
+    Hidden(Vec<String>),
     /// A statement of a migration file failed.
     #[error("{0}")]
     Sql(Box<SqlFailure>),
@@ -283,7 +286,7 @@ impl Error {
             Error::Locked(_) => ExitCode::Locked,
             Error::Diverged(_) => ExitCode::Diverged,
             Error::Source { .. } | Error::Misfits { .. } | Error::Unfit { .. } => ExitCode::Source,
-            Error::Target(_) | Error::Sql(_) => ExitCode::Migration,
+            Error::Target(_) | Error::Hidden(_) | Error::Sql(_) => ExitCode::Migration,
             Error::Proof(_) => ExitCode::Proof,
             Error::Version { source, .. } => source.exit_code(),
             Error::Interrupted { signal, .. } | Error::Abandoned { signal } => ExitCode::Signal(*signal),

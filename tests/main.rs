@@ -29,3 +29,5 @@ mod step;
 mod target;
 mod values;
 mod verify;
+mod verify_keys;
+mod verify_rules;

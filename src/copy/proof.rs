@@ -61,17 +61,6 @@ pub(super) fn difference(name: &str, sent: Tally, stored: Tally) -> Option<Strin
     }
 }
 
-/// Calls `each` with every row that the server has, in the columns that came from the source.
-pub(super) async fn read_back(
-    client: &Client,
-    table: &BoundTable,
-    each: impl FnMut(&[u8]),
-) -> Result<(), Error> {
-    let columns = quote_all(table.columns.iter().map(|column| column.target.name.as_str()));
-    let query = format!("SELECT {columns} FROM {}", table.target.own_rows());
-    rows(client, &table.target.name, &query, each).await
-}
-
 /// Calls `each` with every row of `query`, which reads `table`, as a COPY-binary tuple.
 pub(super) async fn rows(
     client: &Client,
