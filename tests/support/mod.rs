@@ -139,6 +139,7 @@ impl Project {
             .args(arguments)
             .current_dir(self.folder.path())
             .env_remove("OUTGROW_MIGRATIONS")
+            .env_remove("OUTGROW_CHECKS")
             .env_remove("SOURCE_DATABASE_URL")
             .env("DATABASE_URL", self.url())
             .stdin(Stdio::null());
