@@ -84,8 +84,11 @@ impl Rows {
     }
 }
 
-/// An integer or a UUID that is called `id` or `…_id`.
+/// An integer or a UUID that is called `id` or `…_id`, or the name of a table, column or type from the catalog.
 fn names_a_row(name: &str, kind: &Type) -> bool {
+    if [Type::NAME, Type::REGCLASS, Type::REGTYPE].contains(kind) {
+        return true;
+    }
     let number = [Type::INT2, Type::INT4, Type::INT8, Type::OID, Type::UUID].contains(kind);
     number && (name == "id" || name.ends_with("_id"))
 }
@@ -106,5 +109,6 @@ mod tests {
         assert!(names_a_row("id", &Type::INT4) && names_a_row("user_id", &Type::UUID));
         assert!(!names_a_row("id", &Type::VARCHAR) && !names_a_row("pin", &Type::INT4));
         assert!(!names_a_row("paid", &Type::INT8));
+        assert!(names_a_row("column", &Type::NAME));
     }
 }
