@@ -1,7 +1,7 @@
 //! `outgrow check`: what passes and what fails, where a failure is shown, what may be seen of the rows, what is refused
 //! before anything runs, and that nothing stays.
 
-use crate::support::{Outcome, Project};
+use crate::support::{Outcome, Project, Role};
 use std::process::{Command, Stdio};
 
 /// A project whose only check is `text`, on a table `t` with three rows.
@@ -426,20 +426,10 @@ fn a_connection_that_breaks_ends_the_run() {
 #[test]
 fn rights_are_the_roles_own() {
     let project = one("-- a\nSELECT id FROM t WHERE false");
-    let role = crate::support::Role::of(&project);
-    let command = |role: &crate::support::Role| {
-        let mut command = role.migrate();
-        let url = command.get_envs().find_map(|(name, value)| {
-            (name == "DATABASE_URL").then(|| value?.to_str().map(str::to_owned))?
-        });
-        let mut check: Command = project.command(["check"]);
-        check.env("DATABASE_URL", url.expect("a URL"));
-        command.stdin(Stdio::null());
-        check
-    };
-    project.run(&mut command(&role)).exits(1).prints(&["permission denied for table t"]);
+    let role = Role::of(&project);
+    project.run(&mut role.command("check")).exits(1).prints(&["permission denied for table t"]);
     project.execute(&format!("GRANT SELECT ON t TO \"{}\"", role.name));
-    project.run(&mut command(&role)).succeeds();
+    project.run(&mut role.command("check")).succeeds();
 }
 
 #[cfg(unix)]

@@ -1,21 +1,15 @@
 //! InteliBotX's acceptance checks: all pass on its databases as they are, and each fails, alone, on a database that is broken
 //! in just its way.
 
-use crate::support::{Project, repository};
+use crate::support::Project;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-/// A fixture, migrated, with the application's checks. The budgets are wider: other tests use the machine, too.
+/// A fixture, migrated, with the application's checks.
 fn migrated(fixture: &str) -> Project {
     let project = Project::intelibotx_from(fixture);
-    for entry in repository().join("checks").read_dir().expect("checks/") {
-        let path = entry.expect("an entry").path();
-        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-        let text = std::fs::read_to_string(&path).expect("a check");
-        let wider = text.replace("budget: 50 ms", "budget: 500 ms").replace("budget: 100 ms", "budget: 10 s");
-        project.write(&format!("checks/{name}"), wider);
-    }
+    project.copy_checks();
     project.outgrow(["migrate"]).succeeds();
     project
 }
