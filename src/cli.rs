@@ -52,7 +52,7 @@ fn version_number(text: &str) -> Result<i32, &'static str> {
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done, at head, equal                 5  the history diverges from the files
-  1  no (status --check) or differences   6  the source is refused
+  1  no: pending, differing, failed       6  the source is refused
   2  wrong usage or configuration         7  a migration failed; nothing of it was kept
   3  no connection                        8  what was stored is not what was read
   4  somebody else holds the lock         130, 143  interrupted, rolled back
@@ -95,6 +95,8 @@ pub enum Verb {
     Status(StatusArgs),
     /// Compare source and target, cell by cell, any time after the copy; reads only
     Verify(VerifyArgs),
+    /// Run the acceptance checks in checks/, each in a transaction that is rolled back
+    Check(CheckArgs),
 }
 
 /// Options of `outgrow migrate`.
@@ -141,6 +143,29 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "N", value_parser = version_number)]
     pub step: Option<i32>,
     /// Show the values of rows that differ; otherwise rows are named by id or rowid alone
+    #[arg(long)]
+    pub show_values: bool,
+}
+
+/// Options of `outgrow check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Folder of the checks [env: OUTGROW_CHECKS] [default: checks]
+    #[arg(long, value_name = "DIR")]
+    pub checks: Option<PathBuf>,
+    /// Run only checks whose file name contains NAME, or matches it if it has * or ?; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub only: Vec<String>,
+    /// Stop after the first check that fails
+    #[arg(long)]
+    pub fail_fast: bool,
+    /// How long one statement of a check may take
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
+    pub statement_timeout: Duration,
+    /// Write the results as JUnit XML, too
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Show all values of counterexamples, in every report; otherwise only ids and what the check's file says itself
     #[arg(long)]
     pub show_values: bool,
 }

@@ -12,6 +12,9 @@ use std::time::Duration;
 /// The folder of the versions unless `--migrations` or `OUTGROW_MIGRATIONS` says otherwise.
 const DEFAULT_MIGRATIONS: &str = "migrations";
 
+/// The folder of the acceptance checks unless `--checks` or `OUTGROW_CHECKS` says otherwise.
+const DEFAULT_CHECKS: &str = "checks";
+
 /// One attempt to reach one address ends after this, unless the URL has a `connect_timeout`: long enough for a TCP
 /// retransmission or two, short enough for a release command.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -24,6 +27,8 @@ pub struct Config {
     pub source: Option<PathBuf>,
     /// The folder of the versions.
     pub migrations: PathBuf,
+    /// The folder of the acceptance checks, unless the command line names another.
+    pub checks: PathBuf,
     /// How long any wait for a lock may take.
     pub lock_timeout: Duration,
 }
@@ -43,22 +48,18 @@ impl Config {
             Some(file) => Some((file.clone(), "--source".to_owned())),
             None => env.get("SOURCE_DATABASE_URL"),
         };
-        // a URL in the place of a folder would be quoted by every message about the folder
+        let default = |name: &str, otherwise: &str| {
+            env.get(name).map_or_else(|| otherwise.into(), |(folder, _)| folder.into())
+        };
         let migrations = match &global.migrations {
-            Some(url) if url.to_string_lossy().contains("://") => {
-                return Err(Error::Config(
-                    "--migrations: this is a URL, and the versions are in a folder".into(),
-                ));
-            }
-            Some(folder) => folder.clone(),
-            None => env
-                .get("OUTGROW_MIGRATIONS")
-                .map_or_else(|| DEFAULT_MIGRATIONS.into(), |(folder, _)| folder.into()),
+            Some(given) => folder(given, "--migrations")?,
+            None => default("OUTGROW_MIGRATIONS", DEFAULT_MIGRATIONS),
         };
         Ok(Config {
             database: database.map(|(url, origin)| DatabaseUrl::parse(&url, &origin)).transpose()?,
             source: source.map(|(file, origin)| source_path(&file, &origin)).transpose()?,
             migrations,
+            checks: default("OUTGROW_CHECKS", DEFAULT_CHECKS),
             lock_timeout: global.lock_timeout,
         })
     }
@@ -76,6 +77,17 @@ impl Config {
             )
         })
     }
+}
+
+/// A folder that `option` names: a URL in its place would be quoted by every message about it.
+///
+/// # Errors
+/// [`Error::Config`] if it is a URL.
+pub fn folder(given: &Path, option: &str) -> Result<PathBuf, Error> {
+    if given.to_string_lossy().contains("://") {
+        return Err(Error::Config(format!("{option}: this is a URL, and a folder is expected")));
+    }
+    Ok(given.to_owned())
 }
 
 /// A PostgreSQL URL whose password never shows: [`fmt::Display`] and [`fmt::Debug`] print user, host, port, database.

@@ -13,7 +13,7 @@ use tokio_postgres::error::SqlState;
 pub enum ExitCode {
     /// Done, at head, equal, clean.
     Done,
-    /// The answer is no: pending versions (`status --check`), differences (`verify`).
+    /// The answer is no: pending versions (`status --check`), differences (`verify`), failures (`check`).
     No,
     /// Wrong usage or configuration.
     Usage,
@@ -185,6 +185,9 @@ pub enum Error {
     /// Files under `migrations/` are refused before anything runs: all faults at once.
     #[error("{}", listed("the migrations are refused, nothing was run", .0))]
     Files(Vec<Problem>),
+    /// Files under `checks/` are refused before anything runs: all faults at once.
+    #[error("{}", listed("the checks are refused, nothing was run", .0))]
+    Checks(Vec<Problem>),
     /// No session with the server: it cannot be reached, or it turned us away.
     #[error("no connection to {target}: {reason}")]
     Connection {
@@ -281,7 +284,7 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Error::Config(_) | Error::Files(_) | Error::Io(_) => ExitCode::Usage,
+            Error::Config(_) | Error::Files(_) | Error::Checks(_) | Error::Io(_) => ExitCode::Usage,
             Error::Connection { .. } => ExitCode::Connection,
             Error::Locked(_) => ExitCode::Locked,
             Error::Diverged(_) => ExitCode::Diverged,

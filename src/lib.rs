@@ -12,6 +12,7 @@
 //! |---|---|
 //! | `migrate` | [`migrate::migrate`] → [`migration::load`] → [`postgres::connect`] → [`plan::Plan::read`] → [`postgres::lock`] → refinery's runner → its `execute` on our `Applier` → `run_sql` or [`copy::run`] |
 //! | `status` | [`plan::status`] → [`migration::load`] → [`postgres::connect`] → [`plan::Plan::read`] |
+//! | `check` | [`check::check`] reads the folder, then a session and a transaction for each file |
 //! | `verify` | [`verify::verify`] → [`plan::Plan::read`] → [`copy::compare::compare`], which reads both sides table by table |
 //!
 //! One cell: [`sqlite::scan`] lends it as a borrowed value; `copy::reader` hands it to the [`value::Codec`] that
@@ -22,6 +23,7 @@
 //! Who may use whom, checked by a test: `main → run → commands → {copy, migration} → {sqlite, postgres} → value → error`.
 //! `sqlite` and `postgres` do not know each other; only [`run`] and `main` know [`output`].
 
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod copy;
@@ -39,7 +41,7 @@ pub mod verify;
 use cli::{Cli, Verb};
 use config::Config;
 use error::{Error, ExitCode};
-use output::Output;
+use output::{Junit, Output};
 use postgres::interrupt::Interrupt;
 
 /// The log target of what the server says unasked (RAISE NOTICE, WARNING): shown unless `-q`.
@@ -56,6 +58,12 @@ pub async fn run(cli: Cli, output: &Output) -> Result<ExitCode, Error> {
         match &cli.verb {
             Verb::Migrate(args) => output.show(&migrate::migrate(&config, args, &interrupt).await?),
             Verb::Status(args) => output.show(&plan::status(&config, args.check, &interrupt).await?),
+            Verb::Check(args) => {
+                let junit = args.junit.as_deref().map(Junit::create).transpose()?;
+                let checked = check::check(&config, args, &interrupt).await?;
+                junit.map_or(Ok(()), |junit| junit.write(&checked))?;
+                output.show(&checked)
+            }
             Verb::Verify(args) => output.show(&verify::verify(&config, args, &interrupt).await?),
         }
     };

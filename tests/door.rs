@@ -36,6 +36,7 @@ fn settled(text: &str) -> Vec<String> {
 #[test]
 fn the_terminal_output_of_the_readme_is_real() {
     let project = Project::intelibotx();
+    project.copy_checks();
     std::fs::create_dir(project.path("fixtures")).expect("a folder");
     std::fs::rename(project.path("app.db"), project.path("fixtures/intelibotx.db")).expect("the source");
     let mut commands = 0;
@@ -47,13 +48,14 @@ fn the_terminal_output_of_the_readme_is_real() {
             commands += 1;
         }
     }
-    assert_eq!(commands, 3);
+    assert_eq!(commands, 4);
 }
 
 /// The shell blocks hold nothing but what is run here, in [`make_migrate_on_a_fresh_checkout`], or by the gate itself.
 #[test]
 fn the_commands_of_the_readme_work() {
     let project = Project::intelibotx();
+    project.copy_checks();
     let makefile = std::fs::read_to_string(repository().join("Makefile")).expect("Makefile");
     for line in blocks("sh").iter().flat_map(|block| block.lines()) {
         match line.split(' ').collect::<Vec<_>>().as_slice() {
@@ -95,7 +97,12 @@ fn every_option_is_in_the_help_and_in_the_readme() {
     for option in ["--step", "--show-values"] {
         assert!(help.contains(option) && readme().contains(option), "{option}");
     }
-    project.outgrow(["--help"]).succeeds().prints(&["Exit codes:", "migrate", "status", "verify"]);
+    let help = project.outgrow(["check", "--help"]).succeeds().stdout;
+    let options = include_str!("../docs/checks.md");
+    for option in ["--checks", "--only", "--fail-fast", "--statement-timeout", "--junit", "--show-values"] {
+        assert!(help.contains(option) && options.contains(&format!("| `{option}")), "{option}");
+    }
+    project.outgrow(["--help"]).succeeds().prints(&["Exit codes:", "migrate", "status", "verify", "check"]);
     project.outgrow(["--version"]).succeeds().prints(&[env!("CARGO_PKG_VERSION")]);
 }
 

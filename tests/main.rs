@@ -6,6 +6,8 @@
 mod support;
 
 mod aside;
+mod check;
+mod checks;
 mod concurrent;
 mod constraints;
 mod conversions;

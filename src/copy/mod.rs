@@ -44,7 +44,7 @@ use crate::migration::Version;
 use crate::migration::step::Step;
 use crate::postgres::catalog;
 use crate::sqlite::{Fingerprint, Source};
-use aside::Aside;
+use aside::{Aside, Indexes};
 use columns::BoundTable;
 use inspection::Inspection;
 use load::{Destination, Failure, Loaded, Reading};
@@ -174,7 +174,7 @@ async fn load_whole(client: &Client, mut reading: Reading) -> Result<(Whole, Asi
     let (version, options) = (reading.version, reading.options);
     ready::require(client, &reading.tables).await?;
     client.batch_execute("SAVEPOINT outgrow_load").await.map_err(Error::database("preparing the load"))?;
-    let aside = Aside::set(client, &reading.tables).await?;
+    let aside = Aside::set(client, &reading.tables, Indexes::SetAside).await?;
     reading.tables = order::by_foreign_keys(client, reading.tables, &aside.kept).await?;
     let emptied = emptied::truncate(client, &reading.tables).await?;
     let target = |_, table: &BoundTable| Destination {

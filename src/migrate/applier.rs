@@ -179,7 +179,9 @@ async fn run_sql(client: &Client, version: &Version) -> Result<(), Error> {
     }
     .await;
     outcome.map_err(|error| match error.as_db_error() {
-        Some(said) => Error::Sql(Box::new(failure::located(version, said, completed))),
+        Some(said) => {
+            Error::Sql(Box::new(failure::located(&version.file, &version.text, said, 0, completed)))
+        }
         None => Error::Database { doing: format!("running {}", version.file.display()), source: error },
     })
 }

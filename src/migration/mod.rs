@@ -59,7 +59,7 @@ impl Version {
 pub fn load(folder: &Path) -> Result<Vec<Version>, Error> {
     let mut files = Vec::new();
     let mut problems = Vec::new();
-    collect(folder, &mut files, &mut problems);
+    collect(folder, "migrations", &mut files, &mut problems);
     if files.is_empty() && problems.is_empty() {
         problems.push(problem(
             folder,
@@ -89,17 +89,16 @@ pub fn load(folder: &Path) -> Result<Vec<Version>, Error> {
     if problems.is_empty() { Ok(versions.into_values().collect()) } else { Err(Error::Files(problems)) }
 }
 
-/// All files under `folder`, sorted by name.
-fn collect(folder: &Path, files: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) {
+/// All files under `folder`, sorted by name, without those whose names begin with a dot. `what` the folder is for is also the
+/// name of its option.
+pub fn collect(folder: &Path, what: &str, files: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) {
     let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let mut entries = match entries {
         Ok(entries) => entries,
         Err(error) => {
-            let next = "run outgrow where the folder is, or name it with --migrations";
-            problems.push(problem(
-                folder,
-                &format!("cannot be read as a folder of migrations ({error}): {next}"),
-            ));
+            let next = format!("run outgrow where the folder is, or name it with --{what}");
+            problems
+                .push(problem(folder, &format!("cannot be read as a folder of {what} ({error}): {next}")));
             return;
         }
     };
@@ -110,7 +109,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>, problems: &mut Vec<Problem>)
             continue;
         }
         if path.is_dir() {
-            collect(&path, files, problems);
+            collect(&path, what, files, problems);
         } else {
             files.push(path);
         }
@@ -120,10 +119,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>, problems: &mut Vec<Problem>)
 fn read(file: &Path) -> Result<Version, Vec<Problem>> {
     let one = |message: &str| vec![problem(file, message)];
     let (stem, extension) = named(file).map_err(|message| one(&message))?;
-    let text = std::fs::read(file).map_err(|error| one(&format!("cannot be read ({error})")))?;
-    let text = String::from_utf8(text)
-        .map_err(|error| one(&format!("is not UTF-8 from byte {} on", error.utf8_error().valid_up_to())))?;
-    let text = normalised(&text);
+    let text = text_of(file).map_err(|message| one(&message))?;
     let migration = Migration::unapplied(&stem, &text).map_err(|error| one(&error.to_string()))?;
     let kind = match extension {
         Extension::Sql => Kind::Sql,
@@ -186,6 +182,17 @@ fn named(file: &Path) -> Result<(String, Extension), String> {
         return Err("the name is longer than the 255 characters that the history holds".into());
     }
     Ok((stem.to_owned(), extension))
+}
+
+/// The text of a file as it is run, or what keeps it from being read.
+///
+/// # Errors
+/// The sentence for the file: it cannot be read, or is not UTF-8.
+pub fn text_of(file: &Path) -> Result<String, String> {
+    let bytes = std::fs::read(file).map_err(|error| format!("cannot be read ({error})"))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|error| format!("is not UTF-8 from byte {} on", error.utf8_error().valid_up_to()))?;
+    Ok(normalised(&text))
 }
 
 /// Without a byte-order mark and with Unix line endings: the same file checked out on another system is the same

@@ -1,11 +1,14 @@
 //! The only place that prints. Results go to stdout, as text or as one JSON document drawn from the same struct; errors
 //! and the log go to stderr.
 
+mod checked;
 mod human;
+mod junit;
 mod verified;
 
 use crate::cli::Unparsed;
 use crate::error::{Error, ExitCode, Misfits};
+pub use junit::Junit;
 use serde::Serialize;
 use std::io::Write;
 
@@ -108,6 +111,12 @@ fn without_passwords(text: &str) -> String {
         }
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Line breaks and what a terminal would obey, escaped.
+fn printable(text: &str) -> String {
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(escaped).collect()
 }
 
 /// Starts the log on stderr: warnings and what the server says, more with `-v`, errors alone with `-q`. `RUST_LOG`

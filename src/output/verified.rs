@@ -1,7 +1,7 @@
 //! What `outgrow verify` found, as text: a line for each table, then the differences, then the answer.
 
-use super::Report;
 use super::human::{align_right, columns, lines, rows};
+use super::{Report, printable};
 use crate::copy::compare::{Row, Rows, TableVerdict, Unfit, Value};
 use crate::error::ExitCode;
 use crate::verify::{StepVerdict, Verified};
@@ -187,12 +187,6 @@ fn value(value: &Value) -> String {
         (Some(one), None) | (None, Some(one)) => format!("{column} {}", printable(one)),
         (None, None) => column.clone(),
     }
-}
-
-/// Line breaks and what a terminal would obey, escaped.
-fn printable(text: &str) -> String {
-    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    text.chars().map(escaped).collect()
 }
 
 fn misfit(unfit: &Unfit) -> String {

@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Signal, server_message};
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_postgres::CancelToken;
@@ -17,12 +18,19 @@ const LIMIT: Duration = Duration::from_secs(8);
 #[derive(Clone, Default)]
 pub struct Interrupt {
     session: Arc<Mutex<Option<CancelToken>>>,
+    signalled: Arc<AtomicBool>,
 }
 
 impl Interrupt {
     /// From now on a signal cancels what this session is doing.
     pub fn watch(&self, token: CancelToken) {
         *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
+    }
+
+    /// A signal has come: what fails now fails because of it.
+    #[must_use]
+    pub fn signalled(&self) -> bool {
+        self.signalled.load(Ordering::Relaxed)
     }
 
     /// Runs `work` to its end or to the first signal. A signal that comes too late to stop it changes nothing.
@@ -36,6 +44,7 @@ impl Interrupt {
             result = &mut work => return result,
             signal = signals.next() => signal,
         };
+        self.signalled.store(true, Ordering::Relaxed);
         let token = self.session.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(token) = token else {
             return Err(Error::Interrupted { signal, during: None });

@@ -54,12 +54,7 @@ impl Project {
     /// InteliBotX's versions, and one of its fixtures as `app.db`.
     pub fn intelibotx_from(fixture: &str) -> Project {
         let project = Project::empty();
-        for entry in repository().join("migrations").read_dir().expect("migrations/") {
-            let path = entry.expect("an entry").path();
-            let text = std::fs::read_to_string(&path).expect("a migration");
-            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-            project.write(&format!("migrations/{name}"), &text);
-        }
+        project.copy("migrations");
         std::fs::copy(repository().join("fixtures").join(fixture), project.path("app.db"))
             .expect("the fixture");
         project
@@ -102,6 +97,29 @@ impl Project {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder");
         std::fs::write(path, content).expect("the file");
+    }
+
+    /// Copies the files of a folder of the checkout.
+    pub fn copy(&self, folder: &str) {
+        for entry in repository().join(folder).read_dir().expect(folder) {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            self.write(&format!("{folder}/{name}"), std::fs::read(&path).expect("a file"));
+        }
+    }
+
+    /// Copies InteliBotX's acceptance checks, with wider budgets: other tests use the machine, too.
+    pub fn copy_checks(&self) {
+        self.copy("checks");
+        for (name, budget, wider) in [
+            ("dashboard", "budget: 50 ms", "budget: 500 ms"),
+            ("connection", "budget: 100 ms", "budget: 10 s"),
+        ] {
+            let path = format!("checks/{name}.sql");
+            let text = std::fs::read_to_string(self.path(&path)).expect("a check");
+            assert!(text.contains(budget), "{path}");
+            self.write(&path, text.replace(budget, wider));
+        }
     }
 
     /// Runs `statements` on the SQLite file `name`, made if it is missing.
@@ -149,6 +167,7 @@ impl Project {
             .args(arguments)
             .current_dir(self.folder.path())
             .env_remove("OUTGROW_MIGRATIONS")
+            .env_remove("OUTGROW_CHECKS")
             .env_remove("SOURCE_DATABASE_URL")
             .env("DATABASE_URL", self.url())
             .stdin(Stdio::null());

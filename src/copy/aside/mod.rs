@@ -21,6 +21,15 @@ use part::{ForeignKey, Part};
 use tokio_postgres::Client;
 use trigger::Trigger;
 
+/// What becomes of the indexes of the tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Indexes {
+    /// They are made again after the rows.
+    SetAside,
+    /// They stay, and refuse rows one by one.
+    Kept,
+}
+
 /// What was set aside.
 pub(super) struct Aside {
     tables: Vec<u32>,
@@ -35,7 +44,7 @@ pub(super) struct Aside {
 
 impl Aside {
     /// Sets triggers, foreign keys and indexes of `tables`, which must be locked and empty, aside.
-    pub(super) async fn set(client: &Client, tables: &[BoundTable]) -> Result<Aside, Error> {
+    pub(super) async fn set(client: &Client, tables: &[BoundTable], indexes: Indexes) -> Result<Aside, Error> {
         let tables: Vec<u32> = tables.iter().map(|table| table.target.oid).collect();
         let triggers = trigger::read(client, &tables).await?;
         let keys = part::foreign_keys(client, &tables).await?;
@@ -44,11 +53,16 @@ impl Aside {
         let before = facts::read(client, &tables).await?;
         let (keys, refused) = rehearse(client, &tables, &before, movable).await?;
         drop_all(client, keys.iter().map(|key| &key.part)).await?;
-        // a primary key can go only after the foreign keys that refer to it
-        let without_keys =
-            if keys.is_empty() { before.clone() } else { facts::read(client, &tables).await? };
-        let indexes = part::indexes(client, &tables).await?;
-        let (indexes, _) = rehearse(client, &tables, &without_keys, indexes).await?;
+        let indexes = match indexes {
+            Indexes::Kept => Vec::new(),
+            Indexes::SetAside => {
+                // a primary key can go only after the foreign keys that refer to it
+                let without_keys =
+                    if keys.is_empty() { before.clone() } else { facts::read(client, &tables).await? };
+                let indexes = part::indexes(client, &tables).await?;
+                rehearse(client, &tables, &without_keys, indexes).await?.0
+            }
+        };
         drop_all(client, &indexes).await?;
         let disable: Vec<&str> = triggers.iter().map(|trigger| trigger.disable.as_str()).collect();
         client.batch_execute(&disable.join("; ")).await.map_err(Error::database("disabling triggers"))?;
