@@ -21,13 +21,15 @@ const MAY_IMPORT: [(&str, &[&str]); 13] = [
 ];
 
 /// External crate → the files that may name it.
-const KNOWN_IN: [(&str, &[&str]); 3] = [
+const KNOWN_IN: [(&str, &[&str]); 5] = [
     (
         "refinery_core",
         &["src/migration/mod.rs", "src/plan.rs", "src/migrate/mod.rs", "src/migrate/applier.rs"],
     ),
     ("clap", &["src/cli.rs"]),
     ("squawk_lexer", &["src/migration/sql.rs"]),
+    ("rustls", &["src/postgres/tls.rs", "src/postgres/certificate.rs", "src/postgres/session.rs"]),
+    ("x509_cert", &["src/postgres/certificate.rs"]),
 ];
 
 fn sources(folder: &str) -> Vec<(String, String)> {

@@ -7,6 +7,8 @@ mod support;
 
 mod aside;
 mod concurrent;
+mod connection;
+mod connection_tls;
 mod constraints;
 mod conversions;
 mod crash;
