@@ -8,7 +8,6 @@ use rcgen::{
     KeyUsagePurpose,
 };
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use x509_cert::der::asn1::BitString;
 use x509_cert::der::pem::LineEnding;
@@ -149,12 +148,19 @@ impl Secure {
         self.server.port()
     }
 
-    /// A new database, and its URL for `role`, at `host`.
+    /// The database of this test, without a history, and its URL for `role`, at `host`.
     pub fn url(&self, role: &str, host: &str, parameters: &str) -> String {
-        static NUMBER: AtomicU32 = AtomicU32::new(1);
-        let database = format!("d{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let test = std::thread::current().name().unwrap_or("main").replace("::", "_");
+        let database = &test[test.len().saturating_sub(40)..];
         let mut client = Client::connect(&self.server.url, NoTls).expect("the server");
-        client.batch_execute(&format!("CREATE DATABASE {database} TEMPLATE template0")).expect("a database");
+        if client.execute("SELECT FROM pg_database WHERE datname = $1", &[&database]).expect("databases") == 0
+        {
+            let create = format!("CREATE DATABASE \"{database}\" TEMPLATE template0");
+            client.batch_execute(&create).expect("a database");
+        }
+        let (server, _) = self.server.url.rsplit_once('/').expect("a URL with a database");
+        let mut client = Client::connect(&format!("{server}/{database}"), NoTls).expect("the database");
+        client.batch_execute("DROP TABLE IF EXISTS refinery_schema_history").expect("no history");
         format!("postgres://{role}:{PASSWORD}@{host}:{}/{database}?{parameters}", self.port())
     }
 }
