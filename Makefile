@@ -8,14 +8,17 @@ OUTGROW ?= cargo run --release --locked --quiet --
 # given NAME: is it set in the environment, or else in .env, which outgrow reads itself?
 given = given() { eval "[ -n \"\$${$$1:-}\" ]" || grep -Eqs "^[[:space:]]*(export[[:space:]]+)?$$1[[:space:]]*=.{0,4}[[:alnum:]]" .env; }
 
+# where outgrow looks for the target
+TARGETS = MIGRATION_DATABASE_URL DATABASE_UNPOOLED_URL DIRECT_URL DATABASE_URL PGHOST PGHOSTADDR PGDATABASE
+
 .PHONY: help migrate test check fuzz pg pg-stop build cargo cc cxx rustfmt clippy
 
 help: ## this list
 	@awk -F ': .*## |: *## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
-# No recipe names the value of DATABASE_URL: make would print it, and `ps` show it. It travels in the environment.
+# No recipe names the value of a URL: make would print it, and `ps` show it. It travels in the environment.
 migrate: build ## bring DATABASE_URL (unset: a local database, from the sample source) to head; flags: ARGS="--to 3"
-	@$(given); if given DATABASE_URL; then exec $(OUTGROW) migrate $(ARGS); fi; \
+	@$(given); for name in $(TARGETS); do if given $$name; then exec $(OUTGROW) migrate $(ARGS); fi; done; \
 	DATABASE_URL=$$(scripts/postgres start .pg intelibotx) || exit; \
 	export DATABASE_URL; \
 	if ! given SOURCE_DATABASE_URL; then export SOURCE_DATABASE_URL=fixtures/intelibotx.db; fi; \

@@ -49,6 +49,14 @@ fn version_number(text: &str) -> Result<i32, &'static str> {
     digits.parse().map_err(|_| "expected the number of a version, such as 5")
 }
 
+fn wait(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(wait) if wait <= Duration::from_secs(600) => Ok(wait),
+        Ok(_) => Err("expected at most 10m".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done, at head, equal                 5  the history diverges from the files
@@ -63,7 +71,8 @@ Flags win over the environment, the environment over the file .env.";
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// Target: postgres://USER:PASSWORD@HOST:PORT/NAME [env: DATABASE_URL]
+    /// Target: postgres://USER:PASSWORD@HOST:PORT/NAME [env: MIGRATION_DATABASE_URL, DATABASE_UNPOOLED_URL, DIRECT_URL,
+    /// DATABASE_URL, or PGHOST and the like]
     #[arg(long, global = true, value_name = "URL")]
     pub database_url: Option<String>,
     /// SQLite file to bring the rows from: a path or sqlite:///PATH [env: SOURCE_DATABASE_URL]
@@ -72,6 +81,9 @@ pub struct Global {
     /// Folder of the versions [env: OUTGROW_MIGRATIONS] [default: migrations]
     #[arg(long, global = true, value_name = "DIR")]
     pub migrations: Option<PathBuf>,
+    /// How long to try again while the target cannot be reached yet: 0s to 10m [default: 5s, on a known platform 60s]
+    #[arg(long, global = true, value_name = "DURATION", value_parser = wait)]
+    pub wait: Option<Duration>,
     /// How long to wait for a lock that somebody else holds, on target or source, such as 500ms, 60s or 5m
     #[arg(long, global = true, value_name = "DURATION", default_value = "60s", value_parser = humantime::parse_duration)]
     pub lock_timeout: Duration,

@@ -15,6 +15,9 @@
 //! | `check` | [`check::check`] reads the folder, then a session and a transaction for each file |
 //! | `verify` | [`verify::verify`] → [`plan::Plan::read`] → [`copy::compare::compare`], which reads both sides table by table |
 //!
+//! One connection: [`config`] takes the URL, libpq's variables and files apart; `postgres::wait` repeats the rounds of
+//! [`postgres::session`] over hosts and addresses, with `postgres::tls`, whose certificates `postgres::certificate` judges.
+//!
 //! One cell: [`sqlite::scan`] lends it as a borrowed value; `copy::reader` hands it to the [`value::Codec`] that
 //! `copy::codec` chose for its column from the target's [`postgres::catalog`]; the codec appends COPY-binary bytes to a
 //! chunk, which crosses a bounded channel to `copy::load` and goes to the server. What stands in its way there is set aside
@@ -44,7 +47,8 @@ use error::{Error, ExitCode};
 use output::{Junit, Output};
 use postgres::interrupt::Interrupt;
 
-/// The log target of what the server says unasked (RAISE NOTICE, WARNING): shown unless `-q`.
+/// The log target of what the server says unasked (RAISE NOTICE, WARNING), and of which target is taken and waited for: shown
+/// unless `-q`.
 pub const NOTICES: &str = "postgres";
 
 /// Runs the command and prints its result.

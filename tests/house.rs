@@ -22,7 +22,7 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
 ];
 
 /// External crate → the files that may name it.
-const KNOWN_IN: [(&str, &[&str]); 4] = [
+const KNOWN_IN: [(&str, &[&str]); 6] = [
     (
         "refinery_core",
         &["src/migration/mod.rs", "src/plan.rs", "src/migrate/mod.rs", "src/migrate/applier.rs"],
@@ -30,6 +30,8 @@ const KNOWN_IN: [(&str, &[&str]); 4] = [
     ("clap", &["src/cli.rs"]),
     ("squawk_lexer", &["src/migration/sql.rs"]),
     ("quick_xml", &["src/output/junit.rs"]),
+    ("rustls", &["src/postgres/tls.rs", "src/postgres/certificate.rs", "src/postgres/session.rs"]),
+    ("x509_cert", &["src/postgres/certificate.rs"]),
 ];
 
 fn sources(folder: &str) -> Vec<(String, String)> {

@@ -9,6 +9,8 @@ mod aside;
 mod check;
 mod checks;
 mod concurrent;
+mod connection;
+mod connection_tls;
 mod constraints;
 mod conversions;
 mod crash;

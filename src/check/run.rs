@@ -7,7 +7,9 @@ use super::{Failure, State, Verdict, not_run, shown};
 use crate::config::DatabaseUrl;
 use crate::error::{Error, Problem, SqlFailure, server_message};
 use crate::migration::{failure, line_and_column};
-use crate::postgres::{self, interrupt::Interrupt};
+use crate::postgres;
+use crate::postgres::interrupt::Interrupt;
+use crate::postgres::session::{Canceller, Session};
 use futures_util::TryStreamExt;
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -57,6 +59,7 @@ struct Answer {
 struct Run<'a> {
     check: &'a Check,
     client: &'a Client,
+    canceller: &'a Canceller,
     interrupt: &'a Interrupt,
     limits: &'a Limits,
     server: Duration,
@@ -73,8 +76,15 @@ pub(super) async fn run(
     limits: &Limits,
 ) -> Result<Verdict, Error> {
     let started = Instant::now();
-    let (client, connected) = connect(check, url, interrupt).await?;
-    let mut run = Run { check, client: &client, interrupt, limits, server: Duration::ZERO };
+    let (session, connected) = connect(check, url, interrupt).await?;
+    let mut run = Run {
+        check,
+        client: &session.client,
+        canceller: &session.canceller,
+        interrupt,
+        limits,
+        server: Duration::ZERO,
+    };
     let mut ended = over(check, "opening a session", connected, check.connect_budget);
     if ended.is_ok() && !check.statements.is_empty() {
         ended = run.transaction().await;
@@ -99,16 +109,15 @@ async fn connect(
     check: &Check,
     url: &DatabaseUrl,
     interrupt: &Interrupt,
-) -> Result<(Client, Duration), Error> {
+) -> Result<(Session, Duration), Error> {
     let mut shortest = Duration::MAX;
     let mut attempt = 1;
     loop {
-        let started = Instant::now();
-        let client = postgres::connect(url, interrupt).await?;
-        shortest = shortest.min(started.elapsed());
+        let session = postgres::open(url, interrupt).await?;
+        shortest = shortest.min(session.took);
         let enough = check.connect_budget.is_none_or(|budget| shortest <= budget);
         if enough || attempt == CONNECTS {
-            return Ok((client, shortest));
+            return Ok((session, shortest));
         }
         attempt += 1;
     }
@@ -265,8 +274,7 @@ impl Run<'_> {
             return Ok(done);
         }
         // the session is closed next; if the request does not get through either, the server ends it by itself
-        let token = self.client.cancel_token();
-        if !matches!(tokio::time::timeout(GRACE, postgres::cancel(&token)).await, Ok(Ok(()))) {
+        if !matches!(tokio::time::timeout(GRACE, self.canceller.cancel()).await, Ok(Ok(()))) {
             log::debug!("the request to cancel did not get through");
         }
         let message =

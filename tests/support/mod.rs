@@ -2,7 +2,9 @@
 //! [`Project::outgrow`] runs the program in it, and an [`Outcome`] is compared with what it should have said.
 
 mod outcome;
+pub mod proxy;
 mod role;
+pub mod secure;
 mod server;
 
 pub use outcome::Outcome;
@@ -158,9 +160,9 @@ impl Project {
     /// else that it reads.
     pub fn command<I: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = I>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_outgrow"));
-        for (name, _) in
-            std::env::vars().filter(|(name, _)| name.starts_with("PG") || name.starts_with("RUST"))
-        {
+        for (name, _) in std::env::vars().filter(|(name, _)| {
+            ["PG", "RUST", "RAILWAY", "DYNO", "RENDER", "FLY_"].iter().any(|read| name.starts_with(read))
+        }) {
             command.env_remove(name);
         }
         command
@@ -169,6 +171,10 @@ impl Project {
             .env_remove("OUTGROW_MIGRATIONS")
             .env_remove("OUTGROW_CHECKS")
             .env_remove("SOURCE_DATABASE_URL")
+            .env_remove("MIGRATION_DATABASE_URL")
+            .env_remove("DATABASE_UNPOOLED_URL")
+            .env_remove("DIRECT_URL")
+            .env("HOME", self.folder.path())
             .env("DATABASE_URL", self.url())
             .stdin(Stdio::null());
         if self.path("app.db").exists() {

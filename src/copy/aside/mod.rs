@@ -44,7 +44,11 @@ pub(super) struct Aside {
 
 impl Aside {
     /// Sets triggers, foreign keys and indexes of `tables`, which must be locked and empty, aside.
-    pub(super) async fn set(client: &Client, tables: &[BoundTable], indexes: Indexes) -> Result<Aside, Error> {
+    pub(super) async fn set(
+        client: &Client,
+        tables: &[BoundTable],
+        indexes: Indexes,
+    ) -> Result<Aside, Error> {
         let tables: Vec<u32> = tables.iter().map(|table| table.target.oid).collect();
         let triggers = trigger::read(client, &tables).await?;
         let keys = part::foreign_keys(client, &tables).await?;
