@@ -107,7 +107,7 @@ impl Applier<'_> {
                 None
             }
             (Kind::Step(step), Some(source)) => {
-                Some(copy::run(&self.client, version, step, source, self.options).await?)
+                Some(copy::run(&self.client, version, step, source, &self.options).await?)
             }
             (Kind::Step(step), None) => Some(copy::without_data(&self.client, version, step).await?),
         };

@@ -6,7 +6,7 @@ mod applier;
 
 use crate::cli::{MigrateArgs, Proof};
 use crate::config::Config;
-use crate::copy::{self, Receipt};
+use crate::copy::{self, Receipt, progress::Progress};
 use crate::error::{Error, Problem};
 use crate::migration::step::Step;
 use crate::migration::{self, Kind, Version, sql};
@@ -54,11 +54,16 @@ pub struct Applied {
     pub seconds: f64,
 }
 
-/// Brings the target to head, or to `--to`.
+/// Brings the target to head, or to `--to`; a data step says in `progress` how far it is.
 ///
 /// # Errors
 /// Every variant of [`Error`]; [`Error::Version`] says which version failed and what stays applied.
-pub async fn migrate(config: &Config, args: &MigrateArgs, interrupt: &Interrupt) -> Result<Migrated, Error> {
+pub async fn migrate(
+    config: &Config,
+    args: &MigrateArgs,
+    interrupt: &Interrupt,
+    progress: &Progress,
+) -> Result<Migrated, Error> {
     let started = Instant::now();
     let versions = migration::load(&config.migrations)?;
     let goal = goal(&versions, args.to)?;
@@ -71,7 +76,7 @@ pub async fn migrate(config: &Config, args: &MigrateArgs, interrupt: &Interrupt)
         let pending = todo(&plan, &versions, goal);
         let source = prepare(&pending, config, args)?;
         if args.dry_run {
-            return dry_run(&client, &pending, source.as_deref(), options(config, args)).await.map(
+            return dry_run(&client, &pending, source.as_deref(), options(config, args, progress)).await.map(
                 |applied| Migrated {
                     database: url.to_string(),
                     version: plan.history.applied.last().map(Migration::version),
@@ -92,7 +97,7 @@ pub async fn migrate(config: &Config, args: &MigrateArgs, interrupt: &Interrupt)
             source,
             history_exists: plan.history.exists,
             lock_timeout: config.lock_timeout,
-            options: options(config, args),
+            options: options(config, args, progress),
             applied: Vec::new(),
             failure: None,
         };
@@ -155,15 +160,16 @@ fn prepare(todo: &[&Version], config: &Config, args: &MigrateArgs) -> Result<Opt
             first.label
         )));
     };
-    steps.iter().try_for_each(|step| copy::require_source(step, file, options(config, args)))?;
+    steps.iter().try_for_each(|step| copy::require_source(step, file, config.lock_timeout))?;
     Ok(Some(file.clone()))
 }
 
-fn options(config: &Config, args: &MigrateArgs) -> copy::Options {
+fn options(config: &Config, args: &MigrateArgs, progress: &Progress) -> copy::Options {
     copy::Options {
         show_values: args.show_values,
         proof: args.proof == Proof::Content,
         lock_timeout: config.lock_timeout,
+        progress: progress.clone(),
     }
 }
 
@@ -189,7 +195,7 @@ async fn dry_run(
             }
             (Kind::Step(_), None) => (None, Some("without data")),
             (Kind::Step(step), Some(source)) => {
-                match copy::rehearse(client, version, step, source, options).await {
+                match copy::rehearse(client, version, step, source, &options).await {
                     Ok(receipt) => (Some(receipt), Some(NOT_CHECKED)),
                     Err(Error::Target(_)) if schema_pending => {
                         (None, Some("not read: versions before it make its tables, apply them first (--to)"))
