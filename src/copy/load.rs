@@ -192,6 +192,7 @@ async fn write(
     let mut counts = Vec::with_capacity(routes.len());
     for Route { name, target, copy, stage, expected } in routes {
         let started = Instant::now();
+        log::info!("copying {name}");
         progress.begin(Phase::Loading, name, *expected);
         let refused = |error| Failure::of(error, name, || format!("copying table {name}"));
         let mut sink = pin!(client.copy_in(copy.as_str()).await.map_err(refused)?);

@@ -63,7 +63,7 @@ fn applied(table: &mut Table, version: &Applied) {
             state => [name, none(), none(), none(), none(), state.to_owned()],
         });
     }
-    if version.seconds >= WORTH_A_RATE && !receipt.phases.is_empty() {
+    if version.seconds >= WORTH_SHARES && !receipt.phases.is_empty() {
         table.add_row(note(&shares(receipt)));
     }
     if let Some(said) = version.note {
@@ -76,8 +76,11 @@ fn applied(table: &mut Table, version: &Applied) {
     }
 }
 
-/// What took less seconds says nothing about a rate.
+/// What took less seconds says nothing about a rate,
 const WORTH_A_RATE: f64 = 0.1;
+
+/// and nobody asks what a shorter step spent its time on.
+const WORTH_SHARES: f64 = 2.0;
 
 /// Bytes as the server got them.
 fn size(bytes: u64) -> String {
