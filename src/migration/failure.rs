@@ -5,15 +5,16 @@ use super::{Version, line_and_column, sql};
 use crate::error::{Problem, SqlFailure};
 use tokio_postgres::error::{DbError, ErrorPosition};
 
-/// What `said` of `version`'s text, of which `completed` statements ran before.
+/// What the server `said` of `version`'s text, of which `completed` statements ran before. In the message it stood behind
+/// `preceding` characters.
 #[must_use]
-pub fn located(version: &Version, said: &DbError, completed: usize) -> SqlFailure {
-    let text = version.text.as_str();
+pub fn located(version: &Version, preceding: usize, said: &DbError, completed: usize) -> SqlFailure {
+    let text = version.text();
     let script = sql::read(text);
     let offset = match said.position() {
         // counted in characters, from 1 (PostgreSQL: Error and Notice Message Fields)
         Some(ErrorPosition::Original(position)) => {
-            let skipped = usize::try_from(position.saturating_sub(1)).unwrap_or_default();
+            let skipped = usize::try_from(*position).unwrap_or_default().saturating_sub(preceding + 1);
             Some(text.char_indices().nth(skipped).map_or(text.len(), |(offset, _)| offset))
         }
         _ => script.statements.get(completed).map(|statement| statement.start),
