@@ -13,6 +13,7 @@ mod crash;
 mod door;
 mod files;
 mod history;
+mod history_traffic;
 mod house;
 mod input;
 mod intelibotx;
