@@ -66,9 +66,9 @@ pub async fn migrate(config: &Config, args: &MigrateArgs, interrupt: &Interrupt)
         let goal = goal(&versions, to)?;
         Ok((versions, goal))
     };
-    let ((versions, goal), client) = plan::open(config, read, interrupt).await?;
+    let ((versions, goal), client, history) = plan::open(config, read, interrupt).await?;
     let url = config.database()?;
-    let mut plan = Plan::read(&client, &versions).await?;
+    let mut plan = Plan::of(&versions, history);
     plan.require_agreement()?;
     let mut applied = Vec::new();
     if plan.pending().iter().any(|number| *number <= goal) {

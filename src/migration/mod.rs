@@ -139,24 +139,33 @@ fn read_all(files: &[PathBuf]) -> Vec<Result<Version, Vec<Problem>>> {
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
     let share = files.len().div_ceil(processors).max(WORTH_A_THREAD);
     if files.len() <= share {
-        return files.iter().map(|file| read(file)).collect();
+        return read_each(files);
     }
     let mut read_of: Vec<Vec<_>> = files.chunks(share).map(|_| Vec::new()).collect();
     std::thread::scope(|scope| {
         for (found, files) in read_of.iter_mut().zip(files.chunks(share)) {
-            scope.spawn(|| found.extend(files.iter().map(|file| read(file))));
+            scope.spawn(|| *found = read_each(files));
         }
     });
     read_of.into_iter().flatten().collect()
 }
 
-fn read(file: &Path) -> Result<Version, Vec<Problem>> {
+fn read_each(files: &[PathBuf]) -> Vec<Result<Version, Vec<Problem>>> {
+    let mut bytes = Vec::new();
+    files.iter().map(|file| read(file, &mut bytes)).collect()
+}
+
+/// Reads one file, with `bytes` as the room for it.
+fn read(file: &Path, bytes: &mut Vec<u8>) -> Result<Version, Vec<Problem>> {
     let one = |message: &str| vec![problem(file, message)];
     let (stem, extension) = named(file).map_err(|message| one(&message))?;
-    let text = whole(file).map_err(|error| one(&format!("cannot be read ({error})")))?;
-    let text = String::from_utf8(text)
-        .map_err(|error| one(&format!("is not UTF-8 from byte {} on", error.utf8_error().valid_up_to())))?;
-    let text = normalised(&text);
+    bytes.clear();
+    // its size is not asked for first, as for a whole `File`: migrations are small
+    let whole = File::open(file).and_then(|file| file.take(u64::MAX).read_to_end(bytes));
+    whole.map_err(|error| one(&format!("cannot be read ({error})")))?;
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| one(&format!("is not UTF-8 from byte {} on", error.valid_up_to())))?;
+    let text = normalised(text);
     let migration = Migration::unapplied(&stem, &text).map_err(|error| one(&error.to_string()))?;
     let kind = match extension {
         Extension::Sql => Kind::Sql,
@@ -218,13 +227,6 @@ fn named(file: &Path) -> Result<(String, Extension), String> {
         return Err("the name is longer than the 255 characters that the history holds".into());
     }
     Ok((stem.to_owned(), extension))
-}
-
-/// The bytes of a file. Its size is not asked for first, as `std::fs::read` does: migrations are small.
-fn whole(file: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(4096);
-    File::open(file)?.take(u64::MAX).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 /// Without a byte-order mark and with Unix line endings: the same file checked out on another system is the same
