@@ -8,14 +8,17 @@ OUTGROW ?= cargo run --release --locked --quiet --
 # given NAME: is it set in the environment, or else in .env, which outgrow reads itself?
 given = given() { eval "[ -n \"\$${$$1:-}\" ]" || grep -Eqs "^[[:space:]]*(export[[:space:]]+)?$$1[[:space:]]*=.{0,4}[[:alnum:]]" .env; }
 
-.PHONY: help migrate test check pg pg-stop build cargo cc rustfmt clippy
+# where outgrow looks for the target
+TARGETS = MIGRATION_DATABASE_URL DATABASE_UNPOOLED_URL DIRECT_URL DATABASE_URL PGHOST PGHOSTADDR PGDATABASE
+
+.PHONY: help migrate test check fuzz pg pg-stop build cargo cc cxx rustfmt clippy
 
 help: ## this list
 	@awk -F ': .*## |: *## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
-# No recipe names the value of DATABASE_URL: make would print it, and `ps` show it. It travels in the environment.
+# No recipe names the value of a URL: make would print it, and `ps` show it. It travels in the environment.
 migrate: build ## bring DATABASE_URL (unset: a local database, from the sample source) to head; flags: ARGS="--to 3"
-	@$(given); if given DATABASE_URL; then exec $(OUTGROW) migrate $(ARGS); fi; \
+	@$(given); for name in $(TARGETS); do if given $$name; then exec $(OUTGROW) migrate $(ARGS); fi; done; \
 	DATABASE_URL=$$(scripts/postgres start .pg intelibotx) || exit; \
 	export DATABASE_URL; \
 	if ! given SOURCE_DATABASE_URL; then export SOURCE_DATABASE_URL=fixtures/intelibotx.db; fi; \
@@ -33,6 +36,19 @@ check: rustfmt clippy cc ## everything CI checks: format, lints, tests, docs
 	cargo clippy --locked --all-targets -- -D warnings
 	@$(MAKE) --no-print-directory test
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --locked --no-deps --document-private-items
+
+# what cargo-fuzz passes, but for the sanitizers, which need a nightly compiler; not for build scripts, hence --target
+SANCOV = -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+	-Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg fuzzing
+FUZZ_SECONDS ?= 60
+
+fuzz: cargo cxx ## feed random steps and values to the parser and the codecs, FUZZ_SECONDS=60 for each; stops at the first fault
+	@host=$$(rustc -vV | sed -n 's/^host: //p') && \
+	RUSTFLAGS="$(SANCOV)" cargo build --release --locked --manifest-path fuzz/Cargo.toml --target-dir target/fuzz --target "$$host" && \
+	for target in step value; do \
+	mkdir -p "target/fuzz/corpus/$$target" && echo "fuzz: $$target" && \
+	"target/fuzz/$$host/release/$$target" -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 -verbosity=0 -print_final_stats=1 \
+	-artifact_prefix="target/fuzz/$$target-" "target/fuzz/corpus/$$target" fuzz/seeds/$$target || exit; done
 
 pg: ## start the local server under .pg/ and print its URL
 	@scripts/postgres start .pg
@@ -57,13 +73,21 @@ clippy: cargo
 
 # SQLite is compiled from its source: a compiler without the C library's headers is not enough
 cc:
-	@works() { echo '#include <stdio.h>' | cc -E -xc - >/dev/null 2>&1; }; \
+	@echo '#include <stdio.h>' | cc -E -xc - >/dev/null 2>&1 || $(call compiler,C,gcc libc6-dev,echo '#include <stdio.h>' | cc -E -xc -)
+
+# and so is libFuzzer, which is C++
+cxx: cc
+	@echo '#include <vector>' | c++ -E -xc++ - >/dev/null 2>&1 || $(call compiler,C++,g++,echo '#include <vector>' | c++ -E -xc++ -)
+
+# given a language, Debian's packages for it and a trial of its compiler
+define compiler
+{ works() { $(3) >/dev/null 2>&1; }; \
 	install() { \
 	$$1 apt-get update >&2; \
-	$$1 env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends gcc libc6-dev </dev/null >&2; }; \
-	works && exit; \
-	echo 'a C compiler is missing' >&2; \
+	$$1 env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(2) </dev/null >&2; }; \
+	echo 'a $(1) compiler is missing' >&2; \
 	if ! command -v apt-get >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ]; then install; \
 	elif sudo -n true 2>/dev/null; then install 'sudo -n'; fi; \
-	works || { echo 'This installs one: sudo apt-get install -y gcc libc6-dev (Debian), xcode-select --install (macOS)' >&2; exit 1; }
+	works || { echo 'This installs one: sudo apt-get install -y $(2) (Debian), xcode-select --install (macOS)' >&2; exit 1; }; }
+endef

@@ -49,10 +49,18 @@ fn version_number(text: &str) -> Result<i32, &'static str> {
     digits.parse().map_err(|_| "expected the number of a version, such as 5")
 }
 
+fn wait(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(wait) if wait <= Duration::from_secs(600) => Ok(wait),
+        Ok(_) => Err("expected at most 10m".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done, at head, equal                 5  the history diverges from the files
-  1  no (status --check) or differences   6  the source is refused
+  1  no: pending, differing, failed       6  the source is refused
   2  wrong usage or configuration         7  a migration failed; nothing of it was kept
   3  no connection                        8  what was stored is not what was read
   4  somebody else holds the lock         130, 143  interrupted, rolled back
@@ -63,7 +71,8 @@ Flags win over the environment, the environment over the file .env.";
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// Target: postgres://USER:PASSWORD@HOST:PORT/NAME [env: DATABASE_URL]
+    /// Target: postgres://USER:PASSWORD@HOST:PORT/NAME [env: MIGRATION_DATABASE_URL, DATABASE_UNPOOLED_URL, DIRECT_URL,
+    /// DATABASE_URL, or PGHOST and the like]
     #[arg(long, global = true, value_name = "URL")]
     pub database_url: Option<String>,
     /// SQLite file to bring the rows from: a path or sqlite:///PATH [env: SOURCE_DATABASE_URL]
@@ -72,7 +81,10 @@ pub struct Global {
     /// Folder of the versions [env: OUTGROW_MIGRATIONS] [default: migrations]
     #[arg(long, global = true, value_name = "DIR")]
     pub migrations: Option<PathBuf>,
-    /// How long to wait for a lock that somebody else holds, such as 500ms, 60s or 5m
+    /// How long to try again while the target cannot be reached yet: 0s to 10m [default: 5s, on a known platform 60s]
+    #[arg(long, global = true, value_name = "DURATION", value_parser = wait)]
+    pub wait: Option<Duration>,
+    /// How long to wait for a lock that somebody else holds, on target or source, such as 500ms, 60s or 5m
     #[arg(long, global = true, value_name = "DURATION", default_value = "60s", value_parser = humantime::parse_duration)]
     pub lock_timeout: Duration,
     /// Print one JSON document instead of text
@@ -95,6 +107,8 @@ pub enum Verb {
     Status(StatusArgs),
     /// Compare source and target, cell by cell, any time after the copy; reads only
     Verify(VerifyArgs),
+    /// Run the acceptance checks in checks/, each in a transaction that is rolled back
+    Check(CheckArgs),
 }
 
 /// Options of `outgrow migrate`.
@@ -141,6 +155,29 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "N", value_parser = version_number)]
     pub step: Option<i32>,
     /// Show the values of rows that differ; otherwise rows are named by id or rowid alone
+    #[arg(long)]
+    pub show_values: bool,
+}
+
+/// Options of `outgrow check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Folder of the checks [env: OUTGROW_CHECKS] [default: checks]
+    #[arg(long, value_name = "DIR")]
+    pub checks: Option<PathBuf>,
+    /// Run only checks whose file name contains NAME, or matches it if it has * or ?; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub only: Vec<String>,
+    /// Stop after the first check that fails
+    #[arg(long)]
+    pub fail_fast: bool,
+    /// How long one statement of a check may take
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
+    pub statement_timeout: Duration,
+    /// Write the results as JUnit XML, too
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Show all values of counterexamples, in every report; otherwise only ids and what the check's file says itself
     #[arg(long)]
     pub show_values: bool,
 }

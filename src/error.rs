@@ -13,7 +13,7 @@ use tokio_postgres::error::SqlState;
 pub enum ExitCode {
     /// Done, at head, equal, clean.
     Done,
-    /// The answer is no: pending versions (`status --check`), differences (`verify`).
+    /// The answer is no: pending versions (`status --check`), differences (`verify`), failures (`check`).
     No,
     /// Wrong usage or configuration.
     Usage,
@@ -185,6 +185,9 @@ pub enum Error {
     /// Files under `migrations/` are refused before anything runs: all faults at once.
     #[error("{}", listed("the migrations are refused, nothing was run", .0))]
     Files(Vec<Problem>),
+    /// Files under `checks/` are refused before anything runs: all faults at once.
+    #[error("{}", listed("the checks are refused, nothing was run", .0))]
+    Checks(Vec<Problem>),
     /// No session with the server: it cannot be reached, or it turned us away.
     #[error("no connection to {target}: {reason}")]
     Connection {
@@ -215,19 +218,22 @@ pub enum Error {
         /// What does not fit.
         misfits: Vec<String>,
     },
-    /// The source holds values that the target's columns cannot take: all of them.
+    /// The source holds values that the target's columns cannot take, or rows that it refuses: all of them.
     #[error("{}", unfit(file, misfits, constraints))]
     Unfit {
         /// The SQLite file.
         file: PathBuf,
         /// By table, column and reason.
         misfits: Vec<Misfits>,
-        /// A line for each constraint that refuses rows.
+        /// A line for each reason for which rows are refused.
         constraints: Vec<String>,
     },
     /// The target is not ready for the step: a table missing or not empty, a column not fed. All of it.
     #[error("{}", listed("the target is not ready for the step", .0))]
     Target(Vec<String>),
+    /// Rows of the target are hidden from this role, or it may not read them: all tables of which that is so.
+    #[error("{}", listed("the target cannot be compared", .0))]
+    Hidden(Vec<String>),
     /// A statement of a migration file failed.
     #[error("{0}")]
     Sql(Box<SqlFailure>),
@@ -278,12 +284,12 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Error::Config(_) | Error::Files(_) | Error::Io(_) => ExitCode::Usage,
+            Error::Config(_) | Error::Files(_) | Error::Checks(_) | Error::Io(_) => ExitCode::Usage,
             Error::Connection { .. } => ExitCode::Connection,
             Error::Locked(_) => ExitCode::Locked,
             Error::Diverged(_) => ExitCode::Diverged,
             Error::Source { .. } | Error::Misfits { .. } | Error::Unfit { .. } => ExitCode::Source,
-            Error::Target(_) | Error::Sql(_) => ExitCode::Migration,
+            Error::Target(_) | Error::Hidden(_) | Error::Sql(_) => ExitCode::Migration,
             Error::Proof(_) => ExitCode::Proof,
             Error::Version { source, .. } => source.exit_code(),
             Error::Interrupted { signal, .. } | Error::Abandoned { signal } => ExitCode::Signal(*signal),
@@ -305,7 +311,7 @@ impl Error {
         }
     }
 
-    /// The constraints that refuse rows, a line for each.
+    /// Why rows are refused, a line for each reason.
     #[must_use]
     pub fn constraints(&self) -> &[String] {
         match self {
@@ -331,8 +337,16 @@ fn listed<T: fmt::Display>(heading: &str, items: &[T]) -> String {
 fn unfit(file: &Path, misfits: &[Misfits], constraints: &[String]) -> String {
     let lines = misfits.iter().map(ToString::to_string).chain(constraints.iter().cloned());
     let lines: Vec<String> = lines.collect();
+    let rules = "correct the values in the source, or write rules in the step (docs/steps.md)";
+    let rows = "correct the rows in the source, leave the column behind (skip = true), or change what refuses them in a version \
+                before the step; rules for misfits do not reach such rows";
+    let next = match (misfits.is_empty(), constraints.is_empty()) {
+        (_, true) => rules.to_owned(),
+        (true, false) => rows.to_owned(),
+        (false, false) => format!("{rules}; where a row is refused: {rows}"),
+    };
     format!(
-        "{}\n  next: correct the values in the source, or write rules in the step (docs/steps.md); nothing was kept",
+        "{}\n  next: {next}; nothing was kept",
         listed(&format!("the source {} is refused", file.display()), &lines)
     )
 }

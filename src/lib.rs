@@ -12,7 +12,11 @@
 //! |---|---|
 //! | `migrate` | [`migrate::migrate`] → [`plan::open`]: [`migration::load`] beside [`postgres::connect`] → [`plan::Plan::of`] → [`postgres::lock`] → refinery's runner → its `execute` on our `Applier` → `run_sql` or [`copy::run`] |
 //! | `status` | [`plan::status`] → [`plan::open`]: [`migration::load`] beside [`postgres::connect`] → [`plan::Plan::of`] |
+//! | `check` | [`check::check`] reads the folder, then a session and a transaction for each file |
 //! | `verify` | [`verify::verify`] → [`plan::Plan::read`] → [`copy::compare::compare`], which reads both sides table by table |
+//!
+//! One connection: [`config`] takes the URL, libpq's variables and files apart; `postgres::wait` repeats the rounds of
+//! [`postgres::session`] over hosts and addresses, with `postgres::tls`, whose certificates `postgres::certificate` judges.
 //!
 //! One cell: [`sqlite::scan`] lends it as a borrowed value; `copy::reader` hands it to the [`value::Codec`] that
 //! `copy::codec` chose for its column from the target's [`postgres::catalog`]; the codec appends COPY-binary bytes to a
@@ -22,6 +26,7 @@
 //! Who may use whom, checked by a test: `main → run → commands → {copy, migration} → {sqlite, postgres} → value → error`.
 //! `sqlite` and `postgres` do not know each other; only [`run`] and `main` know [`output`].
 
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod copy;
@@ -38,12 +43,17 @@ pub mod verify;
 
 use cli::{Cli, Verb};
 use config::Config;
+use copy::progress::Progress;
 use error::{Error, ExitCode};
-use output::Output;
+use output::{Junit, Output};
 use postgres::interrupt::Interrupt;
 
-/// The log target of what the server says unasked (RAISE NOTICE, WARNING): shown unless `-q`.
+/// The log target of what the server says unasked (RAISE NOTICE, WARNING), and of which target is taken and waited for: shown
+/// unless `-q`.
 pub const NOTICES: &str = "postgres";
+
+/// The log target of what a long piece of work says of itself: shown where there is no terminal to show it on.
+pub const PROGRESS: &str = "progress";
 
 /// Runs the command and prints its result.
 ///
@@ -54,8 +64,20 @@ pub async fn run(cli: Cli, output: &Output) -> Result<ExitCode, Error> {
     let interrupt = Interrupt::default();
     let work = async {
         match &cli.verb {
-            Verb::Migrate(args) => output.show(&migrate::migrate(&config, args, &interrupt).await?),
+            Verb::Migrate(args) => {
+                let progress = Progress::default();
+                let watch = output.watch(&progress);
+                let migrated = migrate::migrate(&config, args, &interrupt, &progress).await;
+                drop(watch);
+                output.show(&migrated?)
+            }
             Verb::Status(args) => output.show(&plan::status(&config, args.check, &interrupt).await?),
+            Verb::Check(args) => {
+                let junit = args.junit.as_deref().map(Junit::create).transpose()?;
+                let checked = check::check(&config, args, &interrupt).await?;
+                junit.map_or(Ok(()), |junit| junit.write(&checked))?;
+                output.show(&checked)
+            }
             Verb::Verify(args) => output.show(&verify::verify(&config, args, &interrupt).await?),
         }
     };

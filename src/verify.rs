@@ -3,7 +3,7 @@
 
 use crate::cli::VerifyArgs;
 use crate::config::Config;
-use crate::copy::compare::{self, Compared};
+use crate::copy::compare::{self, Asked, Compared};
 use crate::copy::{self, Recorded};
 use crate::error::{Error, ExitCode};
 use crate::migration::step::Step;
@@ -88,11 +88,23 @@ pub async fn verify(config: &Config, args: &VerifyArgs, interrupt: &Interrupt) -
                 .into(),
         ));
     }
-    let mut source = Source::open(file)?;
+    let mut source = Source::open(file, config.lock_timeout)?;
     let mut verdicts = Vec::new();
     for (version, step, recorded) in steps {
         let verdict;
-        (source, verdict) = compare_step(&client, source, version, step, &recorded, args).await?;
+        let applied = |later: &&Version| {
+            let entry = plan.entries.iter().find(|entry| entry.version == later.number);
+            later.number > version.number && entry.is_some_and(|entry| entry.state == State::Applied)
+        };
+        let later: Vec<&Version> = versions.iter().filter(applied).collect();
+        let asked = Asked {
+            version,
+            step,
+            later: &later,
+            by_number: args.step.is_some(),
+            show_values: args.show_values,
+        };
+        (source, verdict) = compare_step(&client, source, asked, &recorded, args).await?;
         verdicts.push(verdict);
     }
     client.batch_execute("COMMIT").await.map_err(Error::database("ending to read"))?;
@@ -112,14 +124,13 @@ fn left_out(recorded: &Recorded, args: &VerifyArgs) -> bool {
 async fn compare_step(
     client: &Client,
     mut source: Source,
-    version: &Version,
-    step: &Step,
+    asked: Asked<'_>,
     recorded: &Recorded,
     args: &VerifyArgs,
 ) -> Result<(Source, StepVerdict), Error> {
     let mut verdict = StepVerdict {
-        version: version.number,
-        label: version.label.clone(),
+        version: asked.version.number,
+        label: asked.version.label.clone(),
         without_data: *recorded == Recorded::WithoutData,
         source_changed: None,
         compared: None,
@@ -128,7 +139,7 @@ async fn compare_step(
         return Ok((source, verdict));
     }
     let compared;
-    (source, compared) = compare::compare(client, step, source, args.show_values).await?;
+    (source, compared) = compare::compare(client, source, asked).await?;
     if let (false, Recorded::From(sha256)) = (compared.equal(), recorded) {
         verdict.source_changed = Some(source.fingerprint()?.sha256 != *sha256);
     }

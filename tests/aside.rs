@@ -189,12 +189,16 @@ fn partitioned_targets() {
 }
 
 #[test]
-fn tables_that_inherit_are_other_tables() {
+fn rows_of_tables_that_inherit_are_rows_of_the_table_to_the_application() {
     let project = Project::step(
         "CREATE TABLE t (v int); CREATE TABLE child () INHERITS (t); INSERT INTO child VALUES (5);",
         "\"t\"",
         "CREATE TABLE t (v); INSERT INTO t VALUES (1)",
     );
+    let refused =
+        "table t: a table that inherits from it already holds rows, and a step loads into empty tables only";
+    project.outgrow(["migrate"]).exits(7).says(&[refused]);
+    project.execute("DELETE FROM child");
     project.outgrow(["migrate"]).succeeds().prints(&["1 row"]);
     assert_eq!(project.query("SELECT v::text FROM ONLY t"), ["1"]);
 }

@@ -1,6 +1,7 @@
 //! The way in: what the README shows is what happens, and `make migrate` works on a fresh checkout.
 
 use crate::support::{Project, repository};
+use std::path::Path;
 use std::process::Command;
 
 fn readme() -> String {
@@ -36,6 +37,7 @@ fn settled(text: &str) -> Vec<String> {
 #[test]
 fn the_terminal_output_of_the_readme_is_real() {
     let project = Project::intelibotx();
+    project.copy_checks();
     std::fs::create_dir(project.path("fixtures")).expect("a folder");
     std::fs::rename(project.path("app.db"), project.path("fixtures/intelibotx.db")).expect("the source");
     let mut commands = 0;
@@ -47,13 +49,14 @@ fn the_terminal_output_of_the_readme_is_real() {
             commands += 1;
         }
     }
-    assert_eq!(commands, 3);
+    assert_eq!(commands, 4);
 }
 
 /// The shell blocks hold nothing but what is run here, in [`make_migrate_on_a_fresh_checkout`], or by the gate itself.
 #[test]
 fn the_commands_of_the_readme_work() {
     let project = Project::intelibotx();
+    project.copy_checks();
     let makefile = std::fs::read_to_string(repository().join("Makefile")).expect("Makefile");
     for line in blocks("sh").iter().flat_map(|block| block.lines()) {
         match line.split(' ').collect::<Vec<_>>().as_slice() {
@@ -81,6 +84,7 @@ fn every_option_is_in_the_help_and_in_the_readme() {
         "--database-url",
         "--source",
         "--migrations",
+        "--wait",
         "--lock-timeout",
         "--json",
         "--to",
@@ -95,26 +99,70 @@ fn every_option_is_in_the_help_and_in_the_readme() {
     for option in ["--step", "--show-values"] {
         assert!(help.contains(option) && readme().contains(option), "{option}");
     }
-    project.outgrow(["--help"]).succeeds().prints(&["Exit codes:", "migrate", "status", "verify"]);
+    let help = project.outgrow(["check", "--help"]).succeeds().stdout;
+    let options = include_str!("../docs/checks.md");
+    for option in ["--checks", "--only", "--fail-fast", "--statement-timeout", "--junit", "--show-values"] {
+        assert!(help.contains(option) && options.contains(&format!("| `{option}")), "{option}");
+    }
+    project.outgrow(["--help"]).succeeds().prints(&["Exit codes:", "migrate", "status", "verify", "check"]);
     project.outgrow(["--version"]).succeeds().prints(&[env!("CARGO_PKG_VERSION")]);
 }
 
-/// In a copy of what `make migrate` needs, with the program that the tests have built.
-#[test]
-fn make_migrate_on_a_fresh_checkout() {
+/// What `make migrate` needs, copied.
+fn checkout() -> tempfile::TempDir {
     let checkout = tempfile::TempDir::new().expect("a folder");
     for name in ["Makefile", "scripts", "migrations", "fixtures"] {
         let copied = Command::new("cp").arg("-R").arg(repository().join(name)).arg(checkout.path()).status();
         assert!(copied.expect("cp").success());
     }
+    checkout
+}
+
+/// `make` there, with the program that the tests have built, and no target in the environment.
+fn make(checkout: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new("make");
+    for name in [
+        "MIGRATION_DATABASE_URL",
+        "DATABASE_UNPOOLED_URL",
+        "DIRECT_URL",
+        "DATABASE_URL",
+        "PGHOST",
+        "PGHOSTADDR",
+        "PGDATABASE",
+        "SOURCE_DATABASE_URL",
+        "MAKEFLAGS",
+        "MAKELEVEL",
+        "MFLAGS",
+    ] {
+        command.env_remove(name);
+    }
+    let program = format!("OUTGROW={}", env!("CARGO_BIN_EXE_outgrow"));
+    command.args(["-o", "build", &program]).args(arguments).current_dir(checkout);
+    command
+}
+
+/// Any of the ways to name a target keeps `make migrate` from starting a server of its own.
+#[test]
+fn make_migrate_goes_where_the_environment_says() {
+    let checkout = checkout();
+    for name in ["MIGRATION_DATABASE_URL", "DATABASE_UNPOOLED_URL", "DIRECT_URL", "DATABASE_URL"] {
+        let output = make(checkout.path(), &["migrate"]).env(name, "sqlite:///x.db").output().expect("make");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains(&format!("{name}: this is an SQLite URL")), "{said}");
+    }
+    let output = make(checkout.path(), &["migrate"]).env("PGDATABASE", "app").output().expect("make");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("PGDATABASE: no host"), "{output:?}");
+    std::fs::write(checkout.path().join(".env"), "DIRECT_URL=sqlite:///x.db\n").expect(".env");
+    let output = make(checkout.path(), &["migrate"]).output().expect("make");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("DIRECT_URL in .env: "), "{output:?}");
+    assert!(!checkout.path().join(".pg").exists(), "a server was started");
+}
+
+#[test]
+fn make_migrate_on_a_fresh_checkout() {
+    let checkout = checkout();
     let make = |arguments: &[&str]| {
-        let mut command = Command::new("make");
-        for name in ["DATABASE_URL", "SOURCE_DATABASE_URL", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"] {
-            command.env_remove(name);
-        }
-        let program = format!("OUTGROW={}", env!("CARGO_BIN_EXE_outgrow"));
-        command.args(["-o", "build", &program]).args(arguments).current_dir(checkout.path());
-        let output = command.output().expect("make");
+        let output = make(checkout.path(), arguments).output().expect("make");
         assert!(output.status.success(), "make {arguments:?}: {output:#?}");
         String::from_utf8(output.stdout).expect("UTF-8")
     };

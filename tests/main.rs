@@ -6,7 +6,11 @@
 mod support;
 
 mod aside;
+mod check;
+mod checks;
 mod concurrent;
+mod connection;
+mod connection_tls;
 mod constraints;
 mod conversions;
 mod crash;
@@ -20,6 +24,7 @@ mod intelibotx;
 mod proof;
 mod random;
 mod reading;
+mod refusals;
 mod rules;
 mod source;
 mod source_state;
@@ -29,3 +34,5 @@ mod step;
 mod target;
 mod values;
 mod verify;
+mod verify_keys;
+mod verify_rules;

@@ -174,10 +174,16 @@ fn a_dry_run_reads_everything_and_writes_nothing() {
         .says(&["t.v: text that is not a whole number in 1 row, rowid 2", "rowid 3"]);
     refused.says(&["rule: [table.t.column.v] misfit = \"null\" or \"quarantine\""]).never_says(&["10x"]);
     project.sqlite("app.db", "DELETE FROM t WHERE id IN (2, 3)");
-    project
-        .outgrow(["migrate", "--dry-run"])
-        .succeeds()
-        .prints(&["2 rows", "1 version would be applied, nothing was written"]);
+    project.outgrow(["migrate", "--dry-run"]).succeeds().prints(&[
+        "2 rows",
+        "1 version would be applied, nothing was written",
+        "not checked by this reading: unique keys",
+    ]);
+    let json = project.outgrow(["migrate", "--dry-run", "--json"]).succeeds().json();
+    assert!(
+        json["applied"][0]["note"].as_str().is_some_and(|note| note.contains("foreign keys, CHECKs")),
+        "{json}"
+    );
     assert_eq!(project.query("SELECT count(*)::text FROM t"), ["0"]);
     project.outgrow(["migrate"]).succeeds();
     project.outgrow(["migrate", "--dry-run"]).succeeds().prints(&["nothing to do"]);
@@ -354,4 +360,31 @@ fn verify_does_not_wait_for_ever_for_a_lock() {
     let mut holder = project.connect();
     holder.batch_execute("BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE").expect("the lock");
     project.outgrow(["verify", "--lock-timeout", "50ms"]).exits(4).says(&["table t", "lock timeout"]);
+}
+
+#[test]
+fn a_name_that_postgresql_has_cut_is_pointed_out() {
+    let (long, cut) = (format!("t{}", "ñ".repeat(40)), format!("t{}", "ñ".repeat(31)));
+    let project = Project::step(
+        &format!("CREATE TABLE \"{long}\" (id int, \"{long}\" int);"),
+        &format!("\"{long}\""),
+        &format!("CREATE TABLE \"{long}\" (id, \"{long}\"); INSERT INTO \"{long}\" VALUES (1, 2)"),
+    );
+    let hint = format!(
+        "PostgreSQL cuts names after 63 bytes, so it may be there as {cut}: write [table.\"{long}\"] with target"
+    );
+    project.outgrow(["migrate"]).exits(7).says(&[&hint]);
+    let step =
+        format!("source = \"sqlite\"\ntables = [\"{long}\"]\n[table.\"{long}\"]\ntarget = \"{cut}\"\n");
+    project.write("migrations/V2__import.toml", &step);
+    project
+        .outgrow(["migrate"])
+        .exits(7)
+        .says(&[&format!("so it may be there as {cut}: write the same rule with target")]);
+    project.write(
+        "migrations/V2__import.toml",
+        format!("{step}[table.\"{long}\".column.\"{long}\"]\ntarget = \"{cut}\"\n"),
+    );
+    project.outgrow(["migrate"]).succeeds();
+    assert_eq!(project.query(&format!("SELECT \"{cut}\"::text FROM \"{cut}\"")), ["2"]);
 }

@@ -207,7 +207,9 @@ fn a_table_or_column_that_is_gone_is_a_difference() {
     project.execute("ALTER TABLE t RENAME n TO m; ALTER TABLE t ADD added int NOT NULL DEFAULT 1; ALTER TABLE t ALTER added DROP DEFAULT");
     differs(
         &project,
-        &["t.n: the source has values in this column and the target's table t has no column n"],
+        &[
+            "t.n: not compared, the target's table t has no column n any more; no version applied after V2__import names it",
+        ],
     );
     project.execute("DROP TABLE t");
     differs(&project, &["5 rows  differs: absent from the target"]);

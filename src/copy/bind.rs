@@ -45,7 +45,8 @@ pub(super) fn bind(step: &Step, source: &Source, target: &[catalog::Table]) -> R
             }
             None => faults.push(format!(
                 "table {name}: the step names it and the target has no such table in its search_path; \
-                 create it in a version before the step"
+                 create it in a version before the step{}",
+                cut(name, &format!("[table.{}]", columns::key(&from.name)))
             )),
         }
     }
@@ -97,6 +98,22 @@ pub(super) fn source_tables<'a>(
     tables.left = left_behind(step, source, &mut faults)?;
     Ok((tables, faults))
 }
+
+/// What becomes of a name that is too long for PostgreSQL, and the `rule` that helps; nothing for one that is not.
+/// (PostgreSQL: Lexical Structure, "Identifiers and Key Words".)
+pub(super) fn cut(name: &str, rule: &str) -> String {
+    if name.len() <= NAME_BYTES {
+        return String::new();
+    }
+    let end = (0..=NAME_BYTES).rev().find(|end| name.is_char_boundary(*end)).unwrap_or(0);
+    format!(
+        "; PostgreSQL cuts names after {NAME_BYTES} bytes, so it may be there as {}: write {rule} with target = \"…\"",
+        &name[..end]
+    )
+}
+
+/// A name is as long as this at most: NAMEDATALEN - 1.
+const NAME_BYTES: usize = 63;
 
 /// The one item of that name: letter by letter, else the only one that differs in case alone.
 pub(super) fn same_name<'a, T>(items: &'a [T], name: &str, named: impl Fn(&T) -> &String) -> Option<&'a T> {

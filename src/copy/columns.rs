@@ -1,7 +1,7 @@
 //! Binds the columns of one table: each source column to the target column of its name or of its rule, that to the codec
 //! of its type, and what a misfit does is decided here, once.
 
-use super::bind::same_name;
+use super::bind::{cut, same_name};
 use super::codec;
 use crate::error::Error;
 use crate::migration::step::{ColumnRules, Mend, Policy, TableRules};
@@ -76,10 +76,11 @@ pub(super) fn bind(
             _ if rule.skip => skipped.push(column.name.clone()),
             None if !column.generated && source.holds_values(from, &column.name)? => faults.push(format!(
                 "{place}: the source has values in this column and the target's table {} has no column {name}; \
-                 add it in a version, or write [table.{}.column.{}] with target = \"…\" or skip = true",
+                 add it in a version, or write [table.{}.column.{}] with target = \"…\" or skip = true{}",
                 to.name,
                 key(&from.name),
-                key(&column.name)
+                key(&column.name),
+                cut(name, "the same rule")
             )),
             // empty, or computed in the source
             None => {}

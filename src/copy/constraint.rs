@@ -3,23 +3,30 @@
 //! rule of the target is asked for all rows that break it. The report names them by their rowids in the source.
 
 use super::columns::BoundTable;
-use super::fits;
-use super::load::{self, Failure, Reading};
+use super::fits::{self, Unread};
+use super::load::{self, Failure, Loaded, Reading};
 use super::misfits::NAMED_ROWS;
 use super::reader::{self, AfterMisfit};
+use super::refused::{self, Refusal};
 use super::shadow::Shadows;
-use crate::error::{Error, Misfits, is_circumstance, server_message};
+use super::{raising, report};
+use crate::error::{Error, Misfits, is_circumstance};
 use crate::postgres::rule::{self, Broken, Parent, Rule};
 use crate::sqlite::Source;
 use crate::sqlite::scan::Place;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use tokio_postgres::Client;
 
 /// What a rule found: how many rows, and the first groups of rows that break it together, by their numbers.
-struct Found {
-    rule: Rule,
-    rows: i64,
-    groups: Vec<Vec<u64>>,
+pub(super) struct Found {
+    /// Position of the rule among those read.
+    pub rule: usize,
+    /// SQLSTATE; of a rule that is broken, that of its kind.
+    pub code: String,
+    /// What is wrong with the rows.
+    pub what: String,
+    pub rows: i64,
+    pub groups: Vec<Vec<u64>>,
 }
 
 /// Turns the first failure of a load into all there are. The transaction is left to be rolled back.
@@ -28,91 +35,169 @@ pub(super) async fn explain(client: &Client, reading: Reading, failure: Failure)
     let first = match &failure {
         Failure::Other(_) => return failure.into_error(&file),
         Failure::Values(_) => None,
-        Failure::Constraint { code, line } => Some((code.clone(), line.clone())),
+        Failure::Refused(refusal) => Some(placed(refusal.clone(), &reading.source, &reading.tables)),
     };
-    log::info!("looking up every row that a constraint of the target refuses");
+    log::info!("looking up every row that the target refuses");
+    let failure = first.clone().map_or(failure, Failure::Refused);
     match look_up(client, reading, first).await {
-        Ok(Some((misfits, constraints))) => Error::Unfit { file, misfits, constraints },
-        Ok(None) => failure.into_error(&file),
+        Ok((misfits, lines)) if misfits.is_empty() && lines.is_empty() => failure.into_error(&file),
+        Ok((misfits, constraints)) => Error::Unfit { file, misfits, constraints },
+        // a row that goes nowhere, beside which nothing more can be looked up
+        Err(error @ Error::Unfit { .. }) => {
+            log::warn!("this may not be all: what comes after the last row named here was not looked up");
+            error
+        }
         Err(error) => {
-            log::warn!(
-                "this may not be all, what else the constraints refuse could not be looked up: {error}"
-            );
+            log::warn!("this may not be all, what else the target refuses could not be looked up: {error}");
             failure.into_error(&file)
         }
     }
 }
 
-/// Values that do not fit, and a line for each rule that rows break; nothing if there are no rules.
+/// `refusal` with the row's place in the source, if it is known; a source that cannot be read says so elsewhere.
+fn placed(mut refusal: Refusal, source: &Source, tables: &[BoundTable]) -> Refusal {
+    let table = tables.iter().find(|table| table.target.name == refusal.table);
+    if let (Some(table), Some(row)) = (table, refusal.row)
+        && let Ok(places) = reader::places(source, table, &BTreeSet::from([row]))
+        && let Some(place) = places.get(&row)
+    {
+        let rowid = if matches!(place, Place::Rowid(_)) { "rowid " } else { "" };
+        refusal.line = format!("{}, {rowid}{place}", refusal.line);
+    }
+    refusal
+}
+
+/// The source in shadows, and what did not go in.
+struct Filled {
+    source: Source,
+    tables: Vec<BoundTable>,
+    shadows: Shadows,
+    misfits: Vec<Misfits>,
+    unread: Vec<Unread>,
+}
+
+/// Loads everything into shadows: first with the columns that the server computes, and then, if a row is refused all the
+/// same, without them and value by value.
+async fn fill(client: &Client, mut reading: Reading) -> Result<Filled, Error> {
+    let (version, options) = (reading.version, reading.options.clone());
+    let mut as_bytes = false;
+    loop {
+        // the estimates for catalog queries are high enough for seconds of compilation
+        let back = client.batch_execute("ROLLBACK TO SAVEPOINT outgrow_load; SET LOCAL jit = off").await;
+        back.map_err(Error::database("going back to before the load"))?;
+        let shadows = Shadows::create(client, &reading.tables, as_bytes).await?;
+        reading.after_misfit = AfterMisfit::SendOn { as_bytes };
+        let loaded = load::load(client, reading, |index, _| Shadows::destination(index)).await?;
+        let Loaded { source, tables, counts, refused, unread, .. } = loaded;
+        let (misfits, failure) = match counts {
+            Ok(_) => (Vec::new(), None),
+            Err(Failure::Values(misfits)) => (misfits, refused),
+            Err(failure) => (Vec::new(), Some(failure)),
+        };
+        match failure {
+            None => return Ok(Filled { source, tables, shadows, misfits, unread }),
+            Some(Failure::Refused(_)) if !as_bytes => as_bytes = true,
+            Some(Failure::Refused(refusal)) => {
+                let constraints = vec![placed(refusal, &source, &tables).line];
+                return Err(Error::Unfit { file: source.file, misfits, constraints });
+            }
+            Some(failure) => return Err(failure.into_error(&source.file)),
+        }
+        let options = options.clone();
+        reading = Reading { source, tables, version, options, after_misfit: AfterMisfit::ReadOn };
+    }
+}
+
+/// Values that do not fit, and a line for each reason for which rows are refused.
 async fn look_up(
     client: &Client,
     reading: Reading,
-    first: Option<(String, String)>,
-) -> Result<Option<(Vec<Misfits>, Vec<String>)>, Error> {
-    let doing = || Error::database("going back to before the load");
-    client.batch_execute("ROLLBACK TO SAVEPOINT outgrow_load").await.map_err(doing())?;
-    let oids: Vec<u32> = reading.tables.iter().map(|table| table.target.oid).collect();
-    let rules = rule::read(client, &oids).await?;
-    let staged = reading.tables.iter().flat_map(|table| &table.columns).any(|column| column.codec.by_input);
-    if rules.is_empty() && !staged {
-        return Ok(None);
-    }
+    first: Option<Refusal>,
+) -> Result<(Vec<Misfits>, Vec<String>), Error> {
     let show_values = reading.options.show_values;
-    let shadows = Shadows::create(client, &reading.tables).await?;
-    let reading = Reading { after_misfit: AfterMisfit::SendOn, ..reading };
-    let loaded = load::load(client, reading, |index, _| Shadows::destination(index)).await?;
-    let mut misfits = match loaded.counts {
-        Ok(_) => Vec::new(),
-        Err(Failure::Values(misfits)) => misfits,
-        Err(Failure::Other(error)) => return Err(error),
-        Err(Failure::Constraint { line, .. }) => return Err(Error::Target(vec![line])),
-    };
+    let Filled { source, tables, shadows, mut misfits, unread } = fill(client, reading).await?;
     shadows.analyze(client).await?;
+    let oids: Vec<u32> = tables.iter().map(|table| table.target.oid).collect();
     let mut found = Vec::new();
-    for rule in rules {
-        found.extend(broken(client, &shadows, rule).await?);
+    let rules = rule::read(client, &oids).await?;
+    for (at, rule) in rules.iter().enumerate() {
+        found.extend(broken(client, &shadows, rule, at).await?);
     }
-    let (source, tables, unread) = (loaded.source, loaded.tables, loaded.unread);
-    // the first failure is among what was found, by its rule or by its value
-    let is_found = |code: &String| {
-        let by_rule = found.iter().any(|found| found.rule.sqlstate == code.as_str());
-        by_rule || !unread.is_empty() && !code.starts_with("23")
+    let known = |code: &str, table: u32, name: Option<&str>| {
+        let of_table = || rules.iter().filter(|rule| rule.table == table);
+        // an index of a partition has a name of its own
+        let named = name.filter(|name| of_table().any(|rule| rule.is_named(name)));
+        let same = |found: &Found| {
+            let rule = &rules[found.rule];
+            found.code == code && rule.table == table && named.is_none_or(|name| rule.is_named(name))
+        };
+        // the reader knows what is NULL, and every foreign key is a rule
+        ["23502", "23503"].contains(&code) || found.iter().any(same)
     };
-    let first = first.filter(|(code, _)| !is_found(code));
+    let refused = refused::look_up(client, &shadows, &tables, known).await?;
+    // the first failure is among what was found, by its rule, by its value or by its row
+    let is_found = |code: &str| {
+        found.iter().any(|found| found.code == code)
+            || refused.iter().any(|refused| refused.code == code)
+            || !unread.is_empty() && !code.starts_with("23")
+    };
+    let first = first.filter(|first| !is_found(&first.code));
     let named = tokio::task::spawn_blocking(move || {
-        let unread = fits::report(&source, &tables, &unread, show_values)?;
-        Ok::<_, Error>((unread, report(&source, &tables, &found)?))
+        let unread = fits::report(&source, &tables, unread, show_values)?;
+        Ok::<_, Error>((unread, report::lines(&source, &tables, &rules, &found, &refused, show_values)?))
     });
     let (unread, mut lines) = named.await.map_err(std::io::Error::other)??;
     misfits.extend(unread);
-    lines.extend(first.map(|(_, line)| line));
-    Ok(Some((misfits, lines)))
+    lines.extend(first.map(|first| first.line));
+    Ok((misfits, lines))
 }
 
-/// The rows that break `rule`, if any. A rule that cannot be asked this way (its expression takes the table's row type,
-/// say) is none.
-async fn broken(client: &Client, shadows: &Shadows, rule: Rule) -> Result<Option<Found>, Error> {
+/// The rows that break `rule`, the one at `at`, or for which it cannot be computed. A rule that cannot be asked this way
+/// (its expression takes the table's row type, say) finds none.
+async fn broken(client: &Client, shadows: &Shadows, rule: &Rule, at: usize) -> Result<Vec<Found>, Error> {
     let doing = || Error::database(format!("looking up the rows that break {}", rule.name));
-    let Some(query) = query(shadows, &rule) else { return Ok(None) };
-    client.batch_execute("SAVEPOINT outgrow_rule").await.map_err(doing())?;
-    let rows = match client.query(&query, &[]).await {
-        Ok(rows) => rows,
-        Err(error) if error.code().is_some_and(|code| !is_circumstance(code)) => {
-            log::debug!("{}: {}", rule.name, server_message(&error));
-            client.batch_execute("ROLLBACK TO SAVEPOINT outgrow_rule").await.map_err(doing())?;
-            return Ok(None);
-        }
-        Err(error) => return Err(doing()(error)),
+    let Some(query) = query(shadows, rule) else { return Ok(Vec::new()) };
+    let as_rule = |rows, groups| Found {
+        rule: at,
+        code: rule.sqlstate.to_owned(),
+        what: rule.what.clone(),
+        rows,
+        groups,
     };
-    let Some(row) = rows.first() else { return Ok(None) };
-    let group = |numbers: Vec<i64>| numbers.into_iter().map(i64::unsigned_abs).collect();
-    let found = Found { rows: row.get(0), groups: rows.iter().map(|row| group(row.get(1))).collect(), rule };
-    Ok(Some(found))
+    client.batch_execute("SAVEPOINT outgrow_rule").await.map_err(doing())?;
+    let error = match client.query(&query, &[]).await {
+        Ok(rows) => {
+            let group = |numbers: Vec<i64>| numbers.into_iter().map(i64::unsigned_abs).collect();
+            let groups = rows.iter().map(|row| group(row.get(1))).collect();
+            return Ok(rows.first().map(|row| as_rule(row.get(0), groups)).into_iter().collect());
+        }
+        Err(error) => error,
+    };
+    match error.code() {
+        Some(code) if is_circumstance(code) => return Err(doing()(error)),
+        None => return Err(doing()(error)),
+        Some(code) => log::debug!("{}: SQLSTATE {}", rule.name, code.code()),
+    }
+    client.batch_execute("ROLLBACK TO SAVEPOINT outgrow_rule").await.map_err(doing())?;
+    if !error.code().is_some_and(refused::is_of_rows) {
+        return Ok(Vec::new());
+    }
+    let asked = raising::rows(client, shadows, rule).await?.into_iter().map(|asked| {
+        let groups = asked.first.into_iter().map(|number| vec![number]).collect();
+        match asked.code {
+            None => as_rule(asked.rows, groups),
+            Some(code) => {
+                let what = refused::in_words(&code, None);
+                Found { rule: at, what, code, rows: asked.rows, groups }
+            }
+        }
+    });
+    Ok(asked.collect())
 }
 
 /// A query for the number of rows that break `rule` and for the first groups of them: one more than will be named.
 fn query(shadows: &Shadows, rule: &Rule) -> Option<String> {
-    let (from, number) = (shadows.from(rule.table)?, &shadows.number);
+    let (from, number, unfit) = (shadows.from(rule.table)?, &shadows.number, &shadows.unfit);
     let limit = NAMED_ROWS + 1;
     let filter = |filter: &Option<String>| filter.clone().unwrap_or_else(|| "true".to_owned());
     let own = filter(&rule.filter);
@@ -129,11 +214,13 @@ fn query(shadows: &Shadows, rule: &Rule) -> Option<String> {
     };
     let single = match &rule.broken {
         Broken::Same { keys, predicate, nulls_equal } => {
+            // NULL may stand for a misfit
+            let fit = if *nulls_equal { format!("NOT {unfit}") } else { "true".to_owned() };
             let known = |n| if *nulls_equal { "true".to_owned() } else { format!("k{n} IS NOT NULL") };
             return Some(format!(
                 "SELECT (sum(rows) OVER ())::bigint, first FROM (\
                    SELECT count(*) AS rows, (array_agg(n ORDER BY n))[1:{limit}] AS first \
-                   FROM ({}) AS keyed WHERE {} GROUP BY {} HAVING count(*) > 1) AS same \
+                   FROM ({} AND {fit}) AS keyed WHERE {} GROUP BY {} HAVING count(*) > 1) AS same \
                  ORDER BY first LIMIT {limit}",
                 keyed(keys, predicate),
                 each(keys, &known, " AND "),
@@ -146,12 +233,25 @@ fn query(shadows: &Shadows, rule: &Rule) -> Option<String> {
             keyed(keys, predicate),
             each(keys, &|n| format!("a.k{n} {} b.k{n}", operators[n]), " AND ")
         ),
+        // an index on columns
+        Broken::Raises { predicate: None, .. } if !rule.columns.is_empty() && !rule.is_generated() => {
+            return None;
+        }
+        // nothing is found, and everything computed
+        Broken::Raises { keys, predicate } => {
+            let counts = each(keys, &|n| format!("count(k{n})"), ", ");
+            return Some(format!(
+                "SELECT 0::bigint, ARRAY[]::bigint[] FROM ({} AND NOT {unfit}) AS keyed HAVING least({counts}) < 0",
+                keyed(keys, predicate)
+            ));
+        }
         Broken::True(condition) => {
-            format!("SELECT {number} AS n FROM {from} WHERE ({own}) AND ({condition})")
+            format!("SELECT {number} AS n FROM {from} WHERE NOT {unfit} AND ({own}) AND ({condition})")
         }
         Broken::TrueOfValue { column, condition } => {
             format!(
-                "SELECT n FROM (SELECT {number} AS n, {column} AS value FROM {from}) AS one WHERE {condition}"
+                "SELECT n FROM (SELECT {number} AS n, {column} AS value FROM {from} WHERE NOT {unfit}) AS one \
+                 WHERE {condition}"
             )
         }
         Broken::Orphan { parent, child, comparisons, full } => {
@@ -169,54 +269,13 @@ fn query(shadows: &Shadows, rule: &Rule) -> Option<String> {
                 known.join(" AND "),
                 comparisons.join(" AND ")
             );
-            let mixed = format!("{rows} WHERE ({}) AND NOT ({})", known.join(" OR "), known.join(" AND "));
+            let mixed = format!(
+                "{rows} WHERE NOT c.{unfit} AND ({}) AND NOT ({})",
+                known.join(" OR "),
+                known.join(" AND ")
+            );
             if *full { format!("{orphans} UNION ALL {mixed}") } else { orphans }
         }
     };
     Some(format!("SELECT count(*) OVER (), ARRAY[n] FROM ({single}) AS single ORDER BY n LIMIT {limit}"))
-}
-
-/// A line for each rule that is broken, the rows by their places in the source.
-fn report(source: &Source, tables: &[BoundTable], found: &[Found]) -> Result<Vec<String>, Error> {
-    let mut lines = Vec::new();
-    for table in tables {
-        let found: Vec<&Found> = found.iter().filter(|found| found.rule.table == table.target.oid).collect();
-        let wanted: BTreeSet<u64> =
-            found.iter().flat_map(|found| found.groups.iter().flatten().copied()).collect();
-        if !wanted.is_empty() {
-            let places = reader::places(source, table, &wanted)?;
-            lines.extend(found.iter().map(|found| line(table, found, &places)));
-        }
-    }
-    Ok(lines)
-}
-
-fn line(table: &BoundTable, found: &Found, places: &BTreeMap<u64, Place>) -> String {
-    let name = &table.source.name;
-    let columns: Vec<&str> = found.rule.columns.iter().map(|column| source_name(table, column)).collect();
-    let subject = match columns.as_slice() {
-        [] => name.clone(),
-        [column] => format!("{name}.{column}"),
-        several => format!("{name}.({})", several.join(", ")),
-    };
-    let groups = found.groups.iter().take(NAMED_ROWS).map(|group| {
-        let rows =
-            group.iter().take(NAMED_ROWS).filter_map(|number| places.get(number)).map(Place::to_string);
-        let more = if group.len() > NAMED_ROWS { " = …" } else { "" };
-        format!("{}{more}", rows.collect::<Vec<_>>().join(" = "))
-    });
-    let groups = groups.collect::<Vec<_>>().join(", ");
-    let more = if found.groups.len() > NAMED_ROWS { ", …" } else { "" };
-    let rows = if found.rows == 1 { "row" } else { "rows" };
-    let rowid = if places.values().any(|place| matches!(place, Place::Rowid(_))) { "rowid " } else { "" };
-    format!(
-        "{subject}: {} in {} {rows}, {rowid}{groups}{more}; {}",
-        found.rule.what, found.rows, found.rule.name
-    )
-}
-
-/// What the source calls the target's column, where it has it.
-fn source_name<'a>(table: &'a BoundTable, column: &'a str) -> &'a str {
-    let bound = table.columns.iter().find(|bound| bound.target.name == column);
-    bound.map_or(column, |bound| bound.source.name.as_str())
 }

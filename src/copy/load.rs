@@ -3,17 +3,20 @@
 use super::columns::BoundTable;
 use super::fits::{self, Unread};
 use super::misfits::Misfits as Found;
+use super::progress::{Phase, Progress};
 use super::proof;
 use super::quarantine::Quarantine;
 use super::reader::{self, AfterMisfit, Count, Piece};
-use super::stage::Stage;
-use crate::error::{Error, Misfits, server_message};
+use super::refused::{self, Refusal};
+use super::shadow;
+use super::stage::{LookingUp, Stage};
+use crate::error::{Error, Misfits};
 use crate::identifier::quote_all;
 use crate::sqlite::Source;
 use futures_util::SinkExt;
 use std::path::Path;
 use std::pin::pin;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{self, Receiver};
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
@@ -29,6 +32,8 @@ pub(super) struct Loaded {
     pub quarantine: Quarantine,
     /// What was read of each table, in the same order.
     pub counts: Result<Vec<Count>, Failure>,
+    /// What the server refused beside the misfits in `counts`.
+    pub refused: Option<Failure>,
     /// Values that the server cannot read, if they were looked up ([`AfterMisfit::SendOn`]).
     pub unread: Vec<Unread>,
 }
@@ -37,22 +42,22 @@ pub(super) struct Loaded {
 pub(super) enum Failure {
     /// Values that their columns cannot take.
     Values(Vec<Misfits>),
-    /// PostgreSQL refused a row by a constraint, or could not read a value: SQLSTATE, of class 23 if it was a constraint,
-    /// and a line without the row's content.
-    Constraint {
-        code: String,
-        line: String,
-    },
+    /// PostgreSQL refused a row, or could not read a value.
+    Refused(Refusal),
     Other(Error),
 }
 
 /// How a step is run.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// Misfits are reported with their values.
     pub show_values: bool,
     /// Rows are read back and compared before the commit.
     pub proof: bool,
+    /// How long a writer may keep the source locked.
+    pub lock_timeout: Duration,
+    /// Where it says how far it is.
+    pub progress: Progress,
 }
 
 /// Copies all tables, each to its destination.
@@ -62,9 +67,15 @@ pub(super) async fn load(
     target: impl Fn(usize, &BoundTable) -> Destination,
 ) -> Result<Loaded, Error> {
     let mut routes = Vec::with_capacity(reading.tables.len());
+    let looking_up = match reading.after_misfit {
+        AfterMisfit::ReadOn => None,
+        AfterMisfit::SendOn { as_bytes } => {
+            Some(LookingUp { as_bytes, unfit: shadow::unfit(&reading.tables) })
+        }
+    };
     for (index, table) in reading.tables.iter().enumerate() {
         let (name, Destination { name: target, frozen }) = (table.target.name.clone(), target(index, table));
-        let stage = Stage::of(index, table);
+        let stage = Stage::of(index, table, looking_up.as_ref());
         if let Some(stage) = &stage {
             if reading.after_misfit == AfterMisfit::ReadOn {
                 stage.require_no_rule(client).await?;
@@ -74,16 +85,19 @@ pub(super) async fn load(
         let copy = match &stage {
             Some(stage) => stage.copy(),
             None => {
-                let columns = quote_all(table.target_columns());
+                let unfit = looking_up.as_ref().map(|looking_up| looking_up.unfit.as_str());
+                let columns = quote_all(table.target_columns().chain(unfit));
                 let frozen = if frozen { ", FREEZE" } else { "" };
                 format!("COPY {target} ({columns}) FROM STDIN (FORMAT binary{frozen})")
             }
         };
-        routes.push(Route { name, target, copy, stage });
+        let expected = reading.source.at_most(&table.source);
+        routes.push(Route { name, target, copy, stage, expected });
     }
     let (after_misfit, mut unread) = (reading.after_misfit, Vec::new());
+    let progress = reading.options.progress.clone();
     let (running, mut pieces) = reading.start();
-    let written = write(client, &routes, &mut pieces, after_misfit, &mut unread).await;
+    let written = write(client, &routes, &mut pieces, after_misfit, &progress, &mut unread).await;
     drop(pieces);
     Ok(Loaded { unread, ..ended(running, written).await? })
 }
@@ -105,15 +119,25 @@ struct Route {
     /// The statement that takes the rows: into the table, or into its stage.
     copy: String,
     stage: Option<Stage>,
+    /// How many there are, by an estimate.
+    expected: Option<u64>,
 }
 
 /// Reads all tables and sends nothing: every misfit of the step, or the counts of what would be copied.
 pub(super) async fn rehearse(reading: Reading) -> Result<Loaded, Error> {
+    let progress = reading.options.progress.clone();
+    let about = |table: &BoundTable| (table.source.name.clone(), reading.source.at_most(&table.source));
+    let tables: Vec<_> = reading.tables.iter().map(about).collect();
     let (running, mut pieces) = reading.start();
     let mut counts = Vec::new();
-    while let Some(piece) = pieces.recv().await {
-        if let Piece::End(count) = piece {
-            counts.push(count);
+    for (name, expected) in &tables {
+        progress.begin(Phase::Reading, name, *expected);
+        loop {
+            match pieces.recv().await {
+                Some(Piece::Chunk(_, rows)) => progress.rows(rows),
+                Some(Piece::End(count)) => break counts.push(count),
+                None => break,
+            }
         }
     }
     ended(running, Ok(counts)).await
@@ -149,12 +173,12 @@ impl Reading {
 /// Waits for the reader. A misfit or a read error is why a COPY was left open, so it comes before what was written.
 async fn ended(running: Running, written: Result<Vec<Count>, Failure>) -> Result<Loaded, Error> {
     let (source, tables, quarantine, read) = running.await.map_err(std::io::Error::other)?;
-    let counts = match read {
-        Ok(()) => written,
-        Err(Error::Unfit { misfits, .. }) => Err(Failure::Values(misfits)),
-        Err(error) => Err(Failure::Other(error)),
+    let (counts, refused) = match (read, written) {
+        (Ok(()), written) => (written, None),
+        (Err(Error::Unfit { misfits, .. }), written) => (Err(Failure::Values(misfits)), written.err()),
+        (Err(error), _) => (Err(Failure::Other(error)), None),
     };
-    Ok(Loaded { source, tables, quarantine, counts, unread: Vec::new() })
+    Ok(Loaded { source, tables, quarantine, counts, refused, unread: Vec::new() })
 }
 
 async fn write(
@@ -162,21 +186,25 @@ async fn write(
     routes: &[Route],
     pieces: &mut Receiver<Piece>,
     after_misfit: AfterMisfit,
+    progress: &Progress,
     unread: &mut Vec<Unread>,
 ) -> Result<Vec<Count>, Failure> {
     let mut counts = Vec::with_capacity(routes.len());
-    for Route { name, target, copy, stage } in routes {
+    for Route { name, target, copy, stage, expected } in routes {
         let started = Instant::now();
-        log::info!("copying {name}");
+        progress.begin(Phase::Loading, name, *expected);
         let refused = |error| Failure::of(error, name, || format!("copying table {name}"));
         let mut sink = pin!(client.copy_in(copy.as_str()).await.map_err(refused)?);
         loop {
             match pieces.recv().await {
-                Some(Piece::Chunk(bytes)) => sink.send(bytes).await.map_err(refused)?,
+                Some(Piece::Chunk(bytes, rows)) => {
+                    sink.send(bytes).await.map_err(refused)?;
+                    progress.rows(rows);
+                }
                 Some(Piece::End(mut count)) => {
                     let mut taken = sink.as_mut().finish().await.map_err(refused)?;
                     if let Some(stage) = stage.as_ref().filter(|_| taken == count.tally.rows) {
-                        if after_misfit == AfterMisfit::SendOn {
+                        if after_misfit != AfterMisfit::ReadOn {
                             fits::take_out(client, stage, unread).await.map_err(Failure::Other)?;
                         }
                         taken = stage.insert(client, target, &mut count).await?;
@@ -186,7 +214,8 @@ async fn write(
                     }
                     count.taken = taken;
                     count.seconds = started.elapsed().as_secs_f64();
-                    log::info!("copied {name}: {} rows, {} bytes", count.taken, count.bytes);
+                    log::info!(target: crate::PROGRESS, "copied {name}: {} rows, {} bytes in {:.1} s",
+                        count.taken, count.bytes, count.seconds);
                     counts.push(count);
                     break;
                 }
@@ -199,13 +228,10 @@ async fn write(
 }
 
 impl Failure {
-    /// A row that PostgreSQL refuses is the source's fault if a constraint refused it. The detail would show its content.
+    /// A row that PostgreSQL refuses is the source's fault; anything else is not.
     pub(super) fn of(error: tokio_postgres::Error, table: &str, doing: impl FnOnce() -> String) -> Failure {
-        match error.as_db_error().map(|said| said.code().code()).filter(|code| code.starts_with("23")) {
-            Some(code) => Failure::Constraint {
-                code: code.to_owned(),
-                line: format!("{table}: {}", server_message(&error)),
-            },
+        match error.as_db_error().filter(|said| refused::is_of_rows(said.code())) {
+            Some(said) => Failure::Refused(Refusal::of(said, table)),
             None => Failure::Other(Error::Database { doing: doing(), source: error }),
         }
     }
@@ -215,7 +241,7 @@ impl Failure {
         let (misfits, constraints) = match self {
             Failure::Other(error) => return error,
             Failure::Values(misfits) => (misfits, Vec::new()),
-            Failure::Constraint { line, .. } => (Vec::new(), vec![line]),
+            Failure::Refused(refusal) => (Vec::new(), vec![refusal.line]),
         };
         Error::Unfit { file: file.to_owned(), misfits, constraints }
     }
@@ -226,12 +252,14 @@ pub(super) async fn prove(
     client: &Client,
     tables: &[BoundTable],
     counts: &[Count],
+    progress: &Progress,
 ) -> Result<Vec<(usize, String)>, Error> {
     let mut unequal = Vec::new();
     for (index, (table, count)) in tables.iter().zip(counts).enumerate() {
-        let found = match Stage::of(index, table) {
+        progress.begin(Phase::Proof, &table.target.name, Some(count.tally.rows));
+        let found = match Stage::of(index, table, None) {
             Some(stage) => stage.compare(client, count.tally).await?,
-            None => proof::compare(client, table, count.tally).await?,
+            None => proof::compare(client, table, count.tally, progress).await?,
         };
         unequal.extend(found.map(|line| (index, line)));
     }

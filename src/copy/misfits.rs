@@ -100,6 +100,12 @@ fn advice(table: &BoundTable, index: usize, misfit: Misfit) -> String {
         _ if column.target.not_null => "misfit = \"quarantine\"",
         _ => "misfit = \"null\" or \"quarantine\"",
     };
+    self::rule(table, index, rule)
+}
+
+/// `rule` where the step has it.
+pub(super) fn rule(table: &BoundTable, index: usize, rule: &str) -> String {
+    let column = &table.columns[index];
     format!("[table.{}.column.{}] {rule}", key(&table.source.name), key(&column.source.name))
 }
 

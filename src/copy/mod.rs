@@ -2,7 +2,9 @@
 //! out comes the [`Receipt`], which is also stored. Nothing here commits.
 //!
 //! Before the load [`ready`] locks the tables, [`aside`] takes triggers, keys and indexes out of the way, and [`emptied`] lets
-//! the server write rows as frozen; what it refuses all the same is looked up for the whole step by [`constraint`], in copies of the tables ([`shadow`]).
+//! the server write rows as frozen. What it refuses all the same is looked up for the whole step by [`constraint`], in copies of
+//! the tables ([`shadow`]): rows that break a rule, rows for which a rule cannot be computed ([`raising`]), and whatever else the
+//! server refuses ([`refused`]).
 //!
 //! The path of a row: [`reader`] scans SQLite on a thread of its own and converts cells with the codecs that [`bind`]
 //! chose, column by column; finished chunks cross a bounded channel to [`load`], which feeds them to the server's COPY,
@@ -22,11 +24,15 @@ mod inspection;
 mod load;
 mod misfits;
 mod order;
+pub mod progress;
 mod proof;
 mod quarantine;
+mod raising;
 mod reader;
 mod ready;
 mod receipt;
+mod refused;
+mod report;
 mod sequence;
 mod shadow;
 mod stage;
@@ -39,14 +45,15 @@ use crate::migration::Version;
 use crate::migration::step::Step;
 use crate::postgres::catalog;
 use crate::sqlite::{Fingerprint, Source};
-use aside::Aside;
+use aside::{Aside, Indexes};
 use columns::BoundTable;
 use inspection::Inspection;
 use load::{Destination, Failure, Loaded, Reading};
+use progress::Progress;
 use quarantine::Quarantine;
 use reader::{AfterMisfit, Count};
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tokio_postgres::Client;
 use tokio_postgres::error::DbError;
 
@@ -60,7 +67,7 @@ pub async fn run(
     version: &Version,
     step: &Step,
     source: &Path,
-    options: Options,
+    options: &Options,
 ) -> Result<Receipt, Error> {
     let started = SystemTime::now();
     // what the step's own statements would say (relation exists, …) is no news to anybody
@@ -71,7 +78,7 @@ pub async fn run(
     let Prepared { reading, absent, left } = prepare(client, version, step, source, options).await?;
     let (mut whole, aside) = load_whole(client, reading).await?;
     if options.proof {
-        let unequal = load::prove(client, &whole.tables, &whole.counts).await?;
+        let unequal = load::prove(client, &whole.tables, &whole.counts, &options.progress).await?;
         if !unequal.is_empty() {
             return Err(disproved(client, whole, unequal).await);
         }
@@ -89,7 +96,8 @@ pub async fn run(
     }
     whole.quarantine.store(client).await?;
     let proof = if options.proof { "content" } else { "unproven" };
-    let receipt = Receipt::new(version, Some(whole.fingerprint), tables, left, proof, started);
+    let mut receipt = Receipt::new(version, Some(whole.fingerprint), tables, left, proof, started);
+    receipt.phases = options.progress.end();
     receipt::record(client, &receipt).await?;
     Ok(receipt)
 }
@@ -103,7 +111,7 @@ pub async fn rehearse(
     version: &Version,
     step: &Step,
     source: &Path,
-    options: Options,
+    options: &Options,
 ) -> Result<Receipt, Error> {
     let started = SystemTime::now();
     let Prepared { reading, absent, left } = prepare(client, version, step, source, options).await?;
@@ -112,7 +120,9 @@ pub async fn rehearse(
     let (_, fingerprint) = Inspection::of(loaded.source, options).result().await?;
     let counts = loaded.counts.map_err(|failure| failure.into_error(&file))?;
     let tables = table_receipts(&loaded.tables, &counts, absent);
-    Ok(Receipt::new(version, Some(fingerprint), tables, left, "none", started))
+    let mut receipt = Receipt::new(version, Some(fingerprint), tables, left, "none", started);
+    receipt.phases = options.progress.end();
+    Ok(receipt)
 }
 
 /// A step bound to its two ends, and what its receipt says of the source.
@@ -128,16 +138,16 @@ async fn prepare(
     version: &Version,
     step: &Step,
     source: &Path,
-    options: Options,
+    options: &Options,
 ) -> Result<Prepared, Error> {
     let target = target(client, step).await?;
-    let source = Source::open(source)?;
+    let source = Source::open(source, options.lock_timeout)?;
     let bound = bind::bind(step, &source, &target)?;
     let reading = Reading {
         source,
         tables: bound.tables,
         version: version.number,
-        options,
+        options: options.clone(),
         after_misfit: AfterMisfit::ReadOn,
     };
     Ok(Prepared { reading, absent: bound.absent, left: bound.left })
@@ -166,10 +176,10 @@ struct Whole {
 /// Loads all tables with triggers, keys and indexes set aside, and puts these back. What the server refuses is looked up
 /// for the whole step, from the savepoint at which nothing was loaded and everything was in its place.
 async fn load_whole(client: &Client, mut reading: Reading) -> Result<(Whole, Aside), Error> {
-    let (version, options) = (reading.version, reading.options);
+    let (version, options) = (reading.version, reading.options.clone());
     ready::require(client, &reading.tables).await?;
     client.batch_execute("SAVEPOINT outgrow_load").await.map_err(Error::database("preparing the load"))?;
-    let aside = Aside::set(client, &reading.tables).await?;
+    let aside = Aside::set(client, &reading.tables, Indexes::SetAside).await?;
     reading.tables = order::by_foreign_keys(client, reading.tables, &aside.kept).await?;
     let emptied = emptied::truncate(client, &reading.tables).await?;
     let target = |_, table: &BoundTable| Destination {
@@ -181,12 +191,15 @@ async fn load_whole(client: &Client, mut reading: Reading) -> Result<(Whole, Asi
     if let Err(Failure::Other(error)) = counts {
         return Err(error);
     }
-    let inspection = Inspection::of(source, options);
+    let inspection = Inspection::of(source, &options);
     let counts = match counts {
-        Ok(counts) => put_back(client, &tables, &aside).await.map(|()| counts).map_err(|error| {
-            let table = error.as_db_error().and_then(DbError::table).unwrap_or("keys and indexes").to_owned();
-            Failure::of(error, &table, || "putting keys, indexes and triggers back".into())
-        }),
+        Ok(counts) => {
+            put_back(client, &tables, &aside, &options.progress).await.map(|()| counts).map_err(|error| {
+                let table =
+                    error.as_db_error().and_then(DbError::table).unwrap_or("keys and indexes").to_owned();
+                Failure::of(error, &table, || "putting keys, indexes and triggers back".into())
+            })
+        }
         Err(failure) => Err(failure),
     };
     // whatever a damaged source gave, that it is damaged comes first
@@ -198,7 +211,7 @@ async fn load_whole(client: &Client, mut reading: Reading) -> Result<(Whole, Asi
         }
         Err(failure) => failure,
     };
-    let reading = Reading { source, tables, version, options, after_misfit: AfterMisfit::SendOn };
+    let reading = Reading { source, tables, version, options, after_misfit: AfterMisfit::ReadOn };
     Err(constraint::explain(client, reading, failure).await)
 }
 
@@ -208,14 +221,15 @@ async fn put_back(
     client: &Client,
     tables: &[BoundTable],
     aside: &Aside,
+    progress: &Progress,
 ) -> Result<(), tokio_postgres::Error> {
-    aside.put_indexes_back(client).await?;
+    aside.put_indexes_back(client, progress).await?;
     let owned = tables.iter().filter(|table| table.target.owned);
     let names: Vec<String> = owned.map(|table| table.target.quoted()).collect();
     if !names.is_empty() {
         client.batch_execute(&format!("ANALYZE {}", names.join(", "))).await?;
     }
-    aside.put_keys_back(client).await
+    aside.put_keys_back(client, progress).await
 }
 
 /// A failed proof with the rows that differ, as far as a second comparison, row by row, finds them.
@@ -242,8 +256,8 @@ async fn disproved(client: &Client, whole: Whole, unequal: Vec<(usize, String)>)
 ///
 /// # Errors
 /// [`Error::Source`] and [`Error::Misfits`].
-pub fn require_source(step: &Step, source: &Path) -> Result<(), Error> {
-    let source = Source::open(source)?;
+pub fn require_source(step: &Step, source: &Path, lock_timeout: Duration) -> Result<(), Error> {
+    let source = Source::open(source, lock_timeout)?;
     source.notes.iter().for_each(|note| log::warn!("{note}"));
     if !source.is_large() {
         source.require_sound()?;

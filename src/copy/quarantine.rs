@@ -17,9 +17,9 @@ use tempfile::SpooledTempFile;
 use tokio_postgres::Client;
 
 /// The table that holds the rows, beside refinery's history.
-const TABLE: &str = "outgrow_quarantine";
+pub(super) const TABLE: &str = "outgrow_quarantine";
 
-const COLUMNS: &str = "version, table_name, place, column_name, reason, source_row";
+const COLUMNS: [&str; 6] = ["version", "table_name", "place", "column_name", "reason", "source_row"];
 
 /// More than this waits on disk instead of in memory.
 const IN_MEMORY_BYTES: usize = 1 << 20;
@@ -45,17 +45,7 @@ impl Quarantine {
         names: &[&str],
         cells: &Cells<'_>,
     ) -> Result<(), Error> {
-        let mut row = Map::new();
-        for (index, name) in names.iter().enumerate() {
-            row.insert((*name).to_owned(), lossless(cells.value(index).map_err(std::io::Error::other)?));
-        }
-        let place = cells.place().map_err(std::io::Error::other)?.to_string();
-        let row = Value::Object(row).to_string();
-        let mut tuple = 6_i16.to_be_bytes().to_vec();
-        field(&mut tuple, &self.version.to_be_bytes());
-        for text in [table, &place, column, reason, &row] {
-            field(&mut tuple, text.as_bytes());
-        }
+        let tuple = tuple(self.version, table, column, reason, names, cells)?;
         if self.tally.rows == 0 {
             self.spool.write_all(HEADER)?;
         }
@@ -71,7 +61,8 @@ impl Quarantine {
         }
         let doing = || Error::database("storing the quarantined rows");
         client.batch_execute(&definition()).await.map_err(doing())?;
-        let statement = format!("COPY {TABLE} ({COLUMNS}) FROM STDIN (FORMAT binary)");
+        let columns = COLUMNS.join(", ");
+        let statement = format!("COPY {TABLE} ({columns}) FROM STDIN (FORMAT binary)");
         let mut sink = pin!(client.copy_in(statement.as_str()).await.map_err(doing())?);
         self.spool.write_all(&TRAILER)?;
         self.spool.rewind()?;
@@ -83,15 +74,55 @@ impl Quarantine {
             }
         }
         sink.finish().await.map_err(doing())?;
-        let query = format!("SELECT {COLUMNS} FROM {TABLE} WHERE version = {}", self.version);
         let mut stored = Tally::default();
-        proof::rows(client, TABLE, &query, |row| stored.add(row)).await?;
+        proof::rows(client, TABLE, &query(self.version, None), |row| stored.add(row)).await?;
         if stored == self.tally {
             Ok(())
         } else {
             Err(Error::Proof(vec![format!("table {TABLE}: not what was sent")]))
         }
     }
+}
+
+/// A row of the quarantine as a COPY-binary tuple.
+pub(super) fn tuple(
+    version: i32,
+    table: &str,
+    column: &str,
+    reason: &str,
+    names: &[&str],
+    cells: &Cells<'_>,
+) -> Result<Vec<u8>, Error> {
+    let mut row = Map::new();
+    for (index, name) in names.iter().enumerate() {
+        row.insert((*name).to_owned(), lossless(cells.value(index).map_err(std::io::Error::other)?));
+    }
+    let place = cells.place().map_err(std::io::Error::other)?.to_string();
+    let row = Value::Object(row).to_string();
+    let mut tuple = 6_i16.to_be_bytes().to_vec();
+    field(&mut tuple, &version.to_be_bytes());
+    for text in [table, &place, column, reason, &row] {
+        field(&mut tuple, text.as_bytes());
+    }
+    Ok(tuple)
+}
+
+/// The columns of such a tuple, all of them text but the first.
+pub(super) fn columns() -> impl Iterator<Item = &'static str> {
+    COLUMNS.into_iter()
+}
+
+/// The query of the rows that the step `version` brought, of one table or of all.
+pub(super) fn query(version: i32, table: Option<&str>) -> String {
+    // COPY takes no parameters, and what a quoted string means is up to the session's settings
+    let of_table = table.map(|name| {
+        format!(" AND table_name = convert_from(decode('{}', 'hex'), 'UTF8')", hex(name.as_bytes()))
+    });
+    format!(
+        "SELECT {} FROM {TABLE} WHERE version = {version}{}",
+        COLUMNS.join(", "),
+        of_table.unwrap_or_default()
+    )
 }
 
 fn field(tuple: &mut Vec<u8>, bytes: &[u8]) {

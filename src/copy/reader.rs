@@ -31,14 +31,18 @@ pub(super) const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
 pub(super) enum AfterMisfit {
     /// They are read and checked, and not sent: nothing will be kept.
     ReadOn,
-    /// They are sent, and NULL in place of each misfit: for a copy in which other faults are looked up.
-    SendOn,
+    /// They are sent, NULL in place of each misfit, and each row with a field more that says whether it holds one: for a
+    /// copy in which other faults are looked up.
+    SendOn {
+        /// Types that are sent as text are taken as bytes, so that each value can be asked for.
+        as_bytes: bool,
+    },
 }
 
 /// What the reader sends.
 pub(super) enum Piece {
-    /// Bytes for the COPY under way.
-    Chunk(Bytes),
+    /// Bytes for the COPY under way, and how many rows of the table have been read with them.
+    Chunk(Bytes, u64),
     /// The table is complete.
     End(Count),
 }
@@ -78,7 +82,9 @@ pub(super) fn read(
     for table in tables {
         let columns = columns(table);
         let mut reading = Reading::new(table, &columns, pieces, misfits, quarantine);
-        reading.after_misfit = after_misfit;
+        if after_misfit != AfterMisfit::ReadOn {
+            reading.send_on(after_misfit);
+        }
         source.scan(&table.source, &columns, |cells| reading.row(cells))?;
         reading.end();
     }
@@ -178,10 +184,15 @@ impl<'a> Reading<'a> {
         }
     }
 
+    fn send_on(&mut self, after_misfit: AfterMisfit) {
+        self.after_misfit = after_misfit;
+        self.width = (i16::from_be_bytes(self.width) + 1).to_be_bytes();
+    }
+
     fn row(&mut self, cells: &Cells<'_>) -> Result<(), Error> {
         let start = self.chunk.len();
         self.chunk.extend_from_slice(&self.width);
-        let mut quarantine = None;
+        let (mut quarantine, mut unfit) = (None, false);
         for index in 0..self.table.columns.len() {
             let value = cells.value(index).map_err(unreadable)?;
             match cell::convert(&self.table.columns[index], value, &mut self.chunk) {
@@ -196,6 +207,7 @@ impl<'a> Reading<'a> {
                 Fate::Nulled => self.nulled[index] += 1,
                 Fate::Quarantined(misfit) => quarantine = quarantine.or(Some((index, misfit))),
                 Fate::Refused(misfit) => {
+                    unfit = true;
                     self.misfits.add(self.table, index, misfit, cells.place().map_err(unreadable)?, value);
                 }
             }
@@ -207,6 +219,9 @@ impl<'a> Reading<'a> {
             return self.quarantine.add(name, self.names[index], misfit.0, self.names, cells);
         }
         self.chunk.extend_from_slice(&self.constants);
+        if self.after_misfit != AfterMisfit::ReadOn {
+            self.chunk.extend_from_slice(&[0, 0, 0, 1, u8::from(unfit)]);
+        }
         self.count.tally.add(&self.chunk[start..]);
         self.count.bytes += (self.chunk.len() - start) as u64;
         if self.chunk.len() >= CHUNK_BYTES {
@@ -216,7 +231,7 @@ impl<'a> Reading<'a> {
     }
 
     fn sends(&self) -> bool {
-        self.after_misfit == AfterMisfit::SendOn || self.misfits.is_empty()
+        self.after_misfit != AfterMisfit::ReadOn || self.misfits.is_empty()
     }
 
     fn send(&mut self) {
@@ -224,7 +239,7 @@ impl<'a> Reading<'a> {
         let full = std::mem::replace(&mut self.chunk, next);
         if self.sends() {
             // fails only if the receiver is gone, which then has the error to report
-            let _ = self.pieces.blocking_send(Piece::Chunk(full.into()));
+            let _ = self.pieces.blocking_send(Piece::Chunk(full.into(), self.count.tally.rows));
         }
     }
 

@@ -29,10 +29,7 @@ pub(super) async fn require(client: &Client, tables: &[BoundTable]) -> Result<()
     for row in rows {
         let (name, owner): (String, String) = (row.get("relname"), row.get("owner"));
         if row.get("secured") {
-            faults.push(format!(
-                "table {name}: its row-level security applies to this role, and would decide which rows can be stored \
-                 and seen; connect as its owner, {owner}, without FORCE ROW LEVEL SECURITY, or as a role with BYPASSRLS"
-            ));
+            faults.push(secured(&name, &owner));
         }
         if row.get("unlogged") {
             log::warn!(
@@ -44,22 +41,33 @@ pub(super) async fn require(client: &Client, tables: &[BoundTable]) -> Result<()
     if !faults.is_empty() {
         return Err(Error::Target(faults));
     }
+    // rows of tables that inherit are rows of this one to the application
     let queries = tables.iter().enumerate().map(|(index, table)| {
-        format!("SELECT {index} WHERE EXISTS (SELECT 1 FROM {})", table.target.own_rows())
+        let (own, all) = (table.target.own_rows(), table.target.quoted());
+        format!("SELECT {index}, EXISTS (SELECT 1 FROM {own}) WHERE EXISTS (SELECT 1 FROM {all})")
     });
     let full = client
         .query(&queries.collect::<Vec<_>>().join(" UNION ALL "), &[])
         .await
         .map_err(Error::database("looking for rows in the target's tables"))?;
-    let full = full.iter().map(|row| usize::try_from(row.get::<_, i32>(0)).unwrap_or_default());
-    faults.extend(full.map(|index| {
+    faults.extend(full.iter().map(|row| {
+        let index = usize::try_from(row.get::<_, i32>(0)).unwrap_or_default();
+        let what = if row.get(1) { "it" } else { "a table that inherits from it" };
         format!(
-            "table {}: it already holds rows, and a step loads into empty tables only; \
+            "table {}: {what} already holds rows, and a step loads into empty tables only; \
              empty it, or record the step as having brought nothing with --without-data",
             tables[index].target.name
         )
     }));
     if faults.is_empty() { Ok(()) } else { Err(Error::Target(faults)) }
+}
+
+/// What is said of a table under row-level security.
+pub(super) fn secured(name: &str, owner: &str) -> String {
+    format!(
+        "table {name}: its row-level security applies to this role, and would decide which rows can be stored \
+         and seen; connect as its owner, {owner}, without FORCE ROW LEVEL SECURITY, or as a role with BYPASSRLS"
+    )
 }
 
 /// (PostgreSQL: Row Security Policies.)

@@ -6,11 +6,12 @@
 //! rounded) is found by [`super::fits`]. The proof follows: what was sent is what is staged, and what is staged is, as
 //! the server spells it, what is stored.
 
-use super::columns::BoundTable;
+use super::columns::{BoundColumn, BoundTable};
 use super::fits;
 use super::load::Failure;
 use super::proof::{self, Tally};
 use super::reader::Count;
+use super::refused::Refusal;
 use super::shadow;
 use crate::error::{Error, is_circumstance};
 use crate::identifier::quote;
@@ -18,6 +19,7 @@ use crate::postgres::catalog;
 use std::slice;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::types::Type;
 
 /// The temporary table of one table. It outlives the reading, and so has the names it needs for itself.
 pub(super) struct Stage {
@@ -32,6 +34,10 @@ pub(super) struct Stage {
     pub name: String,
     /// The column with the row's number, from 1, in the order of the load; quoted.
     pub number: String,
+    /// The mark of a row that holds a misfit, quoted; only where such are looked up.
+    pub unfit: Option<String>,
+    /// A column more, where each row is to be stored by itself.
+    one_by_one: String,
 }
 
 /// A column of a stage.
@@ -41,40 +47,126 @@ pub(super) struct Staged {
     /// Its name, quoted.
     pub name: String,
     source: String,
-    /// It is text, and the server reads it.
-    by_input: bool,
+    form: Form,
+}
+
+/// What COPY writes of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// The binary form of its own type.
+    Own,
+    /// Text that the type's input function reads.
+    Text,
+    /// The same, as bytes in UTF-8.
+    Bytes,
+    /// The same behind one byte (`jsonb_recv`).
+    Versioned,
+}
+
+/// How a step is loaded to find what the server refuses.
+pub(super) struct LookingUp {
+    /// What is sent as text is staged as bytes, so that each value can be asked for.
+    pub as_bytes: bool,
+    /// The column for the mark of a row that holds a misfit.
+    pub unfit: String,
+}
+
+impl Form {
+    fn of(column: &BoundColumn, as_bytes: bool) -> Form {
+        let is_text = column.target.labels.is_some() || column.codec.by_input;
+        match Type::from_oid(column.target.type_oid) {
+            Some(Type::JSONB) if as_bytes => Form::Versioned,
+            Some(Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::JSON) if as_bytes => {
+                Form::Bytes
+            }
+            // citext has no fixed number
+            None if as_bytes => Form::Bytes,
+            _ if as_bytes && is_text => Form::Bytes,
+            _ if column.codec.by_input => Form::Text,
+            _ => Form::Own,
+        }
+    }
+}
+
+impl Staged {
+    /// The column's type in the stage.
+    pub(super) fn of_type(&self) -> &str {
+        match self.form {
+            Form::Own => &self.of.base,
+            Form::Text => "pg_catalog.text",
+            Form::Bytes | Form::Versioned => "pg_catalog.bytea",
+        }
+    }
+
+    /// The staged `value` as the text that was sent.
+    fn text(&self, value: &str) -> String {
+        match self.form {
+            Form::Own | Form::Text => value.to_owned(),
+            Form::Bytes => format!("pg_catalog.convert_from({value}, 'UTF8')"),
+            Form::Versioned => format!("pg_catalog.convert_from(pg_catalog.substr({value}, 2), 'UTF8')"),
+        }
+    }
+
+    /// The staged `value` as the column's type, without its modifier.
+    pub(super) fn cast(&self, value: &str) -> String {
+        format!("{}::{}", self.text(value), self.of.base)
+    }
+
+    /// The first bytes of the staged text.
+    pub(super) fn beginning(&self) -> String {
+        let name = &self.name;
+        match self.form {
+            Form::Own | Form::Text => {
+                format!("pg_catalog.convert_to(pg_catalog.left({name}, 100), 'UTF8')")
+            }
+            Form::Bytes => format!("pg_catalog.substr({name}, 1, 400)"),
+            Form::Versioned => format!("pg_catalog.substr({name}, 2, 400)"),
+        }
+    }
 }
 
 impl Stage {
     /// The stage of the table at `index` of the step's; none if it needs none.
-    pub(super) fn of(index: usize, table: &BoundTable) -> Option<Stage> {
-        if !table.columns.iter().any(|column| column.codec.by_input) {
-            return None;
-        }
-        let staged = |of: &catalog::Column, source: &str, by_input| Staged {
+    pub(super) fn of(index: usize, table: &BoundTable, looking_up: Option<&LookingUp>) -> Option<Stage> {
+        let as_bytes = looking_up.is_some_and(|looking_up| looking_up.as_bytes);
+        let staged = |of: &catalog::Column, source: &str, form| Staged {
             of: of.clone(),
             name: quote(&of.name),
             source: source.to_owned(),
-            by_input,
+            form,
         };
         let columns = table.columns.iter();
-        let columns =
-            columns.map(|column| staged(&column.target, &column.source.name, column.codec.by_input));
+        let columns = columns
+            .map(|column| staged(&column.target, &column.source.name, Form::of(column, as_bytes)))
+            .collect::<Vec<_>>();
+        if columns.iter().all(|column| column.form == Form::Own) {
+            return None;
+        }
         let constants =
-            table.constants.iter().map(|column| staged(&column.target, &column.target.name, false));
+            table.constants.iter().map(|column| staged(&column.target, &column.target.name, Form::Own));
+        let unfit = looking_up.map(|looking_up| {
+            let of = catalog::Column {
+                name: looking_up.unfit.clone(),
+                base: "pg_catalog.bool".to_owned(),
+                ..catalog::Column::default()
+            };
+            staged(&of, &of.name, Form::Own)
+        });
         Some(Stage {
             index,
             of: table.target.clone(),
             source: table.source.name.clone(),
-            columns: columns.chain(constants).collect(),
+            unfit: unfit.as_ref().map(|unfit| unfit.name.clone()),
+            columns: columns.into_iter().chain(constants).chain(unfit).collect(),
             name: format!("pg_temp.outgrow_stage_{index}"),
             number: shadow::number(slice::from_ref(table)),
+            one_by_one: if as_bytes { shadow::one_by_one(slice::from_ref(table)) } else { String::new() },
         })
     }
 
     /// The columns that the server reads, with their positions.
     pub(super) fn by_input(&self) -> impl Iterator<Item = (usize, &Staged)> {
-        self.columns.iter().enumerate().filter(|(_, column)| column.by_input)
+        self.columns.iter().enumerate().filter(|(_, column)| column.form != Form::Own)
     }
 
     /// The statement that fills it.
@@ -85,15 +177,13 @@ impl Stage {
 
     /// Makes it. The role needs TEMPORARY on the database, which everybody has unless it was revoked.
     pub(super) async fn create(&self, client: &Client) -> Result<(), Error> {
-        let columns = self.columns.iter().map(|column| {
-            let of_type = if column.by_input { "pg_catalog.text" } else { &column.of.base };
-            format!("{} {of_type}, ", column.name)
-        });
+        let columns = self.columns.iter().map(|column| format!("{} {}, ", column.name, column.of_type()));
         let statement = format!(
-            "CREATE TEMPORARY TABLE {} ({}{} bigint GENERATED ALWAYS AS IDENTITY) ON COMMIT DROP",
+            "CREATE TEMPORARY TABLE {} ({}{} bigint GENERATED ALWAYS AS IDENTITY{}) ON COMMIT DROP",
             self.name,
             columns.collect::<String>(),
-            self.number
+            self.number,
+            self.one_by_one
         );
         let doing = format!(
             "making a temporary table for the columns of {} that the server itself reads",
@@ -126,7 +216,7 @@ impl Stage {
         count: &mut Count,
     ) -> Result<u64, Failure> {
         let columns: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
-        let values = self.values(|column| format!("{}::{}", column.name, column.of.base));
+        let values = self.values(|column| column.cast(&column.name));
         let insert = format!(
             "INSERT INTO {target} ({}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {} ORDER BY {}",
             columns.join(", "),
@@ -134,6 +224,9 @@ impl Stage {
             self.number
         );
         let stored = client.execute(&insert, &[]).await.map_err(|error| self.refused(error))?;
+        if self.unfit.is_some() {
+            return Ok(stored);
+        }
         let normalised = self.by_input().map(|(_, column)| {
             format!("count(*) FILTER (WHERE {} IS DISTINCT FROM {})", spelt(column), column.name)
         });
@@ -154,32 +247,25 @@ impl Stage {
     /// Refuses values that the column's modifier would change without an error.
     pub(super) async fn require_kept(&self, client: &Client) -> Result<(), Failure> {
         for (index, column) in self.by_input().filter(|(_, column)| column.of.modifier >= 0) {
-            if fits::unfit(client, self, index).await.map_err(Failure::Other)?.is_some() {
+            if !fits::unfit(client, self, index).await.map_err(Failure::Other)?.is_empty() {
+                let code = SqlState::DATA_EXCEPTION.code().to_owned();
                 let line =
                     format!("{}.{}: {} would change values", self.source, column.source, column.of.type_name);
-                return Err(Failure::Constraint { code: SqlState::DATA_EXCEPTION.code().to_owned(), line });
+                return Err(Failure::Refused(Refusal { code, line, table: self.of.name.clone(), row: None }));
             }
         }
         Ok(())
     }
 
-    /// The server's message quotes the value, and is left out.
+    /// What is no value of the type is the source's fault, whatever its class.
     fn refused(&self, error: tokio_postgres::Error) -> Failure {
         let name = &self.of.name;
-        let doing = || format!("storing table {name}");
-        match error.code() {
-            Some(code) if code.code().starts_with("23") => Failure::of(error, name, doing),
-            Some(code) if !is_circumstance(code) && *code != SqlState::INSUFFICIENT_PRIVILEGE => {
-                Failure::Constraint {
-                    code: code.code().to_owned(),
-                    line: format!(
-                        "{name}: the server refuses a value of {} [SQLSTATE {}]",
-                        self.named(),
-                        code.code()
-                    ),
-                }
-            }
-            _ => Failure::Other(Error::Database { doing: doing(), source: error }),
+        match error
+            .as_db_error()
+            .filter(|said| !is_circumstance(said.code()) && *said.code() != SqlState::INSUFFICIENT_PRIVILEGE)
+        {
+            Some(said) => Failure::Refused(Refusal::of(said, name)),
+            None => Failure::Other(Error::Database { doing: format!("storing table {name}"), source: error }),
         }
     }
 
@@ -192,7 +278,10 @@ impl Stage {
 
     /// The columns in order, `by_input` in place of those that the server reads.
     fn values(&self, by_input: impl Fn(&Staged) -> String) -> String {
-        let each = |column: &Staged| if column.by_input { by_input(column) } else { column.name.clone() };
+        let each = |column: &Staged| match column.form {
+            Form::Own => column.name.clone(),
+            _ => by_input(column),
+        };
         self.columns.iter().map(each).collect::<Vec<_>>().join(", ")
     }
 

@@ -4,8 +4,9 @@
 use super::Applied;
 use crate::copy::{self, Receipt};
 use crate::error::{Error, server_message};
+use crate::migration::failure::{self, Sent};
 use crate::migration::step::Step;
-use crate::migration::{Kind, Version, failure};
+use crate::migration::{Kind, Version};
 use crate::plan::HISTORY;
 use crate::postgres::lock;
 use futures_util::TryStreamExt;
@@ -144,7 +145,9 @@ impl Applier<'_> {
                 Some(_) if (1..OPENING).contains(&completed) => Error::database(OPENS)(error),
                 Some(said) => {
                     let completed = completed.saturating_sub(OPENING);
-                    Error::Sql(Box::new(failure::located(version, begin.len(), said, completed)))
+                    let (file, text) = (&version.file, version.text());
+                    let sent = Sent { behind: begin.len(), from: 0 };
+                    Error::Sql(Box::new(failure::located(file, text, said, sent, completed)))
                 }
                 None => running()(error),
             });
@@ -160,7 +163,7 @@ impl Applier<'_> {
         self.client.batch_execute(&self.begin()).await.map_err(Error::database(OPENS))?;
         let outcome = async {
             let receipt = match &self.source {
-                Some(source) => copy::run(&self.client, version, step, source, self.options).await?,
+                Some(source) => copy::run(&self.client, version, step, source, &self.options).await?,
                 None => copy::without_data(&self.client, version, step).await?,
             };
             let ended = self.client.batch_execute(&finish(history_row)).await;

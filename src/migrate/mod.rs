@@ -6,7 +6,7 @@ mod applier;
 
 use crate::cli::{MigrateArgs, Proof};
 use crate::config::Config;
-use crate::copy::{self, Receipt};
+use crate::copy::{self, Receipt, progress::Progress};
 use crate::error::{Error, Problem};
 use crate::migration::step::Step;
 use crate::migration::{self, Kind, Version, sql};
@@ -47,18 +47,23 @@ pub struct Applied {
     pub label: String,
     /// What it brought, if it is a data step.
     pub receipt: Option<Receipt>,
-    /// Why a dry run says nothing of its rows.
+    /// What a dry run did not ask of its rows, or why it says nothing of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<&'static str>,
     /// How long it took, commit included.
     pub seconds: f64,
 }
 
-/// Brings the target to head, or to `--to`.
+/// Brings the target to head, or to `--to`; a data step says in `progress` how far it is.
 ///
 /// # Errors
 /// Every variant of [`Error`]; [`Error::Version`] says which version failed and what stays applied.
-pub async fn migrate(config: &Config, args: &MigrateArgs, interrupt: &Interrupt) -> Result<Migrated, Error> {
+pub async fn migrate(
+    config: &Config,
+    args: &MigrateArgs,
+    interrupt: &Interrupt,
+    progress: &Progress,
+) -> Result<Migrated, Error> {
     let started = Instant::now();
     let to = args.to;
     let read = move |folder: &Path| {
@@ -75,14 +80,16 @@ pub async fn migrate(config: &Config, args: &MigrateArgs, interrupt: &Interrupt)
         let pending = todo(&plan, &versions, goal);
         let source = prepare(&pending, config, args)?;
         if args.dry_run {
-            return dry_run(&client, &pending, source.as_deref(), args).await.map(|applied| Migrated {
-                database: url.to_string(),
-                version: plan.history.applied.last().map(Migration::version),
-                head: versions.last().map_or(0, |version| version.number),
-                dry_run: true,
-                applied,
-                seconds: started.elapsed().as_secs_f64(),
-            });
+            return dry_run(&client, &pending, source.as_deref(), options(config, args, progress)).await.map(
+                |applied| Migrated {
+                    database: url.to_string(),
+                    version: plan.history.applied.last().map(Migration::version),
+                    head: versions.last().map_or(0, |version| version.number),
+                    dry_run: true,
+                    applied,
+                    seconds: started.elapsed().as_secs_f64(),
+                },
+            );
         }
         lock::acquire(&client, config.lock_timeout).await?;
         // another run may have done the work while we waited
@@ -95,7 +102,7 @@ pub async fn migrate(config: &Config, args: &MigrateArgs, interrupt: &Interrupt)
             source,
             history_exists: plan.history.exists,
             lock_timeout: config.lock_timeout,
-            options: options(args),
+            options: options(config, args, progress),
             applied: Vec::new(),
             failure: None,
         };
@@ -157,20 +164,29 @@ fn prepare(todo: &[&Version], config: &Config, args: &MigrateArgs) -> Result<Opt
             first.label
         )));
     };
-    steps.iter().try_for_each(|step| copy::require_source(step, file))?;
+    steps.iter().try_for_each(|step| copy::require_source(step, file, config.lock_timeout))?;
     Ok(Some(file.clone()))
 }
 
-fn options(args: &MigrateArgs) -> copy::Options {
-    copy::Options { show_values: args.show_values, proof: args.proof == Proof::Content }
+fn options(config: &Config, args: &MigrateArgs, progress: &Progress) -> copy::Options {
+    copy::Options {
+        show_values: args.show_values,
+        proof: args.proof == Proof::Content,
+        lock_timeout: config.lock_timeout,
+        progress: progress.clone(),
+    }
 }
+
+/// What a reading of the source cannot answer.
+const NOT_CHECKED: &str =
+    "not checked by this reading: unique keys, foreign keys, CHECKs and types that the server itself reads";
 
 /// What would be applied. A step is read to its end if its tables are there already.
 async fn dry_run(
     client: &Client,
     pending: &[&Version],
     source: Option<&Path>,
-    args: &MigrateArgs,
+    options: copy::Options,
 ) -> Result<Vec<Applied>, Error> {
     let mut planned = Vec::new();
     let mut schema_pending = false;
@@ -183,8 +199,8 @@ async fn dry_run(
             }
             (Kind::Step(_), None) => (None, Some("without data")),
             (Kind::Step(step), Some(source)) => {
-                match copy::rehearse(client, version, step, source, options(args)).await {
-                    Ok(receipt) => (Some(receipt), None),
+                match copy::rehearse(client, version, step, source, &options).await {
+                    Ok(receipt) => (Some(receipt), Some(NOT_CHECKED)),
                     Err(Error::Target(_)) if schema_pending => {
                         (None, Some("not read: versions before it make its tables, apply them first (--to)"))
                     }

@@ -1,21 +1,30 @@
-//! Where a statement of a migration file failed: the server's error becomes file, line and column, with the server's own
+//! Where a statement of a file failed: the server's error becomes file, line and column, with the server's own
 //! message, detail and hint. Row content that PostgreSQL puts into them stays out, and so does a password in the file.
 
-use super::{Version, line_and_column, sql};
+use super::{line_and_column, sql};
 use crate::error::{Problem, SqlFailure};
+use std::path::Path;
 use tokio_postgres::error::{DbError, ErrorPosition};
 
-/// What the server `said` of `version`'s text, of which `completed` statements ran before. In the message it stood behind
-/// `preceding` characters.
+/// Which part of a file the server was sent.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sent {
+    /// How many characters of ours stood before it in the message.
+    pub behind: usize,
+    /// The byte of the file that it begins at.
+    pub from: usize,
+}
+
+/// What `said` of `text`, which `file` holds and of which `completed` statements ran before.
 #[must_use]
-pub fn located(version: &Version, preceding: usize, said: &DbError, completed: usize) -> SqlFailure {
-    let text = version.text();
+pub fn located(file: &Path, text: &str, said: &DbError, sent: Sent, completed: usize) -> SqlFailure {
     let script = sql::read(text);
     let offset = match said.position() {
         // counted in characters, from 1 (PostgreSQL: Error and Notice Message Fields)
         Some(ErrorPosition::Original(position)) => {
-            let skipped = usize::try_from(*position).unwrap_or_default().saturating_sub(preceding + 1);
-            Some(text.char_indices().nth(skipped).map_or(text.len(), |(offset, _)| offset))
+            let skipped = usize::try_from(*position).unwrap_or_default().saturating_sub(sent.behind + 1);
+            let mut characters = text[sent.from..].char_indices();
+            Some(characters.nth(skipped).map_or(text.len(), |(offset, _)| sent.from + offset))
         }
         _ => script.statements.get(completed).map(|statement| statement.start),
     };
@@ -34,12 +43,12 @@ pub fn located(version: &Version, preceding: usize, said: &DbError, completed: u
     };
     let note = |name: &str, said: Option<String>| said.map(|said| format!("{name}: {}", shown(&said)));
     let next = (code == "25001").then(|| {
-        "every version runs in a transaction and this statement cannot: run it by hand, outside outgrow"
+        "outgrow runs a file in a transaction and this statement cannot be in one: run it by hand, outside outgrow"
             .to_owned()
     });
     SqlFailure {
         problem: Problem {
-            file: version.file.clone(),
+            file: file.to_owned(),
             at,
             message: format!("{} [SQLSTATE {code}]", shown(said.message())),
         },

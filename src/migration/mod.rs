@@ -10,7 +10,6 @@ pub mod step;
 
 use crate::error::{Error, Problem};
 use refinery_core::Migration;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -70,7 +69,7 @@ impl Version {
 pub fn load(folder: &Path) -> Result<Vec<Version>, Error> {
     let mut files = Vec::new();
     let mut problems = Vec::new();
-    collect(folder, &mut files, &mut problems);
+    collect(folder, "migrations", &mut files, &mut problems);
     if files.is_empty() && problems.is_empty() {
         problems.push(problem(
             folder,
@@ -100,17 +99,16 @@ pub fn load(folder: &Path) -> Result<Vec<Version>, Error> {
     if problems.is_empty() { Ok(versions.into_values().collect()) } else { Err(Error::Files(problems)) }
 }
 
-/// All files under `folder`, sorted by name.
-fn collect(folder: &Path, files: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) {
+/// All files under `folder`, sorted by name, without those whose names begin with a dot. `what` the folder is for is also the
+/// name of its option.
+pub fn collect(folder: &Path, what: &str, files: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) {
     let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let mut entries = match entries {
         Ok(entries) => entries,
         Err(error) => {
-            let next = "run outgrow where the folder is, or name it with --migrations";
-            problems.push(problem(
-                folder,
-                &format!("cannot be read as a folder of migrations ({error}): {next}"),
-            ));
+            let next = format!("run outgrow where the folder is, or name it with --{what}");
+            problems
+                .push(problem(folder, &format!("cannot be read as a folder of {what} ({error}): {next}")));
             return;
         }
     };
@@ -126,7 +124,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>, problems: &mut Vec<Problem>)
             _ => path.is_dir(),
         };
         if is_folder {
-            collect(&path, files, problems);
+            collect(&path, what, files, problems);
         } else {
             files.push(path);
         }
@@ -139,33 +137,21 @@ fn read_all(files: &[PathBuf]) -> Vec<Result<Version, Vec<Problem>>> {
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
     let share = files.len().div_ceil(processors).max(WORTH_A_THREAD);
     if files.len() <= share {
-        return read_each(files);
+        return files.iter().map(|file| read(file)).collect();
     }
     let mut read_of: Vec<Vec<_>> = files.chunks(share).map(|_| Vec::new()).collect();
     std::thread::scope(|scope| {
         for (found, files) in read_of.iter_mut().zip(files.chunks(share)) {
-            scope.spawn(|| *found = read_each(files));
+            scope.spawn(|| found.extend(files.iter().map(|file| read(file))));
         }
     });
     read_of.into_iter().flatten().collect()
 }
 
-fn read_each(files: &[PathBuf]) -> Vec<Result<Version, Vec<Problem>>> {
-    let mut bytes = Vec::new();
-    files.iter().map(|file| read(file, &mut bytes)).collect()
-}
-
-/// Reads one file, with `bytes` as the room for it.
-fn read(file: &Path, bytes: &mut Vec<u8>) -> Result<Version, Vec<Problem>> {
+fn read(file: &Path) -> Result<Version, Vec<Problem>> {
     let one = |message: &str| vec![problem(file, message)];
     let (stem, extension) = named(file).map_err(|message| one(&message))?;
-    bytes.clear();
-    // its size is not asked for first, as for a whole `File`: migrations are small
-    let whole = File::open(file).and_then(|file| file.take(u64::MAX).read_to_end(bytes));
-    whole.map_err(|error| one(&format!("cannot be read ({error})")))?;
-    let text = std::str::from_utf8(bytes)
-        .map_err(|error| one(&format!("is not UTF-8 from byte {} on", error.valid_up_to())))?;
-    let text = normalised(text);
+    let text = text_of(file).map_err(|message| one(&message))?;
     let migration = Migration::unapplied(&stem, &text).map_err(|error| one(&error.to_string()))?;
     let kind = match extension {
         Extension::Sql => Kind::Sql,
@@ -229,11 +215,28 @@ fn named(file: &Path) -> Result<(String, Extension), String> {
     Ok((stem.to_owned(), extension))
 }
 
+/// The text of a file as it is run, or what keeps it from being read.
+///
+/// # Errors
+/// The sentence for the file: it cannot be read, or is not UTF-8.
+pub fn text_of(file: &Path) -> Result<String, String> {
+    let mut bytes = Vec::with_capacity(4096);
+    // its size is not asked for first, as it is for a `File` itself: most are small
+    let read = File::open(file).and_then(|file| file.take(u64::MAX).read_to_end(&mut bytes));
+    read.map_err(|error| format!("cannot be read ({error})"))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|error| format!("is not UTF-8 from byte {} on", error.utf8_error().valid_up_to()))?;
+    Ok(normalised(text))
+}
+
 /// Without a byte-order mark and with Unix line endings: the same file checked out on another system is the same
 /// version.
-fn normalised(text: &str) -> Cow<'_, str> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    if text.contains('\r') { text.replace("\r\n", "\n").into() } else { text.into() }
+fn normalised(text: String) -> String {
+    match text.strip_prefix('\u{feff}') {
+        Some(rest) => rest.replace("\r\n", "\n"),
+        None if text.contains('\r') => text.replace("\r\n", "\n"),
+        None => text,
+    }
 }
 
 fn problem(file: &Path, message: &str) -> Problem {
@@ -278,7 +281,7 @@ mod tests {
 
     #[test]
     fn line_endings_and_byte_order_mark_are_not_content() {
-        assert_eq!(normalised("\u{feff}a\r\nb\r\n"), "a\nb\n");
+        assert_eq!(normalised("\u{feff}a\r\nb\r\n".to_owned()), "a\nb\n");
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Reads a migration file as PostgreSQL's own scanner would, with squawk's lexer: where each statement starts, so that an
 //! error without a position can still be placed, and what must not run at all: commands of psql, and statements that
-//! would end the transaction the version is applied in.
+//! would end the transaction the version is applied in. Acceptance checks are read with it, too.
 
 use super::line_and_column;
 use crate::error::Problem;
 use squawk_lexer::{LiteralKind, TokenKind, tokenize};
+use std::ops::Range;
 use std::path::Path;
 
 /// One statement of a file.
@@ -12,6 +13,8 @@ use std::path::Path;
 pub struct Statement {
     /// Byte offset of its first word.
     pub start: usize,
+    /// Byte offset after its last word or sign; a semicolon and comments after that are not part of it.
+    pub end: usize,
     /// Its words (keywords and unquoted identifiers) in upper case, outside parentheses.
     words: Vec<String>,
 }
@@ -21,6 +24,8 @@ pub struct Statement {
 pub struct Script {
     /// The statements, in order; empty ones are left out, as the server leaves them out.
     pub statements: Vec<Statement>,
+    /// Where each comment that begins with `--` stands.
+    pub comments: Vec<Range<usize>>,
     /// Byte offset and name of each psql command.
     psql: Vec<(usize, String)>,
 }
@@ -37,7 +42,8 @@ pub fn read(text: &str) -> Script {
         offset += token.len as usize;
         let word = &text[start..offset];
         match token.kind {
-            TokenKind::Whitespace | TokenKind::LineComment | TokenKind::BlockComment { .. } => {}
+            TokenKind::Whitespace | TokenKind::BlockComment { .. } => {}
+            TokenKind::LineComment => script.comments.push(start..offset),
             TokenKind::Eof => break,
             // the rest of the line is psql's, and so are a quote or a comment that seem to begin there
             TokenKind::Unknown if word == "\\" => {
@@ -65,28 +71,41 @@ pub fn read(text: &str) -> Script {
 /// What must not run, each with its line.
 #[must_use]
 pub fn refused(file: &Path, text: &str, script: &Script) -> Vec<Problem> {
-    let problem =
-        |offset, message| Problem { file: file.to_owned(), at: Some(line_and_column(text, offset)), message };
-    let psql = script.psql.iter().map(|(offset, name)| {
-        let next = match name.as_str() {
-            "\\restrict" | "\\unrestrict" => {
-                "pg_dump writes it for psql; delete its lines: sed -i.bak '/^.\\(un\\)\\{0,1\\}restrict /d' FILE"
-            }
-            "\\connect" | "\\c" => "outgrow applies every version to the database of DATABASE_URL: delete the line",
-            _ => "outgrow sends the file to the server, not to psql: delete the line or say it in SQL",
-        };
-        problem(*offset, format!("{name} is a command of psql, not SQL: {next}"))
-    });
     let statements =
-        script.statements.iter().filter_map(|statement| Some(problem(statement.start, statement.refusal()?)));
+        script.statements.iter().filter_map(|statement| Some((statement.start, statement.refusal()?)));
     let directive = text.lines().next().filter(|line| line.starts_with("-- outgrow:"));
-    let directive = directive.map(|line| problem(0, format!("\"{line}\" is not supported by this release")));
-    let mut problems: Vec<Problem> = psql.chain(statements).chain(directive).collect();
-    problems.sort_by_key(|problem| problem.at);
-    problems
+    let directive = directive.map(|line| (0, format!("\"{line}\" is not supported by this release")));
+    let faults = script.psql_commands().chain(statements).chain(directive);
+    located(file, text, faults.collect())
+}
+
+/// Faults at byte offsets of a file's text, in its order.
+#[must_use]
+pub fn located(file: &Path, text: &str, mut faults: Vec<(usize, String)>) -> Vec<Problem> {
+    faults.sort_by_key(|(offset, _)| *offset);
+    let problem = |(offset, message)| Problem {
+        file: file.to_owned(),
+        at: Some(line_and_column(text, offset)),
+        message,
+    };
+    faults.into_iter().map(problem).collect()
 }
 
 impl Script {
+    /// The byte offset of every command of psql, and what to write instead.
+    pub fn psql_commands(&self) -> impl Iterator<Item = (usize, String)> {
+        self.psql.iter().map(|(offset, name)| {
+            let next = match name.as_str() {
+                "\\restrict" | "\\unrestrict" => {
+                    "pg_dump writes it for psql; delete its lines: sed -i.bak '/^.\\(un\\)\\{0,1\\}restrict /d' FILE"
+                }
+                "\\connect" | "\\c" => "outgrow works on the database of DATABASE_URL: delete the line",
+                _ => "outgrow sends the file to the server, not to psql: delete the line or say it in SQL",
+            };
+            (*offset, format!("{name} is a command of psql, not SQL: {next}"))
+        })
+    }
+
     /// The statement that holds the byte at `offset`, and its text.
     #[must_use]
     pub fn at<'a>(&self, text: &'a str, offset: usize) -> Option<(&Statement, &'a str)> {
@@ -107,11 +126,28 @@ pub fn literals(statement: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// The names and keywords in a text, each with its byte offset; quoted ones without their quotes.
+pub fn names(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut offset = 0;
+    tokenize(text).filter_map(move |token| {
+        let start = offset;
+        offset += token.len as usize;
+        let name = matches!(token.kind, TokenKind::Ident | TokenKind::QuotedIdent { .. });
+        name.then(|| (start, text[start..offset].trim_matches('"')))
+    })
+}
+
 impl Statement {
     /// It sets a password, which is not for a log.
     #[must_use]
     pub fn sets_password(&self) -> bool {
         self.words.iter().any(|word| word == "PASSWORD" || word == "IDENTIFIED")
+    }
+
+    /// Its keywords and unquoted names outside parentheses, in upper case, with `""` for quoted names and texts.
+    #[must_use]
+    pub fn words(&self) -> Vec<&str> {
+        self.words.iter().map(String::as_str).collect()
     }
 
     fn is(&self, words: &[&str]) -> bool {
@@ -124,7 +160,7 @@ impl Statement {
 
     /// Why this statement must not run inside a version's transaction, if so.
     fn refusal(&self) -> Option<String> {
-        let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
+        let words = self.words();
         match words.as_slice() {
             // ROLLBACK [WORK | TRANSACTION] TO a savepoint ends nothing
             ["ROLLBACK", "TO", ..] | ["ROLLBACK", "WORK" | "TRANSACTION", "TO", ..] => None,
@@ -162,7 +198,9 @@ impl Open {
     }
 
     fn token(&mut self, start: usize, kind: TokenKind, text: &str) {
-        let statement = self.statement.get_or_insert_with(|| Statement { start, words: Vec::new() });
+        let end = start + text.len();
+        let statement = self.statement.get_or_insert_with(|| Statement { start, end, words: Vec::new() });
+        statement.end = end;
         match kind {
             TokenKind::OpenParen => self.parentheses += 1,
             TokenKind::CloseParen => self.parentheses = self.parentheses.saturating_sub(1),

@@ -1,7 +1,7 @@
 //! What `outgrow verify` found, as text: a line for each table, then the differences, then the answer.
 
-use super::Report;
 use super::human::{align_right, columns, lines, rows};
+use super::{Report, printable};
 use crate::copy::compare::{Row, Rows, TableVerdict, Unfit, Value};
 use crate::error::ExitCode;
 use crate::verify::{StepVerdict, Verified};
@@ -15,9 +15,10 @@ impl Report for Verified {
             table.add_row([step.label.clone(), String::new(), note.to_owned()]);
             let Some(compared) = &step.compared else { continue };
             for verdict in &compared.tables {
-                let rows = if verdict.in_source { rows(verdict.source_rows) } else { String::new() };
+                let known = verdict.in_source || verdict.quarantined_from.is_some();
+                let rows = if known { rows(verdict.source_rows) } else { String::new() };
                 table.add_row([
-                    format!("  {}", verdict.table),
+                    format!("  {}", title(verdict)),
                     rows,
                     answer(verdict) + &not_compared(verdict),
                 ]);
@@ -60,8 +61,19 @@ fn not_compared(table: &TableVerdict) -> String {
     format!("; not compared: {}", table.not_compared.join(", "))
 }
 
+/// What the lines call a table.
+fn title(table: &TableVerdict) -> String {
+    match &table.quarantined_from {
+        Some(from) => format!("{from}, quarantined"),
+        None => table.table.clone(),
+    }
+}
+
 /// The line of a table.
 fn answer(table: &TableVerdict) -> String {
+    if let Some(step) = &table.loaded_again {
+        return format!("loaded again by {step}, not compared here");
+    }
     match (table.in_source, table.in_target) {
         (false, false) => "absent on both sides".to_owned(),
         (true, false) => "differs: absent from the target".to_owned(),
@@ -81,6 +93,10 @@ fn answer(table: &TableVerdict) -> String {
             if !table.problems.is_empty() {
                 parts.push("columns that cannot be compared".to_owned());
             }
+            if !table.inherited.is_empty() {
+                let inherited: u64 = table.inherited.values().sum();
+                parts.push(format!("{inherited} added in tables that inherit from it"));
+            }
             format!("differs: {}", parts.join(", "))
         }
     }
@@ -93,8 +109,12 @@ fn step_differences(step: &StepVerdict) -> Vec<String> {
         text.push(format!("the source is not the file, byte by byte, that {} read", step.label));
     }
     text.extend(compared.problems.iter().cloned());
-    for table in compared.tables.iter().filter(|table| !table.equal && table.in_source && table.in_target) {
-        text.push(format!("{}:", table.table));
+    for table in compared.tables.iter().filter(|table| !table.equal) {
+        if !(table.in_source && table.in_target) {
+            text.extend(table.problems.iter().cloned());
+            continue;
+        }
+        text.push(format!("{}:", title(table)));
         text.extend(named("missing from the target", &table.missing));
         text.extend(named("in the target alone", &table.added));
         text.extend(named("changed", &table.changed));
@@ -102,6 +122,9 @@ fn step_differences(step: &StepVerdict) -> Vec<String> {
             let columns: Vec<String> =
                 table.columns.iter().map(|(column, count)| format!("{column} in {count}")).collect();
             text.push(format!("  columns that differ: {}", columns.join(", ")));
+        }
+        for (child, count) in &table.inherited {
+            text.push(format!("  {} in {child}, which inherits from it", rows(*count)));
         }
         text.extend(table.misfits.iter().map(misfit));
         text.extend(table.problems.iter().map(|problem| format!("  {problem}")));
@@ -164,12 +187,6 @@ fn value(value: &Value) -> String {
         (Some(one), None) | (None, Some(one)) => format!("{column} {}", printable(one)),
         (None, None) => column.clone(),
     }
-}
-
-/// Line breaks and what a terminal would obey, escaped.
-fn printable(text: &str) -> String {
-    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    text.chars().map(escaped).collect()
 }
 
 fn misfit(unfit: &Unfit) -> String {

@@ -1,11 +1,12 @@
 //! Ctrl-C and SIGTERM: the statement under way is cancelled on the server, so that its transaction rolls back before
 //! the process ends instead of whenever the server notices that we are gone.
 
+use super::session::Canceller;
 use crate::error::{Error, Signal, server_message};
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio_postgres::CancelToken;
 
 /// The cancel request is repeated at this pace, since one that arrives between two statements hits nothing.
 const REPEAT: Duration = Duration::from_millis(100);
@@ -16,13 +17,20 @@ const LIMIT: Duration = Duration::from_secs(8);
 /// Knows the session that a signal must cancel. Clones share it.
 #[derive(Clone, Default)]
 pub struct Interrupt {
-    session: Arc<Mutex<Option<CancelToken>>>,
+    session: Arc<Mutex<Option<Canceller>>>,
+    signalled: Arc<AtomicBool>,
 }
 
 impl Interrupt {
     /// From now on a signal cancels what this session is doing.
-    pub fn watch(&self, token: CancelToken) {
-        *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
+    pub fn watch(&self, canceller: Canceller) {
+        *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(canceller);
+    }
+
+    /// A signal has come: what fails now fails because of it.
+    #[must_use]
+    pub fn signalled(&self) -> bool {
+        self.signalled.load(Ordering::Relaxed)
     }
 
     /// Runs `work` to its end or to the first signal. A signal that comes too late to stop it changes nothing.
@@ -36,14 +44,15 @@ impl Interrupt {
             result = &mut work => return result,
             signal = signals.next() => signal,
         };
-        let token = self.session.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(token) = token else {
+        self.signalled.store(true, Ordering::Relaxed);
+        let canceller = self.session.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(canceller) = canceller else {
             return Err(Error::Interrupted { signal, during: None });
         };
         log::warn!("{signal}: cancelling and rolling back (again to leave at once)");
         let cancel = async {
             loop {
-                if let Err(error) = super::cancel(&token).await {
+                if let Err(error) = canceller.cancel().await {
                     log::debug!("cancel request: {}", server_message(&error));
                 }
                 tokio::time::sleep(REPEAT).await;

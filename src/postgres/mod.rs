@@ -1,38 +1,80 @@
-//! The target: one session with the server. In goes a [`DatabaseUrl`]; out come a connected client whose notices are
-//! logged, the answer to Ctrl-C ([`interrupt`]), the lock against concurrent runs ([`lock`]), and what the catalog says of tables,
+//! The target: one session with the server. In goes a [`DatabaseUrl`]; out come a connected client ([`session`]) whose
+//! notices are logged, the answer to Ctrl-C ([`interrupt`]), the lock against concurrent runs ([`lock`]), and what the catalog says of tables,
 //! columns ([`catalog`]) and the rules that rows must keep ([`rule`]).
 
 pub mod catalog;
+mod certificate;
 pub mod interrupt;
 pub mod key;
 pub mod lock;
 pub mod rule;
+pub mod session;
+mod tls;
+mod wait;
 
 use crate::config::DatabaseUrl;
+use crate::config::tls::Mode;
 use crate::error::{Error, server_message};
 use interrupt::Interrupt;
+use session::Session;
 use std::future::poll_fn;
-use tokio_postgres::error::SqlState;
-use tokio_postgres::{AsyncMessage, CancelToken, Client, Connection, NoTls, Socket};
+use std::sync::Once;
+use std::time::Duration;
+use tls::Connector;
+use tokio_postgres::{AsyncMessage, Client, Connection, Socket};
 
-/// Connects and starts to pump the connection in the background; a signal cancels what the session does.
+/// Connects, waiting for a target that cannot be reached yet, and starts to pump the connection in the background; a
+/// signal cancels what the session does.
 ///
 /// # Errors
-/// [`Error::Connection`] with what to look at.
+/// [`Error::Connection`] with what to look at; [`Error::Config`] if a certificate or key cannot be read.
 pub async fn connect(url: &DatabaseUrl, interrupt: &Interrupt) -> Result<Client, Error> {
-    log::info!("connecting to {url}");
-    let (client, connection) = url.config().connect(NoTls).await.map_err(|error| refused(url, &error))?;
-    tokio::spawn(pump(connection));
-    interrupt.watch(client.cancel_token());
-    Ok(client)
+    Ok(open(url, interrupt).await?.client)
 }
 
-/// Asks the server to cancel what the session of `token` is doing.
+/// As [`connect`], and says how the session came about.
 ///
 /// # Errors
-/// The driver's, if the request cannot be sent.
-pub async fn cancel(token: &CancelToken) -> Result<(), tokio_postgres::Error> {
-    token.cancel_query(NoTls).await
+/// Those of [`connect`].
+pub async fn open(url: &DatabaseUrl, interrupt: &Interrupt) -> Result<Session, Error> {
+    let usual = url.origin.starts_with("--") || url.origin.starts_with("DATABASE_URL");
+    log::log!(target: if usual { module_path!() } else { crate::NOTICES }, log::Level::Info,
+        "connecting to {url}, as {} says", url.origin);
+    let connector = Connector::new(&url.tls)?;
+    let session = wait::reach(url, connector.as_ref()).await;
+    let session = session.map_err(|(failure, waited)| {
+        let waited = match waited {
+            Duration::ZERO => String::new(),
+            waited => format!("\n  waited {} for it (--wait)", wait::shown(waited)),
+        };
+        Error::Connection {
+            target: url.to_string(),
+            reason: format!(
+                "{}{waited}\n  next: {}\n  the URL came from {}",
+                failure.reason, failure.next, url.origin
+            ),
+        }
+    })?;
+    let tls = session.certificate.as_deref();
+    log::info!(
+        "connected to {} in {} ms, {}",
+        session.address,
+        session.took.as_millis(),
+        tls.unwrap_or("without TLS")
+    );
+    if let Some(certificate) = tls
+        && url.tls.mode == Mode::Require
+        && url.tls.root.is_none()
+        && url.tls.fingerprint.is_none()
+    {
+        static SAID: Once = Once::new();
+        SAID.call_once(|| log::warn!(
+            "sslmode=require encrypts and does not check who the server is; to accept this certificate alone, add \
+             sslfingerprint={certificate} to the URL"
+        ));
+    }
+    interrupt.watch(session.canceller.clone());
+    Ok(session)
 }
 
 /// Moves bytes until the session ends. What the server says unasked (RAISE NOTICE, WARNING) goes to the log.
@@ -59,25 +101,5 @@ where
                 return;
             }
         }
-    }
-}
-
-fn refused(url: &DatabaseUrl, error: &tokio_postgres::Error) -> Error {
-    let next = match error.code() {
-        Some(&SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => {
-            "check user and password of the URL (in .env, a value with $ needs '…' around it)"
-        }
-        Some(&SqlState::INVALID_CATALOG_NAME) => "create it with createdb, or correct the name in the URL",
-        Some(&SqlState::TOO_MANY_CONNECTIONS) => "stop the application, or close idle sessions",
-        Some(&SqlState::CANNOT_CONNECT_NOW) => "the server is not ready yet: try again in a moment",
-        Some(_) => "the server turned the connection away",
-        None if server_message(error).contains("password missing") => {
-            "the server asks for a password and the URL has none: postgres://USER:PASSWORD@HOST:PORT/NAME"
-        }
-        None => "check that the server runs and that host and port can be reached from this machine",
-    };
-    Error::Connection {
-        target: url.to_string(),
-        reason: format!("{}\n  next: {next}\n  the URL came from {}", server_message(error), url.origin),
     }
 }

@@ -1,6 +1,6 @@
 //! The rules that only the server can apply, as its catalog has them: unique keys, exclusions, conditions of tables and
-//! domains, partitions, foreign keys; each as SQL text with which the rows that break it can be looked up elsewhere.
-//! Four queries, whatever the number of rules. (PostgreSQL: Data Definition, "Constraints"; System Catalogs.)
+//! domains, partitions, foreign keys, and the expressions it computes; each as SQL text with which the rows that break it can be looked up elsewhere.
+//! Five queries, whatever the number of rules. (PostgreSQL: Data Definition, "Constraints"; System Catalogs.)
 
 use super::catalog::SCOPE;
 use crate::error::Error;
@@ -23,6 +23,21 @@ pub struct Rule {
     pub filter: Option<String>,
     /// How the rows are found.
     pub broken: Broken,
+}
+
+impl Rule {
+    /// Whether this is the name of its constraint or index, as the server gives it with an error.
+    #[must_use]
+    pub fn is_named(&self, name: &str) -> bool {
+        let of_domain = format!(" {name} of domain ");
+        self.name.strip_suffix(name).is_some_and(|kind| kind.ends_with(' ')) || self.name.contains(&of_domain)
+    }
+
+    /// Whether it is a column that the server computes.
+    #[must_use]
+    pub fn is_generated(&self) -> bool {
+        self.name.starts_with("generated column ")
+    }
 }
 
 /// How a rule is broken. All texts are SQL, and name columns as the table does.
@@ -66,6 +81,14 @@ pub enum Broken {
         /// MATCH FULL: all columns are NULL or none.
         full: bool,
     },
+    /// By a row for which one of these cannot be computed: a column that the server generates, the keys of an index that
+    /// is not unique.
+    Raises {
+        /// Expressions.
+        keys: Vec<String>,
+        /// The rows it is about, if not all.
+        predicate: Option<String>,
+    },
 }
 
 /// The table that a foreign key refers to.
@@ -88,9 +111,13 @@ pub enum Parent {
 /// [`Error::Database`] if a catalog query fails.
 pub async fn read(client: &Client, tables: &[u32]) -> Result<Vec<Rule>, Error> {
     let mut rules = Vec::new();
-    for (query, rule) in
-        [(KEYS, key as fn(&Row) -> Rule), (CONDITIONS, condition), (DOMAINS, domain), (REFERENCES, reference)]
-    {
+    for (query, rule) in [
+        (KEYS, key as fn(&Row) -> Rule),
+        (CONDITIONS, condition),
+        (DOMAINS, domain),
+        (REFERENCES, reference),
+        (EXPRESSIONS, expression),
+    ] {
         let rows = client
             .query(&format!("WITH RECURSIVE scope AS ({SCOPE}) {query}"), &[&tables])
             .await
@@ -147,6 +174,11 @@ fn reference(row: &Row) -> Rule {
     let what = format!("no row of {} for the {values}", row.get::<_, &str>("parent_shown"));
     let (comparisons, full) = (row.get("comparisons"), row.get("match_full"));
     rule(row, "23503", what, "foreign key", Broken::Orphan { parent, child, comparisons, full })
+}
+
+fn expression(row: &Row) -> Rule {
+    let broken = Broken::Raises { keys: row.get("keys"), predicate: row.get("predicate") };
+    rule(row, "", "what it cannot be computed from".into(), row.get("kind"), broken)
 }
 
 /// Unique indexes and exclusion constraints. Those of a partition that are parts of its table's are left out.
@@ -252,3 +284,25 @@ WHERE NOT coalesce((to_jsonb(k) ->> 'conperiod')::boolean, false)
   AND coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true)
   AND (p.root IS NOT NULL OR NOT pg_catalog.row_security_active(k.confrelid))
 ORDER BY s.root, k.oid";
+
+/// Columns that the server generates, and indexes that are not unique.
+const EXPRESSIONS: &str = "\
+SELECT s.root, s.filter, a.attname::text AS name, 'generated column' AS kind, ARRAY[a.attname::text] AS columns,
+       ARRAY[format('(%s)::%s', pg_catalog.pg_get_expr(d.adbin, d.adrelid), pg_catalog.format_type(a.atttypid, a.atttypmod))] AS keys,
+       NULL::text AS predicate
+FROM scope s
+JOIN pg_catalog.pg_attribute a ON a.attrelid = s.relid AND a.attnum > 0 AND a.attgenerated = 's' AND NOT a.attisdropped
+JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+WHERE s.relid = s.root
+UNION ALL
+SELECT s.root, s.filter, c.relname::text, 'index',
+       ARRAY(SELECT a.attname::text FROM generate_series(1, i.indnkeyatts::int) AS n
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[n - 1]
+             WHERE 0 <> ALL (i.indkey) ORDER BY n),
+       ARRAY(SELECT pg_catalog.pg_get_indexdef(i.indexrelid, n, false)
+             FROM generate_series(1, i.indnkeyatts::int) AS n ORDER BY n),
+       pg_catalog.pg_get_expr(i.indpred, i.indrelid)
+FROM scope s
+JOIN pg_catalog.pg_index i ON i.indrelid = s.relid AND NOT i.indisunique AND NOT i.indisexclusion
+JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+WHERE s.relid = s.root OR NOT EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhrelid = i.indexrelid)";

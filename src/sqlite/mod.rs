@@ -24,9 +24,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use traces::Traces;
 
-/// How long a writer may keep us from reading before we give up.
-const BUSY: Duration = Duration::from_secs(10);
-
 /// A file of this many bytes takes a moment to be looked through.
 const LARGE: u64 = 16 << 20;
 
@@ -54,24 +51,24 @@ pub struct Source {
 }
 
 impl Source {
-    /// Opens `file`, starts the snapshot and reads the schema. Not for a file that this process has open already: see
+    /// Opens `file`, starts the snapshot and reads the schema; a writer may keep us waiting for as long as `wait`. Not for a file that this process has open already: see
     /// [`fingerprint()`].
     ///
     /// # Errors
     /// [`Error::Source`] if it is missing, a folder, empty, cut short, damaged, locked for longer than we wait, in need of
     /// a repair that would write to it, or not an SQLite database.
-    pub fn open(file: &Path) -> Result<Source, Error> {
+    pub fn open(file: &Path, wait: Duration) -> Result<Source, Error> {
         let header = header::inspect(file).map_err(|reason| refused(file, reason))?;
         let traces = Traces::before(file);
         let io = |error: std::io::Error| refused(file, error.to_string());
         let bytes = File::open(file).map_err(io)?;
         let opened = Stamp::of(file).map_err(io)?;
-        let (connection, schema, unlocked) = match snapshot::begin(file, false) {
+        let (connection, schema, unlocked) = match snapshot::begin(file, wait, false) {
             Ok((connection, schema)) => (connection, schema, false),
             Err(error) if header.wal && snapshot::needs_a_writable_folder(&error) => {
                 snapshot::require_no_log(file)?;
                 let (connection, schema) =
-                    snapshot::begin(file, true).map_err(|error| refused(file, in_words(&error)))?;
+                    snapshot::begin(file, wait, true).map_err(|error| refused(file, in_words(&error)))?;
                 (connection, schema, true)
             }
             Err(error) => return Err(refused(file, in_words(&error))),

@@ -2,11 +2,15 @@
 //! failures in words.
 
 use super::schema::{self, Schema};
-use super::{BUSY, beside, name, refused};
+use super::{beside, name, refused};
 use crate::error::Error;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use std::path::Path;
+use std::time::Duration;
+
+/// SQLite keeps the wait in an `int`.
+const MAX_WAIT: Duration = Duration::from_millis(2_147_483_647);
 
 /// Changes whenever another connection has committed, once the transaction is over.
 pub(super) fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
@@ -14,14 +18,15 @@ pub(super) fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
 }
 
 /// A connection in the middle of a read transaction, and the schema as that sees it.
-pub(super) fn begin(file: &Path, immutable: bool) -> rusqlite::Result<(Connection, Schema)> {
+pub(super) fn begin(file: &Path, wait: Duration, immutable: bool) -> rusqlite::Result<(Connection, Schema)> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = if immutable {
         Connection::open_with_flags(immutable_uri(file), flags | OpenFlags::SQLITE_OPEN_URI)?
     } else {
         Connection::open_with_flags(file, flags)?
     };
-    connection.busy_timeout(BUSY)?;
+    // SQLite counts in milliseconds, and takes none as a refusal to wait
+    connection.busy_timeout(wait.clamp(Duration::from_millis(1), MAX_WAIT))?;
     // a reader that closes last must not fold the log into the file; a hostile schema must not run code
     for (setting, on) in [
         (DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true),
@@ -109,8 +114,7 @@ pub(crate) fn in_words(error: &rusqlite::Error) -> String {
     let next = match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             return format!(
-                "{error}: a writer has locked it, and {} s were not enough; stop the application and try again",
-                BUSY.as_secs()
+                "{error}: a writer has locked it, and --lock-timeout is over; stop the application and try again"
             );
         }
         Some(ErrorCode::DatabaseCorrupt) => {

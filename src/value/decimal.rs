@@ -21,7 +21,11 @@ pub(super) const MINUS: u16 = 0x4000;
 const MAX_SCALE: i32 = 16_383;
 
 /// and up to this many before it.
-const MAX_WHOLE: i32 = 131_072;
+pub(super) const MAX_WHOLE: i32 = 131_072;
+
+/// and the binary form up to this many groups of four (numeric.c, `numeric_recv`: `NUMERIC_MAX_PRECISION` +
+/// `NUMERIC_MAX_RESULT_SCALE`), trailing zeros not counted.
+const MAX_GROUPS: usize = 3000;
 
 impl Decimal {
     pub(super) fn of(value: ValueRef<'_>) -> Result<Decimal, Misfit> {
@@ -36,8 +40,8 @@ impl Decimal {
     /// Without exponent, and with its digits after the point.
     pub(super) fn spelt(&self) -> String {
         let scale = usize::try_from(self.scale).unwrap_or(0);
-        let digits = String::from_utf8_lossy(&self.digits);
-        let digits = format!("{digits:0>width$}", width = scale + 1);
+        let mut digits = "0".repeat((scale + 1).saturating_sub(self.digits.len()));
+        digits.push_str(&String::from_utf8_lossy(&self.digits));
         let (whole, fraction) = digits.split_at(digits.len() - scale);
         let (sign, point) = (if self.negative { "-" } else { "" }, if scale > 0 { "." } else { "" });
         format!("{sign}{whole}{point}{fraction}")
@@ -196,6 +200,9 @@ impl Decimal {
         }
         while groups.last() == Some(&0) {
             groups.pop();
+        }
+        if groups.len() > MAX_GROUPS {
+            return Err(Misfit("a number with more digits than the server takes at once"));
         }
         let weight = if groups.is_empty() { 0 } else { (whole + 3).div_euclid(4) - 1 };
         out.extend_from_slice(&i16::try_from(groups.len()).map_err(too_long)?.to_be_bytes());

@@ -20,7 +20,7 @@ pub fn json() -> Codec {
 }
 
 /// `jsonb`: sent as the server will spell it. What it would lose is refused: a key that stands twice, a NUL character,
-/// half a surrogate pair, a number beyond `numeric`.
+/// half a surrogate pair, a number beyond `numeric`, a string too long.
 #[must_use]
 pub fn jsonb() -> Codec {
     let expects = "valid JSON without duplicate keys, and without \\u0000 in a string";
@@ -49,6 +49,10 @@ fn text(value: ValueRef<'_>) -> Result<Cow<'_, str>, Misfit> {
 const DUPLICATE: &str = "a key stands twice";
 const NUL: &str = "a NUL character";
 const NUMBER: &str = "a number that numeric cannot hold";
+const LONG: &str = "a string of 256 MB";
+
+/// A string of jsonb is shorter than this, in bytes: its entry has 28 bits for the length (jsonb.h, `JENTRY_OFFLENMASK`).
+const STRING_BYTES: usize = 1 << 28;
 
 fn reason(error: &serde_json::Error) -> Misfit {
     let text = error.to_string();
@@ -57,6 +61,7 @@ fn reason(error: &serde_json::Error) -> Misfit {
         () if is(DUPLICATE) => "JSON in which a key stands twice",
         () if is(NUL) => "JSON with \\u0000 in a string",
         () if is(NUMBER) => "JSON with a number that numeric cannot hold",
+        () if is(LONG) => "JSON with a string of 256 MB or more",
         () if is("recursion limit") => "JSON nested deeper than 128 levels",
         () if text.contains("hex escape") => "JSON with half a surrogate pair",
         () => return NOT_JSON,
@@ -130,6 +135,15 @@ impl<'de> Deserialize<'de> for Node {
     }
 }
 
+/// Refuses a string or a key that jsonb cannot hold.
+fn string<E: serde::de::Error>(text: &str) -> Result<(), E> {
+    match () {
+        () if text.len() >= STRING_BYTES => Err(E::custom(LONG)),
+        () if text.contains('\0') => Err(E::custom(NUL)),
+        () => Ok(()),
+    }
+}
+
 struct Building;
 
 /// How serde_json hands over a number whose digits it keeps (its feature `arbitrary_precision`): an object with this key.
@@ -159,7 +173,7 @@ impl<'de> Visitor<'de> for Building {
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Node, E> {
-        if text.contains('\0') { Err(E::custom(NUL)) } else { Ok(Node::Text(text.to_owned())) }
+        string::<E>(text).map(|()| Node::Text(text.to_owned()))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
@@ -177,9 +191,7 @@ impl<'de> Visitor<'de> for Building {
                 let number = entries.next_value::<String>()?;
                 return numeric_text(&number).map(Node::Number).map_err(|_| A::Error::custom(NUMBER));
             }
-            if key.contains('\0') {
-                return Err(A::Error::custom(NUL));
-            }
+            string::<A::Error>(&key)?;
             object.push((key, entries.next_value()?));
         }
         object.sort_by(|(a, _), (b, _)| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
@@ -236,12 +248,23 @@ pub(super) mod tests {
             ("{\"a\": 1, \"b\": 2, \"a\": 1}", "JSON in which a key stands twice"),
             ("\"\\ud83d\"", "JSON with half a surrogate pair"),
             ("1e200000", "JSON with a number that numeric cannot hold"),
+            ("[1e131072]", "JSON with a number that numeric cannot hold"),
         ] {
             assert_eq!(encoded(&jsonb(), text), Err(Misfit(reason)), "{text}");
         }
         let deep = "[".repeat(200) + &"]".repeat(200);
         assert_eq!(encoded(&jsonb(), &deep), Err(Misfit("JSON nested deeper than 128 levels")));
         assert!(encoded(&json(), &deep).is_ok());
+    }
+
+    #[test]
+    fn a_string_ends_below_256_mb() {
+        let taken = |bytes| Building.visit_str::<serde_json::Error>(&"a".repeat(bytes)).map(drop);
+        assert_eq!(
+            taken(STRING_BYTES).map_err(|error| reason(&error)),
+            Err(Misfit("JSON with a string of 256 MB or more"))
+        );
+        assert!(taken(STRING_BYTES - 1).is_ok());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `numeric`, and numbers that count something in units of a power of ten.
 
-use super::decimal::{Decimal, MINUS};
+use super::decimal::{Decimal, MAX_WHOLE, MINUS};
 use super::{Cell, Codec, Misfit, Rules, Spelt, moment};
 use rusqlite::types::ValueRef;
 
@@ -120,7 +120,12 @@ pub(super) fn unscaled(number: i64, power: u32) -> Option<Cell<'static>> {
 /// # Errors
 /// [`Misfit`] if it is none, or one that `numeric` cannot hold.
 pub(super) fn numeric_text(text: &str) -> Result<String, Misfit> {
-    Decimal::parse(text).map(|decimal| decimal.spelt())
+    let decimal = Decimal::parse(text)?;
+    if i32::try_from(decimal.digits.len()).is_ok_and(|digits| digits - decimal.scale <= MAX_WHOLE) {
+        Ok(decimal.spelt())
+    } else {
+        Err(Misfit("a number with more digits than numeric holds"))
+    }
 }
 
 #[cfg(test)]
@@ -133,6 +138,28 @@ mod tests {
             [("1e3", "1000"), ("-1.50", "-1.50"), ("1.5e-3", "0.0015"), ("-0", "0"), ("0.10", "0.10")]
         {
             assert_eq!(numeric_text(text).as_deref(), Ok(spelt), "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_end_where_numeric_does() {
+        for (good, bad) in [("9e131071", "1e131072"), ("1e-16383", "1e-16384"), ("0e131072", "0e-16384")] {
+            assert!(numeric_text(good).is_ok(), "{good}");
+            assert!(numeric_text(bad).is_err(), "{bad}");
+        }
+        let whole = |digits| "9".repeat(digits);
+        assert!(numeric_text(&whole(131_072)).is_ok());
+        assert!(numeric_text(&whole(131_073)).is_err());
+    }
+
+    #[test]
+    fn any_weight_decodes() {
+        // no server sends these: one group, as far from the point as sixteen bits reach
+        for weight in [i16::MIN, i16::MAX] {
+            let mut bytes = vec![0, 1];
+            bytes.extend_from_slice(&weight.to_be_bytes());
+            bytes.extend_from_slice(&[0, 0, 0, 0, 0, 1]);
+            assert!(back(&bytes).is_some());
         }
     }
 

@@ -2,7 +2,9 @@
 //! [`Project::outgrow`] runs the program in it, and an [`Outcome`] is compared with what it should have said.
 
 mod outcome;
+pub mod proxy;
 mod role;
+pub mod secure;
 mod server;
 
 pub use outcome::Outcome;
@@ -54,12 +56,7 @@ impl Project {
     /// InteliBotX's versions, and one of its fixtures as `app.db`.
     pub fn intelibotx_from(fixture: &str) -> Project {
         let project = Project::empty();
-        for entry in repository().join("migrations").read_dir().expect("migrations/") {
-            let path = entry.expect("an entry").path();
-            let text = std::fs::read_to_string(&path).expect("a migration");
-            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-            project.write(&format!("migrations/{name}"), &text);
-        }
+        project.copy("migrations");
         std::fs::copy(repository().join("fixtures").join(fixture), project.path("app.db"))
             .expect("the fixture");
         project
@@ -84,6 +81,16 @@ impl Project {
         project
     }
 
+    /// Makes the database once more, empty and in another encoding.
+    pub fn encoded_in(self, encoding: &str) -> Project {
+        server::execute(&format!("DROP DATABASE \"{}\"", self.database));
+        server::execute(&format!(
+            "CREATE DATABASE \"{}\" TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'",
+            self.database
+        ));
+        self
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -92,6 +99,29 @@ impl Project {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder");
         std::fs::write(path, content).expect("the file");
+    }
+
+    /// Copies the files of a folder of the checkout.
+    pub fn copy(&self, folder: &str) {
+        for entry in repository().join(folder).read_dir().expect(folder) {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            self.write(&format!("{folder}/{name}"), std::fs::read(&path).expect("a file"));
+        }
+    }
+
+    /// Copies InteliBotX's acceptance checks, with wider budgets: other tests use the machine, too.
+    pub fn copy_checks(&self) {
+        self.copy("checks");
+        for (name, budget, wider) in [
+            ("dashboard", "budget: 50 ms", "budget: 500 ms"),
+            ("connection", "budget: 100 ms", "budget: 10 s"),
+        ] {
+            let path = format!("checks/{name}.sql");
+            let text = std::fs::read_to_string(self.path(&path)).expect("a check");
+            assert!(text.contains(budget), "{path}");
+            self.write(&path, text.replace(budget, wider));
+        }
     }
 
     /// Runs `statements` on the SQLite file `name`, made if it is missing.
@@ -130,16 +160,21 @@ impl Project {
     /// else that it reads.
     pub fn command<I: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = I>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_outgrow"));
-        for (name, _) in
-            std::env::vars().filter(|(name, _)| name.starts_with("PG") || name.starts_with("RUST"))
-        {
+        for (name, _) in std::env::vars().filter(|(name, _)| {
+            ["PG", "RUST", "RAILWAY", "DYNO", "RENDER", "FLY_"].iter().any(|read| name.starts_with(read))
+        }) {
             command.env_remove(name);
         }
         command
             .args(arguments)
             .current_dir(self.folder.path())
             .env_remove("OUTGROW_MIGRATIONS")
+            .env_remove("OUTGROW_CHECKS")
             .env_remove("SOURCE_DATABASE_URL")
+            .env_remove("MIGRATION_DATABASE_URL")
+            .env_remove("DATABASE_UNPOOLED_URL")
+            .env_remove("DIRECT_URL")
+            .env("HOME", self.folder.path())
             .env("DATABASE_URL", self.url())
             .stdin(Stdio::null());
         if self.path("app.db").exists() {

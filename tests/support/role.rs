@@ -17,12 +17,17 @@ impl Role<'_> {
         Role { project, name }
     }
 
-    /// The role runs the program.
+    /// The role runs `outgrow migrate`.
     pub fn migrate(&self) -> Command {
+        self.command("migrate")
+    }
+
+    /// The role runs a command of the program.
+    pub fn command(&self, verb: &str) -> Command {
         let url = self.project.url();
         let (_, host) = url.rsplit_once('@').expect("a host");
         let name = self.name.replace(' ', "%20");
-        let mut command = self.project.command(["migrate"]);
+        let mut command = self.project.command([verb]);
         command.env("DATABASE_URL", format!("postgres://{name}:of-a-test-only@{host}"));
         command
     }

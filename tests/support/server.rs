@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
-struct Server {
+pub struct Server {
     /// URL of a database in which others can be created.
-    url: String,
+    pub url: String,
     /// Where its data are, if we started it.
     folder: Option<PathBuf>,
     /// Holds the pipe whose end stops the server.
@@ -21,25 +21,32 @@ fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(|| match std::env::var("TEST_DATABASE_URL") {
         Ok(url) => Server { url, folder: None, _child: None },
-        Err(_) => start(),
+        Err(_) => Server::start(""),
     })
 }
 
-fn start() -> Server {
-    let folder = std::env::temp_dir().join(format!("outgrow-test-{}", std::process::id()));
-    let mut child = Command::new(repository().join("scripts/postgres"))
-        .arg("run")
-        .arg(&folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("scripts/postgres runs");
-    let mut url = String::new();
-    let output = child.stdout.take().expect("its output");
-    BufReader::new(output).read_line(&mut url).expect("the URL");
-    let url = url.trim().to_owned();
-    assert!(url.starts_with("postgres://"), "no server: scripts/postgres run says why above");
-    Server { url, folder: Some(folder), _child: Some(child) }
+impl Server {
+    /// One of our own; `name` tells it from the others of this run.
+    pub fn start(name: &str) -> Server {
+        let folder = std::env::temp_dir().join(format!("outgrow-test-{}{name}", std::process::id()));
+        let mut child = Command::new(repository().join("scripts/postgres"))
+            .arg("run")
+            .arg(&folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("scripts/postgres runs");
+        let mut url = String::new();
+        let output = child.stdout.take().expect("its output");
+        BufReader::new(output).read_line(&mut url).expect("the URL");
+        let url = url.trim().to_owned();
+        assert!(url.starts_with("postgres://"), "no server: scripts/postgres run says why above");
+        Server { url, folder: Some(folder), _child: Some(child) }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.url.parse::<Config>().expect("a URL").get_ports()[0]
+    }
 }
 
 /// The URL of a database on the server.

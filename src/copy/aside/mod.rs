@@ -15,11 +15,21 @@ mod trigger;
 pub(super) use part::Kept;
 
 use super::columns::BoundTable;
+use super::progress::{Phase, Progress};
 use crate::error::{Error, is_circumstance, server_message};
 use facts::Facts;
 use part::{ForeignKey, Part};
 use tokio_postgres::Client;
 use trigger::Trigger;
+
+/// What becomes of the indexes of the tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Indexes {
+    /// They are made again after the rows.
+    SetAside,
+    /// They stay, and refuse rows one by one.
+    Kept,
+}
 
 /// What was set aside.
 pub(super) struct Aside {
@@ -35,7 +45,11 @@ pub(super) struct Aside {
 
 impl Aside {
     /// Sets triggers, foreign keys and indexes of `tables`, which must be locked and empty, aside.
-    pub(super) async fn set(client: &Client, tables: &[BoundTable]) -> Result<Aside, Error> {
+    pub(super) async fn set(
+        client: &Client,
+        tables: &[BoundTable],
+        indexes: Indexes,
+    ) -> Result<Aside, Error> {
         let tables: Vec<u32> = tables.iter().map(|table| table.target.oid).collect();
         let triggers = trigger::read(client, &tables).await?;
         let keys = part::foreign_keys(client, &tables).await?;
@@ -44,11 +58,16 @@ impl Aside {
         let before = facts::read(client, &tables).await?;
         let (keys, refused) = rehearse(client, &tables, &before, movable).await?;
         drop_all(client, keys.iter().map(|key| &key.part)).await?;
-        // a primary key can go only after the foreign keys that refer to it
-        let without_keys =
-            if keys.is_empty() { before.clone() } else { facts::read(client, &tables).await? };
-        let indexes = part::indexes(client, &tables).await?;
-        let (indexes, _) = rehearse(client, &tables, &without_keys, indexes).await?;
+        let indexes = match indexes {
+            Indexes::Kept => Vec::new(),
+            Indexes::SetAside => {
+                // a primary key can go only after the foreign keys that refer to it
+                let without_keys =
+                    if keys.is_empty() { before.clone() } else { facts::read(client, &tables).await? };
+                let indexes = part::indexes(client, &tables).await?;
+                rehearse(client, &tables, &without_keys, indexes).await?.0
+            }
+        };
         drop_all(client, &indexes).await?;
         let disable: Vec<&str> = triggers.iter().map(|trigger| trigger.disable.as_str()).collect();
         client.batch_execute(&disable.join("; ")).await.map_err(Error::database("disabling triggers"))?;
@@ -76,10 +95,15 @@ impl Aside {
     ///
     /// # Errors
     /// The driver's, with SQLSTATE class 23, if rows violate one that is unique.
-    pub(super) async fn put_indexes_back(&self, client: &Client) -> Result<(), tokio_postgres::Error> {
+    pub(super) async fn put_indexes_back(
+        &self,
+        client: &Client,
+        progress: &Progress,
+    ) -> Result<(), tokio_postgres::Error> {
         // no table can be altered that still has checks waiting
         client.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").await?;
         for index in &self.indexes {
+            progress.begin(Phase::Indexes, &index.shown, None);
             log::info!("making {}", index.shown);
             client.batch_execute(&statements(index.make())).await?;
         }
@@ -90,8 +114,13 @@ impl Aside {
     ///
     /// # Errors
     /// The driver's, with SQLSTATE class 23, if a row violates a constraint.
-    pub(super) async fn put_keys_back(&self, client: &Client) -> Result<(), tokio_postgres::Error> {
+    pub(super) async fn put_keys_back(
+        &self,
+        client: &Client,
+        progress: &Progress,
+    ) -> Result<(), tokio_postgres::Error> {
         for key in &self.keys {
+            progress.begin(Phase::Keys, &key.part.shown, None);
             log::info!("checking {}", key.part.shown);
             if !key.validated {
                 // NOT VALID says nothing of new rows, and these are new: checked once, and dropped again

@@ -2,10 +2,9 @@
 //! so that afterwards it is known in which part of the table the sides differ, in memory that no table size changes.
 
 use super::shape::Shape;
-use super::sides::{SourceRow, on_thread, source_rows};
+use super::subject::{SourceRow, Subject, on_thread};
 use super::verdict::{NAMED_ROWS, Unfit};
-use crate::copy::columns::BoundTable;
-use crate::copy::proof::{Tally, read_back};
+use crate::copy::proof::Tally;
 use crate::error::Error;
 use crate::sqlite::Source;
 use std::collections::BTreeMap;
@@ -13,19 +12,25 @@ use std::sync::Arc;
 use tokio_postgres::Client;
 use xxhash_rust::xxh3::xxh3_128;
 
-/// Buckets, as a power of two: a single differing row of a table of a million has 250 others looked at again.
-const BUCKET_BITS: u32 = 12;
+/// Buckets, as a power of two: few enough to stay in a processor's cache, and one differing row of a table of a million has
+/// thirty others looked at again.
+const BUCKET_BITS: u32 = 15;
 
-/// The tallies of one side.
-pub(super) struct Buckets {
-    tallies: Vec<Tally>,
+/// How many buckets there are.
+pub(super) const BUCKETS: usize = 1 << BUCKET_BITS;
+
+/// One side: all of it, and by bucket the sum of half of each row's hash, which says where the sides differ.
+struct Side {
+    tally: Tally,
+    buckets: Vec<u64>,
     scratch: Vec<u8>,
 }
 
-/// What the first pass found of a table.
+/// What the first pass found.
 pub(super) struct Counted {
     pub source_rows: u64,
     pub target_rows: u64,
+    pub equal: bool,
     /// By bucket: the sides differ in it.
     pub differing: Vec<bool>,
     pub misfits: Vec<Unfit>,
@@ -36,52 +41,50 @@ pub(super) fn bucket(key: u128) -> usize {
     (key >> (u128::BITS - BUCKET_BITS)) as usize
 }
 
-impl Buckets {
-    fn new() -> Buckets {
-        Buckets { tallies: vec![Tally::default(); 1 << BUCKET_BITS], scratch: Vec::new() }
+impl Side {
+    fn new() -> Side {
+        Side { tally: Tally::default(), buckets: vec![0; BUCKETS], scratch: Vec::new() }
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
     fn add(&mut self, shape: &Shape, row: &[u8]) {
         let hash = xxh3_128(row);
-        let key = shape.key_hash(row, hash, &mut self.scratch);
-        self.tallies[bucket(key)].add_hash(hash);
-    }
-
-    fn rows(&self) -> u64 {
-        self.tallies.iter().map(|tally| tally.rows).sum()
+        self.tally.add_hash(hash);
+        let bucket = &mut self.buckets[bucket(shape.key_hash(row, hash, &mut self.scratch))];
+        *bucket = bucket.wrapping_add(hash as u64);
     }
 }
 
-/// Reads both sides of `table`.
+/// Reads both sides of `subject`.
 pub(super) async fn count(
     client: &Client,
     source: Source,
-    table: &Arc<BoundTable>,
-    shape: &Shape,
+    subject: &Arc<Subject>,
 ) -> Result<(Source, Counted), Error> {
-    let (reading, shape_of_reading) = (Arc::clone(table), shape.clone());
+    let reading = Arc::clone(subject);
     let sent = on_thread(source, move |source, wanted| {
-        let (mut buckets, mut misfits) = (Buckets::new(), Misfits::default());
-        source_rows(source, &reading, wanted, |row| {
-            buckets.add(&shape_of_reading, row.bytes);
+        let (mut side, mut misfits) = (Side::new(), Misfits::default());
+        reading.of_source(source, wanted, |row| {
+            side.add(&reading.shape, row.bytes);
             misfits.add(row)
         })?;
-        Ok((buckets, misfits.named(&reading)))
+        Ok((side, misfits.named(&reading)))
     });
     let stored = async {
-        let mut buckets = Buckets::new();
-        read_back(client, table, |row| buckets.add(shape, row)).await?;
-        Ok(buckets)
+        let mut side = Side::new();
+        subject.of_target(client, |row| side.add(&subject.shape, row)).await?;
+        Ok(side)
     };
     let ((source, (sent, misfits)), stored) = tokio::try_join!(sent, stored)?;
-    let pairs = sent.tallies.iter().zip(&stored.tallies);
-    let counted = Counted {
-        source_rows: sent.rows(),
-        target_rows: stored.rows(),
-        differing: pairs.map(|(sent, stored)| sent != stored).collect(),
-        misfits,
-    };
-    Ok((source, counted))
+    let equal = sent.tally == stored.tally;
+    let pairs = sent.buckets.iter().zip(&stored.buckets);
+    let mut differing: Vec<bool> = pairs.map(|(sent, stored)| !equal && sent != stored).collect();
+    if !equal && !differing.contains(&true) {
+        // halves of hashes may add up to the same; then every bucket is looked at
+        differing.fill(true);
+    }
+    let (source_rows, target_rows) = (sent.tally.rows, stored.tally.rows);
+    Ok((source, Counted { source_rows, target_rows, equal, differing, misfits }))
 }
 
 /// By column and reason: how many, and the first rows.
@@ -89,20 +92,20 @@ pub(super) async fn count(
 struct Misfits(BTreeMap<(usize, &'static str), (u64, Vec<String>)>);
 
 impl Misfits {
-    fn add(&mut self, row: &SourceRow<'_>) -> rusqlite::Result<()> {
+    fn add(&mut self, row: &SourceRow<'_>) -> Result<(), Error> {
         for (index, misfit) in row.misfits {
             let (count, first) = self.0.entry((*index, misfit.0)).or_default();
             *count += 1;
             if first.len() < NAMED_ROWS {
-                first.push(row.cells.place()?.to_string());
+                first.push(row.place()?.to_string());
             }
         }
         Ok(())
     }
 
-    fn named(self, table: &BoundTable) -> Vec<Unfit> {
+    fn named(self, subject: &Subject) -> Vec<Unfit> {
         let named = self.0.into_iter().map(|((index, found), (rows, first))| {
-            let column = &table.columns[index];
+            let column = &subject.table.columns[index];
             let null = if column.target.not_null { ", NOT NULL" } else { "" };
             let expects = format!("{}{null}, takes {}", column.target.type_name, column.codec.expects);
             Unfit { column: column.target.name.clone(), found, expects, rows, first }

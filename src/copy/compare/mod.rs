@@ -1,30 +1,38 @@
 //! A step's tables after the copy, source against target, cell by cell. In go the step and an open source; out come the
 //! [`TableVerdict`]s. Nothing is written on either side.
 //!
-//! Both sides are read as COPY-binary tuples, the source through the codecs of the copy. [`count`] reads each table once
-//! and ends the matter if the sides are equal; otherwise [`difference`] reads it again for the rows that differ, and
+//! Both sides of a [`subject`] are read as COPY-binary tuples, the source through the codecs of the copy. [`count`] reads each
+//! once and ends the matter if the sides are equal; otherwise [`difference`] reads it again for the rows that differ, and
 //! [`value`] for their content, if that was asked for. Memory is bounded by [`difference`]'s limit, whatever the table.
 
 mod count;
 mod difference;
+mod gone;
 mod shape;
-mod sides;
+mod sketch;
+mod spill;
+mod subject;
 mod value;
 mod verdict;
+mod visible;
 
 pub use verdict::{Row, Rows, TableVerdict, Unfit, Value};
 
-use super::bind::{self, same_name};
+use super::bind::same_name;
 use super::columns::{self, BoundTable};
+use super::quarantine;
 use crate::error::Error;
-use crate::migration::step::{Step, StepTable};
+use crate::migration::Version;
+use crate::migration::step::{Policy, Step, StepTable, TableRules};
 use crate::postgres::{catalog, key};
 use crate::sqlite::{Source, schema};
 use difference::Differing;
+use gone::Since;
 use serde::Serialize;
-use shape::Shape;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
+use subject::{Subject, on_thread};
 use tokio_postgres::Client;
 
 /// What the comparison of a step's tables found.
@@ -46,48 +54,134 @@ impl Compared {
     }
 }
 
-/// Compares every table of `step`, in the transaction that `client` is in. The source is handed back, still in its
+/// What is to be compared.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The step's version.
+    pub version: &'a Version,
+    /// The step.
+    pub step: &'a Step,
+    /// The versions applied after it.
+    pub later: &'a [&'a Version],
+    /// The step was asked for by its number: its tables are compared even if a later step loads them again.
+    pub by_number: bool,
+    /// The values of rows that differ are wanted.
+    pub show_values: bool,
+}
+
+/// Compares every table of a step, in the transaction that `client` is in. The source is handed back, still in its
 /// snapshot.
 ///
 /// # Errors
-/// [`Error::Source`] if the source cannot be read to its end, [`Error::Database`] if the target cannot.
+/// [`Error::Source`] if the source cannot be read to its end, [`Error::Hidden`] if this role cannot see all rows of the
+/// target, [`Error::Database`] if they cannot be read.
 pub async fn compare(
     client: &Client,
-    step: &Step,
     mut source: Source,
-    show_values: bool,
+    asked: Asked<'_>,
 ) -> Result<(Source, Compared), Error> {
-    let target = super::target(client, step).await?;
+    let target = super::target(client, asked.step).await?;
     let oids: Vec<u32> = target.iter().map(|table| table.oid).collect();
-    let keys = key::primary_keys(client, &oids).await?;
+    let with_quarantine = asked.step.tables.iter().any(|table| quarantines(&table.rules));
+    let there = There {
+        has_quarantine: visible::require(client, &target, with_quarantine).await?,
+        inherited: visible::inherited(client, &target).await?,
+        keys: key::primary_keys(client, &oids).await?,
+    };
     let mut problems = Vec::new();
-    let left = bind::left_behind(step, &source, &mut problems)?;
+    let since = Since { version: asked.version, later: asked.later };
+    let left = since.left_behind(asked.step, &source, &mut problems)?;
     let mut tables = Vec::new();
-    for table in &step.tables {
+    for table in &asked.step.tables {
         let started = Instant::now();
         let from = same_name(&source.tables, &table.name, |known| &known.name)
-            .filter(|known| known.unreadable.is_none());
+            .filter(|known| known.unreadable.is_none())
+            .cloned();
         let name = table.rules.target.as_ref().unwrap_or(&table.name);
         let to = same_name(&target, name, |known| &known.name);
+        let again = since.loaded_again(name).filter(|_| !asked.by_number);
         log::info!("comparing {}", table.name);
-        let mut verdict = match (from, to) {
+        let mut quarantined = None;
+        let mut verdict = match (&from, to) {
+            _ if again.is_some() => TableVerdict::loaded_again(name, again),
             (Some(from), Some(to)) => {
-                let mut faults = Vec::new();
-                let mut bound = columns::bind(&source, from, to, &table.rules, &mut faults)?;
-                let not_compared = take_by_input(&mut bound);
-                let shape = Shape::of(&bound, keys.get(&to.oid));
+                let both = Both { from, to, rules: &table.rules };
                 let found;
-                (source, found) = compare_table(client, source, bound, shape, show_values).await?;
-                TableVerdict { problems: faults, not_compared, ..found }.close()
+                (source, found, quarantined) =
+                    compare_both(client, source, &both, &since, &there, asked.show_values).await?;
+                found
             }
-            (from, to) => one_sided(client, &source, table, from, to).await?,
+            (from, to) => {
+                let mut verdict = one_sided(client, &source, table, from.as_ref(), to).await?;
+                if to.is_none() {
+                    verdict.problems.push(since.table(name));
+                }
+                verdict
+            }
         };
         verdict.seconds = started.elapsed().as_secs_f64();
         let answer = if verdict.equal { "equal" } else { "differs" };
         log::info!("compared {}: {} rows, {answer}", verdict.table, verdict.source_rows);
         tables.push(verdict);
+        tables.extend(quarantined);
     }
     Ok((source, Compared { tables, left, problems }))
+}
+
+/// What is known of the target.
+struct There {
+    has_quarantine: bool,
+    /// By table: rows in tables that inherit from it.
+    inherited: HashMap<u32, BTreeMap<String, u64>>,
+    /// By table: the columns of its primary key.
+    keys: HashMap<u32, Vec<String>>,
+}
+
+/// A table that both sides have.
+struct Both<'a> {
+    from: &'a schema::Table,
+    to: &'a catalog::Table,
+    rules: &'a TableRules,
+}
+
+fn quarantines(rules: &TableRules) -> bool {
+    let of_columns = rules.column.values().map(|rule| rule.misfit);
+    of_columns.chain([rules.misfit]).any(|policy| policy == Some(Policy::Quarantine))
+}
+
+/// The rows in the table, and those in the quarantine, if there are any on either side.
+async fn compare_both(
+    client: &Client,
+    mut source: Source,
+    both: &Both<'_>,
+    since: &Since<'_>,
+    there: &There,
+    show_values: bool,
+) -> Result<(Source, TableVerdict, Option<TableVerdict>), Error> {
+    let (rules, mut problems) = since.columns(&source, both.from, both.to, both.rules)?;
+    let mut bound = columns::bind(&source, both.from, both.to, &rules, &mut problems)?;
+    let not_compared = take_by_input(&mut bound);
+    let subject = Subject::stored(bound, there.keys.get(&both.to.oid));
+    let found;
+    (source, found) = compare_subject(client, source, subject, show_values).await?;
+    let inherited = there.inherited.get(&both.to.oid).cloned().unwrap_or_default();
+    let verdict = TableVerdict { problems, not_compared, inherited, ..found }.close();
+    if !quarantines(&rules) {
+        return Ok((source, verdict, None));
+    }
+    let bound = columns::bind(&source, both.from, both.to, &rules, &mut Vec::new())?;
+    let Some(subject) = Subject::quarantined(bound, since.version.number) else {
+        return Ok((source, verdict, None));
+    };
+    let found;
+    (source, found) = if there.has_quarantine {
+        compare_subject(client, source, subject, show_values).await?
+    } else {
+        lost(source, subject).await?
+    };
+    let any = found.source_rows + found.target_rows > 0;
+    let found = TableVerdict { quarantined_from: Some(verdict.table.clone()), ..found }.close();
+    Ok((source, verdict, any.then_some(found)))
 }
 
 /// The rows of one table that differ, for people: by kind, how many, and where the first of them are.
@@ -102,8 +196,8 @@ pub(super) async fn differing_rows(
     let oid = bound.target.oid;
     let keys = key::primary_keys(client, &[oid]).await?;
     take_by_input(&mut bound);
-    let shape = Shape::of(&bound, keys.get(&oid));
-    let (source, verdict) = compare_table(client, source, bound, shape, false).await?;
+    let subject = Subject::stored(bound, keys.get(&oid));
+    let (source, verdict) = compare_subject(client, source, subject, false).await?;
     let kinds = [
         ("not stored", &verdict.missing),
         ("stored and not sent", &verdict.added),
@@ -119,31 +213,60 @@ fn take_by_input(table: &mut BoundTable) -> Vec<String> {
     taken.map(|column| format!("{} ({})", column.target.name, column.target.type_name)).collect()
 }
 
-async fn compare_table(
+async fn compare_subject(
     client: &Client,
     source: Source,
-    bound: BoundTable,
-    shape: Shape,
+    subject: Subject,
     show_values: bool,
 ) -> Result<(Source, TableVerdict), Error> {
-    let table = Arc::new(bound);
-    let (source, counted) = count::count(client, source, &table, &shape).await?;
+    let subject = Arc::new(subject);
+    let (source, counted) = count::count(client, source, &subject).await?;
     let verdict = TableVerdict {
-        table: table.target.name.clone(),
+        table: subject.name.clone(),
         in_source: true,
         in_target: true,
         source_rows: counted.source_rows,
         target_rows: counted.target_rows,
         misfits: counted.misfits,
-        keyless: shape.key.is_empty(),
+        keyless: subject.shape.key.is_empty(),
         ..TableVerdict::default()
     };
-    if !counted.differing.contains(&true) {
+    if counted.equal {
         return Ok((source, TableVerdict { equal: true, ..verdict }));
     }
-    let differing = Arc::new(Differing { table, shape, buckets: counted.differing });
+    let differing =
+        Arc::new(Differing { subject, buckets: counted.differing, target_rows: counted.target_rows });
     let (source, verdict) = difference::find(client, source, &differing, verdict).await?;
     if show_values { value::show(client, source, &differing, verdict).await } else { Ok((source, verdict)) }
+}
+
+/// The rows that should be in a quarantine that is not there.
+async fn lost(source: Source, subject: Subject) -> Result<(Source, TableVerdict), Error> {
+    let (source, rows) = on_thread(source, move |source, wanted| {
+        let mut rows = 0;
+        subject.of_source(source, wanted, |_| {
+            rows += 1;
+            Ok(())
+        })?;
+        Ok(rows)
+    })
+    .await?;
+    let mut verdict = TableVerdict {
+        table: quarantine::TABLE.to_owned(),
+        in_source: true,
+        source_rows: rows,
+        equal: rows == 0,
+        ..TableVerdict::default()
+    };
+    verdict.missing.count = rows;
+    if rows > 0 {
+        verdict.problems.push(format!(
+            "{}: the target has no such table in its search_path any more: the rows that the step put there are lost, \
+             unless it was renamed or moved; put it back",
+            quarantine::TABLE
+        ));
+    }
+    Ok((source, verdict))
 }
 
 /// A table that one side does not have, or neither. An optional one that the source never had is equal while the

@@ -17,6 +17,10 @@ pub(super) type Rank = (i128, Vec<KeyPart>, u128);
 pub struct TableVerdict {
     /// The table's name, in the target if it is there.
     pub table: String,
+    /// These are rows that the step put into the quarantine instead of this table; `table` is then the quarantine.
+    pub quarantined_from: Option<String>,
+    /// A later step loads the table again, and it is compared there.
+    pub loaded_again: Option<String>,
     /// Nothing differs.
     pub equal: bool,
     /// The source has the table.
@@ -37,6 +41,8 @@ pub struct TableVerdict {
     pub changed: Rows,
     /// By column: in how many of the changed rows it differs.
     pub columns: BTreeMap<String, u64>,
+    /// Rows added to tables that inherit from it, where the application sees them as rows of this one: by their names.
+    pub inherited: BTreeMap<String, u64>,
     /// Cells of the source that the target's column cannot hold (any more).
     pub misfits: Vec<Unfit>,
     /// Columns that cannot be compared, and why.
@@ -106,11 +112,13 @@ pub struct Unfit {
 }
 
 impl Rows {
-    pub(super) fn add(&mut self, row: impl FnOnce() -> Row, rank: &Rank) {
-        self.count += 1;
+    /// Counts `rows` equal ones, and names them if they are among the first.
+    pub(super) fn add(&mut self, rows: u64, row: impl FnOnce() -> Row, rank: &Rank) {
+        self.count += rows;
         let at = self.first.partition_point(|known| known.rank <= *rank);
         if at < NAMED_ROWS {
-            self.first.insert(at, row());
+            let named = usize::try_from(rows).unwrap_or(usize::MAX).min(NAMED_ROWS);
+            self.first.splice(at..at, std::iter::repeat_n(row(), named));
             self.first.truncate(NAMED_ROWS);
         }
     }
@@ -148,10 +156,15 @@ impl Row {
 }
 
 impl TableVerdict {
+    /// A table that the step `again` loads, and is compared with it.
+    pub(super) fn loaded_again(table: &str, again: Option<String>) -> TableVerdict {
+        TableVerdict { table: table.to_owned(), loaded_again: again, equal: true, ..TableVerdict::default() }
+    }
+
     /// Fills in what follows from the rest. `equal` so far says that the rows are.
     pub(super) fn close(mut self) -> TableVerdict {
         self.equal_rows = self.source_rows.saturating_sub(self.missing.count + self.changed.count);
-        self.equal &= self.misfits.is_empty() && self.problems.is_empty();
+        self.equal &= self.misfits.is_empty() && self.problems.is_empty() && self.inherited.is_empty();
         self
     }
 }

@@ -1,0 +1,3 @@
+-- A connection is there within 100 ms
+-- Is the database near enough for an application that opens a session when its pool is empty?
+-- connect-budget: 100 ms

@@ -1,0 +1,343 @@
+//! Where the target is named, and what of it is honoured; several hosts and addresses; waiting for a server that is not up
+//! yet, and for nothing else.
+
+use crate::support::proxy::Proxy;
+use crate::support::{Outcome, Project};
+use postgres::Config;
+use postgres::config::Host;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::process::{Child, Command, Stdio};
+
+/// What the session is, as the server sees it.
+const TELLS: &str = "DO $$ BEGIN RAISE NOTICE 'session: % %', current_setting('application_name'),
+    current_setting('search_path'); END $$;";
+
+fn project() -> Project {
+    Project::with(&[("migrations/V1__tells.sql", TELLS)])
+}
+
+/// User, password, host, port and database of the project's URL.
+fn parts(project: &Project) -> [String; 5] {
+    let config: Config = project.url().parse().expect("a URL");
+    let host = match &config.get_hosts()[0] {
+        Host::Tcp(name) => name.clone(),
+        Host::Unix(folder) => folder.display().to_string(),
+    };
+    [
+        config.get_user().expect("a user").to_owned(),
+        String::from_utf8(config.get_password().expect("a password").to_owned()).expect("UTF-8"),
+        host,
+        config.get_ports()[0].to_string(),
+        config.get_dbname().expect("a database").to_owned(),
+    ]
+}
+
+fn port(project: &Project) -> u16 {
+    parts(project)[3].parse().expect("a port")
+}
+
+/// Nobody listens there.
+fn closed_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port()
+}
+
+fn without_url<'a>(project: &Project, arguments: impl IntoIterator<Item = &'a str>) -> Command {
+    let mut command = project.command(arguments);
+    command.env_remove("DATABASE_URL");
+    command
+}
+
+#[test]
+fn the_most_direct_url_is_used_and_named() {
+    let project = project();
+    let wrong = "sqlite:///not-a-target.db";
+    let names = ["MIGRATION_DATABASE_URL", "DATABASE_UNPOOLED_URL", "DIRECT_URL", "DATABASE_URL"];
+    for (at, name) in names.iter().enumerate() {
+        let mut command = without_url(&project, ["status"]);
+        command.env(name, project.url());
+        for less in &names[at + 1..] {
+            command.env(less, wrong);
+        }
+        let outcome = project.run(&mut command).succeeds();
+        if *name == "DATABASE_URL" {
+            outcome.never_says(&["connecting to"]);
+        } else {
+            outcome.says(&[&format!(", as {name} says")]);
+        }
+    }
+    let mut command = project.command(["status", "-v", "--database-url", &project.url()]);
+    project.run(command.env("MIGRATION_DATABASE_URL", wrong)).succeeds().says(&[", as --database-url says"]);
+}
+
+#[test]
+fn what_was_set_for_this_run_wins_over_the_file() {
+    let project = project();
+    project.write(".env", "MIGRATION_DATABASE_URL=sqlite:///not-a-target.db\n");
+    project.outgrow(["status"]).succeeds();
+    project.write(".env", format!("DATABASE_URL=sqlite:///x.db\nDIRECT_URL={}\n", project.url()));
+    let mut command = without_url(&project, ["status"]);
+    project.run(&mut command).succeeds().says(&[", as DIRECT_URL in .env says"]);
+}
+
+#[test]
+fn libpq_variables_name_a_target_alone() {
+    let project = project();
+    let [user, password, host, port, database] = parts(&project);
+    let mut command = without_url(&project, ["migrate"]);
+    command.env("PGHOST", &host).env("PGPORT", &port).env("PGUSER", &user).env("PGPASSWORD", &password);
+    command
+        .env("PGDATABASE", &database)
+        .env("PGAPPNAME", "release")
+        .env("PGOPTIONS", "-c search_path=public,pg_catalog");
+    command.env("PGCONNECT_TIMEOUT", "7");
+    let outcome = project.run(&mut command).succeeds();
+    outcome.says(&["as PGHOST says", "session: release public,pg_catalog"]);
+    let mut command = without_url(&project, ["status"]);
+    project
+        .run(command.env("PGHOST", &host).env("PGPORT", "five"))
+        .exits(2)
+        .says(&["PGPORT: the port is not"]);
+    let mut command = without_url(&project, ["status"]);
+    project.run(command.env("PGDATABASE", &database)).exits(2).says(&["PGDATABASE: no host"]);
+}
+
+#[test]
+fn libpq_variables_fill_what_the_url_leaves_out() {
+    let project = project();
+    let [user, password, host, port, database] = parts(&project);
+    let url = format!("postgres://{user}@{host}/{database}?sslmode=disable");
+    let mut command = project.command(["migrate", "--database-url", &url]);
+    command.env("PGPORT", &port).env("PGPASSWORD", &password).env("PGAPPNAME", "release");
+    // what the URL says, it says
+    command.env("PGHOST", "nowhere.invalid").env("PGHOSTADDR", "192.0.2.1").env("PGUSER", "nobody");
+    command.env("PGSSLMODE", "require");
+    project.run(&mut command).succeeds().says(&["session: release"]);
+    let mut command = project.command(["status"]);
+    project.run(command.env("PGSSLMODE", "verify-ca")).exits(2).says(&["PGSSLMODE: verifying needs"]);
+}
+
+#[test]
+fn parameters_are_honoured_or_named() {
+    let project = project();
+    let url = format!(
+        "{}?application_name=release&options=-csearch_path%3Dpublic,pg_catalog&keepalives_idle=20&connect_timeout=5\
+         &target_session_attrs=read-write&gssencmode=disable&schema=public&krbsrvname=x&pgbouncer=true",
+        project.url()
+    );
+    let mut command = project.command(["migrate", "--database-url", &url]);
+    let outcome = project.run(command.env("PGSERVICE", "app")).succeeds();
+    outcome.says(&[
+        "session: release public,pg_catalog",
+        "--database-url: without effect here, and ignored: schema, pgbouncer, krbsrvname, PGSERVICE\n",
+    ]);
+    for (parameter, said) in [
+        ("keepalives_idle=soon", "keepalives_idle: expected a whole number"),
+        ("application_name=a&application_name=b", "application_name is given twice"),
+        ("target_session_attrs=prefer-standby", "write primary, or any"),
+        ("hostaddr=localhost", "hostaddr: expected an IPv4 or IPv6 address"),
+        ("hostaddr=127.0.0.1,127.0.0.2", "hostaddr: 2 of them for 1 hosts"),
+    ] {
+        let url = format!("{}?{parameter}", project.url());
+        project.outgrow(["status", "--database-url", &url]).exits(2).says(&[said]);
+    }
+}
+
+#[test]
+fn a_session_that_is_not_as_asked_is_not_taken() {
+    let project = project();
+    for (attrs, code) in [("any", 0), ("primary", 0), ("read-write", 0), ("standby", 3), ("read-only", 3)] {
+        let url = format!("{}?target_session_attrs={attrs}", project.url());
+        let outcome = project.outgrow(["status", "--wait", "0s", "--database-url", &url]).exits(code);
+        if code != 0 {
+            outcome.says(&["not what target_session_attrs asks for"]);
+        }
+    }
+}
+
+#[test]
+fn every_host_and_every_address_is_tried() {
+    let project = project();
+    let [user, password, _, port, database] = parts(&project);
+    let closed = closed_port();
+    let at = |hosts: &str| format!("postgres://{user}:{password}@{hosts}/{database}");
+    let url = at(&format!("127.0.0.1:{closed},[::1]:{closed},localhost:{port}"));
+    project.outgrow(["status", "--wait", "0s", "--database-url", &url]).succeeds();
+    let url = at(&format!("127.0.0.1:{closed},[::1]:{closed}"));
+    project.outgrow(["status", "--wait", "0s", "--database-url", &url]).exits(3).says(&[
+        &format!("no connection to {user}@127.0.0.1:{closed},[::1]:{closed}/{database}: "),
+        &format!("127.0.0.1:{closed}: Connection refused"),
+        &format!("[::1]:{closed}: "),
+    ]);
+}
+
+#[test]
+fn a_unix_socket_is_reached_and_never_asked_for_tls() {
+    let project = project();
+    let [user, password, _, port, database] = parts(&project);
+    let listener = UnixListener::bind(project.path(".s.PGSQL.5432")).expect("a socket");
+    let door = std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().expect("the program");
+        let mut server = TcpStream::connect(format!("127.0.0.1:{port}")).expect("the server");
+        let (mut answers, mut back) =
+            (server.try_clone().expect("a socket"), client.try_clone().expect("a socket"));
+        std::thread::spawn(move || std::io::copy(&mut answers, &mut back));
+        let mut first = [0; 8];
+        client.read_exact(&mut first).expect("a startup message");
+        server.write_all(&first).expect("the server");
+        let _ = std::io::copy(&mut client, &mut server);
+        first
+    });
+    let folder = project.path("").display().to_string();
+    let folder = folder.trim_end_matches('/');
+    let url = format!("postgres://{user}:{password}@/{database}?host={folder}&sslmode=require");
+    project.outgrow(["status", "-v", "--database-url", &url]).succeeds().says(&["without TLS"]);
+    assert_eq!(door.join().expect("the door")[4..], [0, 3, 0, 0], "protocol 3.0");
+}
+
+#[test]
+fn the_password_file_is_read_if_it_is_its_owners_alone() {
+    let project = project();
+    let [user, password, host, port, database] = parts(&project);
+    let url = format!("postgres://{user}@{host}:{port}/{database}");
+    let lines = format!("# mine\nelsewhere:*:*:*:wrong\n{host}:{port}:*:{user}:{password}\n*:*:*:*:wrong\n");
+    for (name, variable) in [(".pgpass", ""), ("passwords", "passwords")] {
+        project.write(name, &lines);
+        let run = |mode| {
+            let permissions = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(project.path(name), permissions).expect("its permissions");
+            let mut command = project.command(["status", "--database-url", &url]);
+            project.run(command.env("PGPASSFILE", variable))
+        };
+        run(0o600).succeeds();
+        run(0o644).exits(3).says(&["is not used: others may read it", "asks for a password"]);
+        std::fs::remove_file(project.path(name)).expect("the file");
+    }
+}
+
+/// A run of which stderr is read as it comes.
+fn started(
+    project: &Project,
+    url: &str,
+    wait: &str,
+    variable: Option<&str>,
+) -> (Child, BufReader<impl Read>) {
+    let mut command = project.command(["migrate", "--database-url", url]);
+    if !wait.is_empty() {
+        command.args(["--wait", wait]);
+    }
+    if let Some(variable) = variable {
+        command.env(variable, "production");
+    }
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a run");
+    let stderr = BufReader::new(child.stderr.take().expect("its stderr"));
+    (child, stderr)
+}
+
+fn line(stderr: &mut BufReader<impl Read>) -> String {
+    let mut line = String::new();
+    stderr.read_line(&mut line).expect("UTF-8");
+    line
+}
+
+#[test]
+fn a_server_that_comes_up_later_is_waited_for() {
+    let project = project();
+    let [user, password, _, _, database] = parts(&project);
+    let late = closed_port();
+    let url = format!("postgres://{user}:{password}@127.0.0.1:{late}/{database}");
+    let (child, mut stderr) = started(&project, &url, "2m", None);
+    let first = line(&mut stderr);
+    assert!(
+        first.starts_with(&format!("waiting up to 2m for {user}@127.0.0.1:{late}/{database}: ")),
+        "{first}"
+    );
+    assert!(first.contains("refused"), "{first}");
+    let listener = TcpListener::bind(("127.0.0.1", late)).expect("the port is free again");
+    // it listens, and the server behind is still starting
+    let _proxy = Proxy::behind(listener, port(&project), 2);
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).expect("UTF-8");
+    assert!(rest.contains(" answers, after ") && !rest.contains("waiting"), "{rest}");
+    Outcome::of(child.wait_with_output().expect("its end"), Some(password))
+        .succeeds()
+        .prints(&["at head, V1"]);
+}
+
+#[test]
+fn a_server_that_is_starting_is_waited_for() {
+    let project = project();
+    let [user, password, _, _, database] = parts(&project);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let proxy = Proxy::behind(listener, port(&project), 3);
+    let url = format!("postgres://{user}:{password}@127.0.0.1:{}/{database}?sslmode=disable", proxy.port);
+    let outcome = project.outgrow(["migrate", "--database-url", &url]).succeeds();
+    outcome.says(&["the database system is starting up", " answers, after "]);
+}
+
+#[test]
+fn a_name_that_does_not_resolve_is_waited_for_until_the_wait_is_over() {
+    let project = project();
+    let url = "postgres://ana:s3cret@nowhere.invalid/app";
+    let outcome = project.outgrow(["migrate", "--wait", "1s", "--database-url", url]).exits(3);
+    outcome.never_says(&["s3cret"]).says(&[
+        "waiting up to 1s for ana@nowhere.invalid:5432/app: the name nowhere.invalid does not resolve: ",
+        "error: no connection to ana@nowhere.invalid:5432/app: the name nowhere.invalid does not resolve: ",
+        "\n  waited 1s",
+        "for it (--wait)",
+        "next: check the host's name",
+    ]);
+}
+
+#[test]
+fn a_server_that_never_answers_is_given_up() {
+    let project = project();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let url = format!("postgres://ana:s3cret@127.0.0.1:{port}/app?connect_timeout=1");
+    let outcome = project.outgrow(["migrate", "--wait", "0s", "--database-url", &url]).exits(3);
+    outcome.says(&["no answer in 1s (connect_timeout)"]).never_says(&["s3cret", "(--wait)"]);
+}
+
+#[test]
+fn what_would_be_the_same_again_is_not_waited_for() {
+    let project = project();
+    let [user, password, host, port, database] = parts(&project);
+    for (url, said) in [
+        (format!("postgres://{user}:s3cret@{host}:{port}/{database}"), "password authentication failed"),
+        (format!("postgres://{user}:{password}@{host}:{port}/no_such_database"), "does not exist"),
+        (
+            format!("postgres://{user}:{password}@{host}:{port}/{database}?target_session_attrs=standby"),
+            "asks for",
+        ),
+    ] {
+        let outcome = project.outgrow(["migrate", "--wait", "10m", "--database-url", &url]).exits(3);
+        outcome.says(&[said]).never_says(&["waiting up", "(--wait)", "s3cret"]);
+    }
+}
+
+#[test]
+fn how_long_is_waited_depends_on_where_we_are() {
+    let project = project();
+    let url = format!("postgres://ana:s3cret@127.0.0.1:{}/app", closed_port());
+    let cases = [
+        (None, "", "waiting up to 5s "),
+        (Some("RAILWAY_ENVIRONMENT_NAME"), "", "waiting up to 1m "),
+        (Some("DYNO"), "", "waiting up to 1m "),
+        (Some("RENDER"), "", "waiting up to 1m "),
+        (Some("FLY_APP_NAME"), "", "waiting up to 1m "),
+        (Some("DYNO"), "20s", "waiting up to 20s "),
+    ];
+    for (variable, wait, said) in cases {
+        let (mut child, mut stderr) = started(&project, &url, wait, variable);
+        let first = line(&mut stderr);
+        child.kill().expect("a run");
+        child.wait().expect("its end");
+        assert!(first.starts_with(said), "{variable:?} {first}");
+    }
+    for wait in ["11m", "soon", "-1s"] {
+        project.outgrow(["status", &format!("--wait={wait}")]).exits(2).says(&["--wait"]);
+    }
+}
