@@ -10,8 +10,8 @@
 //!
 //! | command | path |
 //! |---|---|
-//! | `migrate` | [`migrate::migrate`] → [`migration::load`] → [`postgres::connect`] → [`plan::Plan::read`] → [`postgres::lock`] → refinery's runner → its `execute` on our `Applier` → `run_sql` or [`copy::run`] |
-//! | `status` | [`plan::status`] → [`migration::load`] → [`postgres::connect`] → [`plan::Plan::read`] |
+//! | `migrate` | [`migrate::migrate`] → [`plan::open`]: [`migration::load`] beside [`postgres::connect`] → [`plan::Plan::of`] → [`postgres::lock`] → refinery's runner → its `execute` on our `Applier` → `run_sql` or [`copy::run`] |
+//! | `status` | [`plan::status`] → [`plan::open`]: [`migration::load`] beside [`postgres::connect`] → [`plan::Plan::of`] |
 //! | `check` | [`check::check`] reads the folder, then a session and a transaction for each file |
 //! | `verify` | [`verify::verify`] → [`plan::Plan::read`] → [`copy::compare::compare`], which reads both sides table by table |
 //!

@@ -8,9 +8,11 @@ use crate::copy;
 use crate::error::{Error, ExitCode};
 use crate::migration::{self, Kind, Version};
 use crate::postgres::{self, interrupt::Interrupt};
+use futures_util::future::{Either, select};
 use refinery_core::Migration;
 use serde::Serialize;
 use std::path::Path;
+use std::pin::pin;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio_postgres::error::SqlState;
@@ -103,10 +105,9 @@ impl Status {
 /// # Errors
 /// Those of [`migration::load`], [`postgres::connect`] and [`Plan::read`].
 pub async fn status(config: &Config, check: bool, interrupt: &Interrupt) -> Result<Status, Error> {
-    let versions = migration::load(&config.migrations)?;
+    let (versions, client, history) = open(config, migration::load, interrupt).await?;
     let url = config.database()?;
-    let client = postgres::connect(url, interrupt).await?;
-    let mut plan = Plan::read(&client, &versions).await?;
+    let mut plan = Plan::of(&versions, history);
     if let Some(source) = config.source.as_deref().filter(|file| file.is_file()) {
         plan.compare_source(&client, source).await?;
     }
@@ -125,6 +126,32 @@ pub async fn status(config: &Config, check: bool, interrupt: &Interrupt) -> Resu
     })
 }
 
+/// Connects and reads the history, while `read` reads the folder on a thread of its own. What is wrong with the folder is
+/// reported first, and without waiting for the server.
+///
+/// # Errors
+/// Those of `read` and [`postgres::connect`]; [`Error::Config`] if no target is named, and [`Error::Database`] if the history
+/// cannot be read.
+pub async fn open<T: Send + 'static>(
+    config: &Config,
+    read: impl FnOnce(&Path) -> Result<T, Error> + Send + 'static,
+    interrupt: &Interrupt,
+) -> Result<(T, Client, History), Error> {
+    let folder = config.migrations.clone();
+    let reading = tokio::task::spawn_blocking(move || read(&folder));
+    let reading = pin!(async { reading.await.map_err(std::io::Error::from)? });
+    let connecting = pin!(async {
+        let client = postgres::connect(config.database()?, interrupt).await?;
+        let history = history(&client).await?;
+        Ok::<_, Error>((client, history))
+    });
+    let (found, (client, history)) = match select(reading, connecting).await {
+        Either::Left((found, connecting)) => (found?, connecting.await?),
+        Either::Right((connected, reading)) => (reading.await?, connected?),
+    };
+    Ok((found, client, history))
+}
+
 impl Plan {
     /// Holds `versions` against the history of `client`, in one round trip.
     ///
@@ -134,7 +161,9 @@ impl Plan {
         Ok(Plan::of(versions, history(client).await?))
     }
 
-    fn of(versions: &[Version], history: History) -> Plan {
+    /// Holds `versions` against `history`.
+    #[must_use]
+    pub fn of(versions: &[Version], history: History) -> Plan {
         let newest = history.applied.last().map_or(-1, Migration::version);
         let mut entries: Vec<Entry> = versions
             .iter()

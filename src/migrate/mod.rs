@@ -10,8 +10,8 @@ use crate::copy::{self, Receipt, progress::Progress};
 use crate::error::{Error, Problem};
 use crate::migration::step::Step;
 use crate::migration::{self, Kind, Version, sql};
-use crate::plan::Plan;
-use crate::postgres::{self, interrupt::Interrupt, lock};
+use crate::plan::{self, Plan};
+use crate::postgres::{interrupt::Interrupt, lock};
 use applier::Applier;
 use refinery_core::Migration;
 use serde::Serialize;
@@ -65,11 +65,15 @@ pub async fn migrate(
     progress: &Progress,
 ) -> Result<Migrated, Error> {
     let started = Instant::now();
-    let versions = migration::load(&config.migrations)?;
-    let goal = goal(&versions, args.to)?;
+    let to = args.to;
+    let read = move |folder: &Path| {
+        let versions = migration::load(folder)?;
+        let goal = goal(&versions, to)?;
+        Ok((versions, goal))
+    };
+    let ((versions, goal), client, history) = plan::open(config, read, interrupt).await?;
     let url = config.database()?;
-    let client = postgres::connect(url, interrupt).await?;
-    let mut plan = Plan::read(&client, &versions).await?;
+    let mut plan = Plan::of(&versions, history);
     plan.require_agreement()?;
     let mut applied = Vec::new();
     if plan.pending().iter().any(|number| *number <= goal) {
@@ -94,6 +98,7 @@ pub async fn migrate(
         let mut applier = Applier {
             client,
             todo: todo(&plan, &versions, goal).into(),
+            newest: plan.history.applied.last().cloned(),
             source,
             history_exists: plan.history.exists,
             lock_timeout: config.lock_timeout,
@@ -101,9 +106,7 @@ pub async fn migrate(
             applied: Vec::new(),
             failure: None,
         };
-        if !applier.todo.is_empty() {
-            applier.run(&versions, goal).await?;
-        }
+        applier.run().await?;
         applied = applier.applied;
     }
     let before = plan.history.applied.iter().map(Migration::version);
@@ -132,7 +135,8 @@ fn goal(versions: &[Version], to: Option<i32>) -> Result<i32, Error> {
 
 fn todo<'a>(plan: &Plan, versions: &'a [Version], goal: i32) -> Vec<&'a Version> {
     let pending = plan.pending();
-    versions.iter().filter(|version| version.number <= goal && pending.contains(&version.number)).collect()
+    let pending = |version: &&Version| pending.binary_search(&version.number).is_ok();
+    versions.iter().filter(|version| version.number <= goal).filter(pending).collect()
 }
 
 /// Everything that can be refused before anything is changed: what the files hold, and whether the source is one.
@@ -140,7 +144,7 @@ fn prepare(todo: &[&Version], config: &Config, args: &MigrateArgs) -> Result<Opt
     let problems: Vec<Problem> = todo
         .iter()
         .filter(|version| matches!(version.kind, Kind::Sql))
-        .flat_map(|version| sql::refused(&version.file, &version.text, &sql::read(&version.text)))
+        .flat_map(|version| sql::refused(&version.file, version.text(), &sql::read(version.text())))
         .collect();
     if !problems.is_empty() {
         return Err(Error::Files(problems));

@@ -6,17 +6,25 @@ use crate::error::{Problem, SqlFailure};
 use std::path::Path;
 use tokio_postgres::error::{DbError, ErrorPosition};
 
-/// What `said` of `text`, which `file` holds and of which `completed` statements ran before. What the server was sent begins
-/// at the byte `sent_from`.
+/// Which part of a file the server was sent.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sent {
+    /// How many characters of ours stood before it in the message.
+    pub behind: usize,
+    /// The byte of the file that it begins at.
+    pub from: usize,
+}
+
+/// What `said` of `text`, which `file` holds and of which `completed` statements ran before.
 #[must_use]
-pub fn located(file: &Path, text: &str, said: &DbError, sent_from: usize, completed: usize) -> SqlFailure {
+pub fn located(file: &Path, text: &str, said: &DbError, sent: Sent, completed: usize) -> SqlFailure {
     let script = sql::read(text);
     let offset = match said.position() {
         // counted in characters, from 1 (PostgreSQL: Error and Notice Message Fields)
         Some(ErrorPosition::Original(position)) => {
-            let skipped = usize::try_from(position.saturating_sub(1)).unwrap_or_default();
-            let sent = &text[sent_from..];
-            Some(sent.char_indices().nth(skipped).map_or(text.len(), |(offset, _)| sent_from + offset))
+            let skipped = usize::try_from(*position).unwrap_or_default().saturating_sub(sent.behind + 1);
+            let mut characters = text[sent.from..].char_indices();
+            Some(characters.nth(skipped).map_or(text.len(), |(offset, _)| sent.from + offset))
         }
         _ => script.statements.get(completed).map(|statement| statement.start),
     };
