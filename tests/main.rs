@@ -24,6 +24,7 @@ mod intelibotx;
 mod proof;
 mod random;
 mod reading;
+mod ready;
 mod refusals;
 mod rules;
 mod source;

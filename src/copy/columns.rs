@@ -17,6 +17,8 @@ pub(super) struct BoundTable {
     pub columns: Vec<BoundColumn>,
     /// Target columns that the step gives a constant.
     pub constants: Vec<BoundConstant>,
+    /// Target columns that both ends compute for themselves.
+    pub computed: Vec<String>,
 }
 
 impl BoundTable {
@@ -53,8 +55,13 @@ pub(super) fn bind(
     rules: &TableRules,
     faults: &mut Vec<String>,
 ) -> Result<BoundTable, Error> {
-    let mut table =
-        BoundTable { source: from.clone(), target: to.clone(), columns: Vec::new(), constants: Vec::new() };
+    let mut table = BoundTable {
+        source: from.clone(),
+        target: to.clone(),
+        columns: Vec::new(),
+        constants: Vec::new(),
+        computed: Vec::new(),
+    };
     for name in rules.column.keys() {
         if same_name(&from.columns, name, |column| &column.name).is_none() {
             faults.push(format!(
@@ -82,9 +89,28 @@ pub(super) fn bind(
                 key(&column.name),
                 cut(name, "the same rule")
             )),
+            None if rule.target.is_some() => faults.push(format!(
+                "{place}: the step has a rule for it, and the target's table {} has no column {name}",
+                to.name
+            )),
             // empty, or computed in the source
             None => {}
-            Some(target) if target.generated => {}
+            Some(target) if target.generated && rule != ColumnRules::default() => faults.push(format!(
+                "{place}: the step has a rule for it, and the target's column {} computes its own values; \
+                 skip = true is the only rule that it takes",
+                target.name
+            )),
+            Some(target) if target.generated && column.generated => table.computed.push(target.name.clone()),
+            Some(target) if target.generated
+                && source.holds_values(from, &column.name)? => {
+                    faults.push(format!(
+                        "{place}: the source has values in this column, and the target's column {} computes its own; \
+                         if those are right, write [table.{}.column.{}] with skip = true",
+                        target.name,
+                        key(&from.name),
+                        key(&column.name)
+                    ));
+                }
             Some(target) if table.target_columns().any(|bound| bound == target.name) => {
                 faults.push(format!("{place}: the target's column {} is fed by another column already", target.name));
             }

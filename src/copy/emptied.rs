@@ -8,8 +8,8 @@ use tokio_postgres::Client;
 
 /// Truncates those of `tables`, all locked and empty, that allow it; returns them by object identifier.
 ///
-/// Left alone are partitioned tables (their COPY takes no FREEZE), those with triggers that would see it, and those that are published:
-/// a subscriber would be emptied too.
+/// Left alone are partitioned tables (their COPY takes no FREEZE), those with triggers that would see it, those that are
+/// published (a subscriber would be emptied too), and those with an invalid index, which would come back valid.
 ///
 /// # Errors
 /// [`Error::Database`] for a failure that is not the tables'.
@@ -49,5 +49,6 @@ WHERE c.oid = ANY ($1) AND c.relkind = 'r' AND pg_catalog.has_table_privilege(c.
                   WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND (t.tgtype & 32) <> 0)
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_publication_tables p
                   WHERE p.schemaname = n.nspname AND p.tablename = c.relname)
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_index x WHERE x.indrelid = c.oid AND NOT x.indisvalid)
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k
                   WHERE k.confrelid = c.oid AND k.contype = 'f' AND k.conrelid <> ALL ($1))";

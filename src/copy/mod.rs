@@ -24,6 +24,7 @@ mod inspection;
 mod load;
 mod misfits;
 mod order;
+mod own;
 pub mod progress;
 mod proof;
 mod quarantine;
@@ -75,6 +76,7 @@ pub async fn run(
         .batch_execute("SET LOCAL client_min_messages = warning")
         .await
         .map_err(Error::database("preparing the step"))?;
+    own::require(client).await?;
     let Prepared { reading, absent, left } = prepare(client, version, step, source, options).await?;
     let (mut whole, aside) = load_whole(client, reading).await?;
     if options.proof {

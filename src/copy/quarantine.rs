@@ -19,6 +19,10 @@ use tokio_postgres::Client;
 /// The table that holds the rows, beside refinery's history.
 pub(super) const TABLE: &str = "outgrow_quarantine";
 
+/// Its columns, as the catalog writes them.
+pub(super) const DEFINED: &str =
+    "version integer, table_name text, place text, column_name text, reason text, source_row json";
+
 const COLUMNS: [&str; 6] = ["version", "table_name", "place", "column_name", "reason", "source_row"];
 
 /// More than this waits on disk instead of in memory.

@@ -14,13 +14,14 @@ pub(super) async fn require(client: &Client, tables: &[BoundTable]) -> Result<()
         return Ok(());
     }
     let names: Vec<String> = tables.iter().map(|table| table.target.quoted()).collect();
+    let oids: Vec<u32> = tables.iter().map(|table| table.target.oid).collect();
+    require_rights(client, &oids).await?;
     // what is set aside and put back takes this lock later anyway, and who takes a stronger lock later may never get it
     let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", names.join(", "));
     client
         .batch_execute(&lock)
         .await
         .map_err(Error::database("locking the target's tables (is the application still running?)"))?;
-    let oids: Vec<u32> = tables.iter().map(|table| table.target.oid).collect();
     let rows = client
         .query(PROPERTIES, &[&oids])
         .await
@@ -62,6 +63,25 @@ pub(super) async fn require(client: &Client, tables: &[BoundTable]) -> Result<()
     if faults.is_empty() { Ok(()) } else { Err(Error::Target(faults)) }
 }
 
+/// Refuses tables that this role may not read, fill or lock, all at once.
+async fn require_rights(client: &Client, tables: &[u32]) -> Result<(), Error> {
+    let rows = client
+        .query(RIGHTS, &[&tables])
+        .await
+        .map_err(Error::database("asking for this role's rights on the target's tables"))?;
+    let faults: Vec<String> = rows
+        .iter()
+        .map(|row| {
+            let [name, role, owner, missing] = [0, 1, 2, 3].map(|column| row.get::<_, String>(column));
+            format!(
+                "table {name}: the role {role} lacks {missing}; GRANT {missing} ON {name} TO {role}, \
+                 or connect as its owner, {owner}, who can set keys and indexes aside too"
+            )
+        })
+        .collect();
+    if faults.is_empty() { Ok(()) } else { Err(Error::Target(faults)) }
+}
+
 /// What is said of a table under row-level security.
 pub(super) fn secured(name: &str, owner: &str) -> String {
     format!(
@@ -69,6 +89,17 @@ pub(super) fn secured(name: &str, owner: &str) -> String {
          and seen; connect as its owner, {owner}, without FORCE ROW LEVEL SECURITY, or as a role with BYPASSRLS"
     )
 }
+
+/// A lock that keeps others from reading takes UPDATE, DELETE or TRUNCATE. (PostgreSQL: LOCK, Notes; COPY, Notes.)
+const RIGHTS: &str = "\
+SELECT quote_ident(c.relname), quote_ident(current_user), pg_catalog.pg_get_userbyid(c.relowner)::text, missing
+FROM pg_catalog.pg_class c
+CROSS JOIN LATERAL (SELECT concat_ws(', ',
+    CASE WHEN NOT pg_catalog.has_any_column_privilege(c.oid, 'SELECT') THEN 'SELECT' END,
+    CASE WHEN NOT pg_catalog.has_any_column_privilege(c.oid, 'INSERT') THEN 'INSERT' END,
+    CASE WHEN NOT pg_catalog.has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE') THEN 'TRUNCATE' END) AS missing) AS rights
+WHERE c.oid = ANY ($1) AND missing <> ''
+ORDER BY c.relname";
 
 /// (PostgreSQL: Row Security Policies.)
 const PROPERTIES: &str = "\

@@ -18,6 +18,10 @@ use tokio_postgres::types::Json;
 /// The table that holds the receipts, beside refinery's history.
 pub(super) const TABLE: &str = "outgrow_receipt";
 
+/// Its columns, as the catalog writes them.
+pub(super) const COLUMNS: &str = "version integer, step text, source jsonb, tables jsonb, left_behind jsonb, proof text, \
+                                  tool text, started_at timestamp with time zone, finished_at timestamp with time zone";
+
 /// One step's receipt.
 #[derive(Debug, Clone, Serialize)]
 pub struct Receipt {

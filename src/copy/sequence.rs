@@ -17,23 +17,35 @@ pub(super) async fn advance(client: &Client, tables: &[BoundTable]) -> Result<()
             let bound = table.columns.iter().find(|bound| bound.target.name == column.name);
             let ever_used = bound.filter(|bound| bound.source.is_rowid).and(table.source.autoincrement);
             let query = format!(
-                "SELECT (SELECT greatest(max({})::int8, $1::int8) FROM {}), \
+                "SELECT (SELECT greatest(max({column})::int8, $1::int8) FROM {table}), (SELECT min({column})::int8 FROM {table}), \
                         CASE WHEN q.is_called THEN q.last_value + s.seqincrement ELSE q.last_value END, \
-                        s.seqincrement, s.seqmin, s.seqmax \
+                        s.seqincrement, s.seqmin, s.seqmax, s.seqcycle \
                  FROM {sequence} q, pg_catalog.pg_sequence s WHERE s.seqrelid = $2::text::regclass",
-                quote(&column.name),
-                table.target.quoted()
+                column = quote(&column.name),
+                table = table.target.quoted()
             );
             let row = client.query_one(&query, &[&ever_used, &sequence]).await.map_err(doing())?;
-            let (largest, next, step): (Option<i64>, i64, i64) = (row.get(0), row.get(1), row.get(2));
-            let (min, max): (i64, i64) = (row.get(3), row.get(4));
-            let Some(largest) = largest.filter(|_| step > 0) else { continue };
-            if largest.saturating_add(step) > next {
-                // restarted at the largest id and moved once: at the end of its range it is used up, as it must be
-                let restart = format!("ALTER SEQUENCE {sequence} RESTART WITH {}", largest.clamp(min, max));
+            let (next, step): (i64, i64) = (row.get(2), row.get(3));
+            let (min, max): (i64, i64) = (row.get(4), row.get(5));
+            // one that counts down goes on below the smallest id
+            let Some(last) = row.get::<_, Option<i64>>(if step > 0 { 0 } else { 1 }) else { continue };
+            let after = last.saturating_add(step);
+            if (step > 0 && after > next) || (step < 0 && after < next) {
+                // restarted at the last id and moved once: at the end of its range it is used up, as it must be
+                let restart = format!("ALTER SEQUENCE {sequence} RESTART WITH {}", last.clamp(min, max));
                 client.batch_execute(&restart).await.map_err(doing())?;
                 let used = client.execute("SELECT nextval($1::text::regclass)", &[&sequence]).await;
                 used.map_err(doing())?;
+            }
+            if !(min..=max).contains(&after) {
+                let what =
+                    if row.get(6) { "begins again at ids that may be taken" } else { "has no next one" };
+                log::warn!(
+                    "sequence {sequence}: ids of {} reach {last}, it ends at {}, and {what}; \
+                     give it room in a version (ALTER SEQUENCE … MAXVALUE, a column of type bigint)",
+                    table.target.name,
+                    if step > 0 { max } else { min }
+                );
             }
         }
     }

@@ -160,7 +160,8 @@ async fn compare_both(
 ) -> Result<(Source, TableVerdict, Option<TableVerdict>), Error> {
     let (rules, mut problems) = since.columns(&source, both.from, both.to, both.rules)?;
     let mut bound = columns::bind(&source, both.from, both.to, &rules, &mut problems)?;
-    let not_compared = take_by_input(&mut bound);
+    let mut not_compared = take_by_input(&mut bound);
+    not_compared.extend(bound.computed.iter().map(|name| format!("{name} (computed on both sides)")));
     let subject = Subject::stored(bound, there.keys.get(&both.to.oid));
     let found;
     (source, found) = compare_subject(client, source, subject, show_values).await?;
