@@ -8,9 +8,11 @@ use crate::copy;
 use crate::error::{Error, ExitCode};
 use crate::migration::{self, Kind, Version};
 use crate::postgres::{self, interrupt::Interrupt};
+use futures_util::future::{Either, select};
 use refinery_core::Migration;
 use serde::Serialize;
 use std::path::Path;
+use std::pin::pin;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio_postgres::error::SqlState;
@@ -103,9 +105,8 @@ impl Status {
 /// # Errors
 /// Those of [`migration::load`], [`postgres::connect`] and [`Plan::read`].
 pub async fn status(config: &Config, check: bool, interrupt: &Interrupt) -> Result<Status, Error> {
-    let versions = migration::load(&config.migrations)?;
+    let (versions, client) = open(config, migration::load, interrupt).await?;
     let url = config.database()?;
-    let client = postgres::connect(url, interrupt).await?;
     let mut plan = Plan::read(&client, &versions).await?;
     if let Some(source) = config.source.as_deref().filter(|file| file.is_file()) {
         plan.compare_source(&client, source).await?;
@@ -123,6 +124,26 @@ pub async fn status(config: &Config, check: bool, interrupt: &Interrupt) -> Resu
         versions: plan.entries,
         code,
     })
+}
+
+/// Connects while the folder is read on a thread of its own. What is wrong with the folder is reported first, and without
+/// waiting for the server.
+///
+/// # Errors
+/// Those of `read` and [`postgres::connect`]; [`Error::Config`] if no target is named.
+pub async fn open<T: Send + 'static>(
+    config: &Config,
+    read: impl FnOnce(&Path) -> Result<T, Error> + Send + 'static,
+    interrupt: &Interrupt,
+) -> Result<(T, Client), Error> {
+    let folder = config.migrations.clone();
+    let reading = tokio::task::spawn_blocking(move || read(&folder));
+    let reading = pin!(async { reading.await.map_err(std::io::Error::from)? });
+    let connecting = pin!(async { postgres::connect(config.database()?, interrupt).await });
+    match select(reading, connecting).await {
+        Either::Left((found, connecting)) => Ok((found?, connecting.await?)),
+        Either::Right((client, reading)) => Ok((reading.await?, client?)),
+    }
 }
 
 impl Plan {

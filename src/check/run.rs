@@ -6,6 +6,7 @@ use super::rows::Rows;
 use super::{Failure, State, Verdict, not_run, shown};
 use crate::config::DatabaseUrl;
 use crate::error::{Error, Problem, SqlFailure, server_message};
+use crate::migration::failure::Sent;
 use crate::migration::{failure, line_and_column};
 use crate::postgres;
 use crate::postgres::interrupt::Interrupt;
@@ -287,7 +288,13 @@ impl Run<'_> {
         match error.as_db_error() {
             Some(said) if !self.interrupt.signalled() && !ends_session(said) => {
                 let start = self.check.statements.get(index).map_or(0, |statement| statement.range.start);
-                let shown = failure::located(&self.check.file, &self.check.text, said, start, index);
+                let shown = failure::located(
+                    &self.check.file,
+                    &self.check.text,
+                    said,
+                    Sent { from: start, behind: 0 },
+                    index,
+                );
                 Stop::Failed(Box::new(shown.into()))
             }
             _ => Stop::Broken(Error::Database {

@@ -2,34 +2,55 @@
 //! the history row that refinery words, and out comes what was applied, or the error with what stays.
 
 use super::Applied;
+use super::transaction::{Attempts, Limits, finish, roll_back};
+use super::untransacted;
 use crate::copy::{self, Receipt};
-use crate::error::{Error, server_message};
+use crate::error::Error;
+use crate::migration::failure::Sent;
+use crate::migration::step::Step;
 use crate::migration::{Kind, Version, failure};
-use crate::plan::{HISTORY, Plan};
-use crate::postgres::lock;
+use crate::plan::HISTORY;
+use crate::postgres::interrupt::Interrupt;
+use crate::postgres::lock::{self, Scope};
 use futures_util::TryStreamExt;
 use refinery_core::traits::r#async::{AsyncMigrate, AsyncQuery, AsyncTransaction};
-use refinery_core::{Migration, Runner, Target};
+use refinery_core::{Migration, Runner};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::pin::pin;
-use std::time::{Duration, Instant};
-use tokio_postgres::{Client, SimpleQueryMessage};
+use std::time::Instant;
+use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryStream};
+
+/// Refinery's runner compares every version that it is given with every other: it is given this many at a time.
+const AT_A_TIME: usize = 256;
 
 /// What refinery's runner drives: it hands over each version's text together with the insert into the history, and both
 /// run in one transaction here. A data step's text is not sent: the copy runs in its place.
 pub(super) struct Applier<'a> {
     pub client: Client,
-    /// The versions that refinery will hand over, in its order.
+    /// The versions to apply, in order.
     pub todo: VecDeque<&'a Version>,
+    /// The newest version that is applied: what the runner is told of the history, which the plan has been held against.
+    pub newest: Option<Migration>,
     /// The source of data steps; `None` under `--without-data`.
     pub source: Option<PathBuf>,
     pub history_exists: bool,
-    pub lock_timeout: Duration,
+    /// What the lock against concurrent runs belongs to.
+    pub scope: Scope,
+    pub limits: Limits,
+    pub interrupt: &'a Interrupt,
     pub options: copy::Options,
     pub applied: Vec<Applied>,
     /// Why the run ended: refinery's error carries ours only as text.
     pub failure: Option<Error>,
+}
+
+/// What became of a version.
+enum Outcome {
+    /// This run applied it; what it brought, if it is a data step.
+    Applied(Option<Receipt>),
+    /// Another run was there first.
+    Elsewhere,
 }
 
 /// Stands for [`Applier::failure`] on its way through refinery.
@@ -39,91 +60,233 @@ pub(super) struct Refused;
 
 impl Applier<'_> {
     /// Applies everything, in refinery's order.
-    pub(super) async fn run(&mut self, versions: &[Version], goal: i32) -> Result<(), Error> {
-        let migrations: Vec<Migration> = versions.iter().map(|version| version.migration.clone()).collect();
-        let runner = Runner::new(&migrations).set_target(Target::Version(goal));
-        match runner.run_async(self).await {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                Err(self.failure.take().unwrap_or_else(|| Error::Diverged(vec![error.to_string()])))
+    pub(super) async fn run(&mut self) -> Result<(), Error> {
+        while !self.todo.is_empty() {
+            let next = self.todo.iter().take(AT_A_TIME).map(|version| version.migration.clone());
+            let migrations: Vec<Migration> = self.newest.iter().cloned().chain(next).collect();
+            if let Err(error) = Runner::new(&migrations).run_async(self).await {
+                return Err(self.failure.take().unwrap_or_else(|| Error::Diverged(vec![error.to_string()])));
             }
         }
+        Ok(())
     }
 
     /// refinery's own statement, unless the `search_path` already finds the table: where a migration made a schema that
     /// now comes first, a second history would be created there.
     async fn create_history(&mut self, statement: &str) -> Result<(), Error> {
-        if !self.history_exists {
-            let doing = format!("creating the history {HISTORY} (the role needs CREATE on the schema)");
-            self.client.batch_execute(statement).await.map_err(Error::database(doing))?;
+        if self.history_exists {
+            return Ok(());
+        }
+        let doing = format!("creating the history {HISTORY} (the role needs CREATE on the schema)");
+        match self.scope {
+            Scope::Session => self.client.batch_execute(statement).await.map_err(Error::database(doing))?,
+            Scope::Transaction => {
+                self.open().await?;
+                let created = self.client.batch_execute(&format!("{statement}; COMMIT")).await;
+                if let Err(error) = created {
+                    roll_back(&self.client).await;
+                    return Err(Error::database(doing)(error));
+                }
+            }
+        }
+        self.history_exists = true;
+        Ok(())
+    }
+
+    /// One version and its history row, whole or not at all; or as far as it came, if it runs outside a transaction.
+    async fn apply(&mut self, version: &Version, history_row: &str) -> Result<(), Error> {
+        let started = Instant::now();
+        log::info!("applying {}", version.label);
+        let (outcome, note) = if version.is_without_transaction() {
+            let done =
+                untransacted::run(&self.client, version, history_row, self.limits, self.interrupt).await;
+            (done.map(|()| Outcome::Applied(None)), Some(untransacted::NOTE))
+        } else {
+            (self.repeat(version, history_row).await, None)
+        };
+        let receipt = match outcome {
+            Ok(Outcome::Applied(receipt)) => receipt,
+            Ok(Outcome::Elsewhere) => {
+                log::info!("{} has been applied by another run", version.label);
+                return Ok(());
+            }
+            Err(error) => return Err(self.stopped(version, error)),
+        };
+        let newest = self.newest.take().filter(|newest| newest.version() > version.number);
+        self.newest = newest.or_else(|| Some(version.migration.clone()));
+        self.applied.push(Applied {
+            version: version.number,
+            name: version.migration.name().to_owned(),
+            label: version.label.clone(),
+            receipt,
+            note,
+            seconds: started.elapsed().as_secs_f64(),
+        });
+        Ok(())
+    }
+
+    /// The error with what stays.
+    fn stopped(&self, version: &Version, error: Error) -> Error {
+        let stay = match (self.applied.first(), self.applied.last()) {
+            (Some(first), Some(last)) if first.version < last.version => {
+                Some(format!("V{} to V{} before it were applied and stay", first.version, last.version))
+            }
+            (Some(first), _) => Some(format!("V{} before it was applied and stays", first.version)),
+            _ => None,
+        };
+        match error {
+            Error::Stopped { version, at, of, source, .. } => {
+                let kept = stay.map(|stay| format!("; {stay}")).unwrap_or_default();
+                Error::Stopped { version, at, of, kept, source }
+            }
+            // nothing of the version was begun
+            Error::Diverged(mut points) => {
+                points.extend(stay);
+                Error::Diverged(points)
+            }
+            Error::Locked(text) => {
+                Error::Locked(stay.map_or_else(|| text.clone(), |stay| format!("{text}\n  {stay}")))
+            }
+            error => Error::Version {
+                version: version.label.clone(),
+                kept: stay.unwrap_or_else(|| "nothing of it was kept".to_owned()),
+                source: Box::new(error),
+            },
+        }
+    }
+
+    /// Attempts at a version's transaction, until one succeeds or fails for good.
+    async fn repeat(&self, version: &Version, history_row: &str) -> Result<Outcome, Error> {
+        let mut attempts = Attempts::within(self.limits.locks);
+        loop {
+            if self.scope == Scope::Transaction {
+                self.open().await?;
+                match self.is_recorded(version).await {
+                    Ok(false) => {}
+                    recorded => {
+                        roll_back(&self.client).await;
+                        return recorded.map(|_| Outcome::Elsewhere);
+                    }
+                }
+            }
+            let outcome = match &version.kind {
+                Kind::Sql => self.run_sql(version, history_row).await.map(|()| None),
+                Kind::Step(step) => self.run_step(version, step, history_row).await.map(Some),
+            };
+            match outcome {
+                Ok(receipt) => return Ok(Outcome::Applied(receipt)),
+                Err(error) if self.interrupt.signalled() => return Err(error),
+                Err(error) if attempts.another(&self.client, version, &error).await => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Opens a transaction that holds the lock.
+    async fn open(&self) -> Result<(), Error> {
+        lock::acquire(&self.client, self.scope, self.limits.locks, self.interrupt).await
+    }
+
+    /// Whether another run has applied `version` since the plan was made.
+    async fn is_recorded(&self, version: &Version) -> Result<bool, Error> {
+        let query = format!(
+            "SELECT (SELECT checksum FROM {HISTORY} WHERE version = {0}), \
+                    coalesce((SELECT max(version) FROM {HISTORY}) > {0}, false)",
+            version.number
+        );
+        let doing = format!("reading the history {HISTORY}");
+        let answer = self.client.simple_query(&query).await.map_err(Error::database(doing))?;
+        let diverged = |what: &str| {
+            let file = version.file.display();
+            Err(Error::Diverged(vec![format!("{file}: another run {what} while this one waited")]))
+        };
+        let row = answer.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some((row.get(0), row.get(1))),
+            _ => None,
+        });
+        match row {
+            Some((Some(sum), _)) if sum == version.migration.checksum().to_string() => Ok(true),
+            Some((Some(_), _)) => diverged("applied another text as this version"),
+            Some((None, Some("t"))) if version.label.starts_with('V') => {
+                diverged("applied a version above it")
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// A file's statements, in one round trip: the transaction is opened in the same message, and [`finish`] follows before
+    /// the server has answered. Statements complete one by one, so that an error the server gives no position for can
+    /// still be placed: in the one after the last that completed.
+    async fn run_sql(&self, version: &Version, history_row: &str) -> Result<(), Error> {
+        let running = || Error::database(format!("running {}", version.file.display()));
+        let (begin, opening) = self.limits.begin(self.scope);
+        // these send; what they return has yet to be waited for
+        let text = format!("{begin}{}", version.text());
+        let text = self.client.simple_query_raw(&text).await.map_err(running())?;
+        let end = finish(self.scope, history_row);
+        let end = self.client.simple_query_raw(&end).await.map_err(running())?;
+        let mut completed = 0;
+        if let Err(error) = answers(text, &mut completed).await {
+            // an answer that nobody reads would hold up the next one
+            drop(end);
+            // a text that does not parse has not opened the transaction either
+            if completed > 0 || self.scope == Scope::Transaction {
+                roll_back(&self.client).await;
+            }
+            return Err(match error.as_db_error() {
+                Some(_) if (1..opening).contains(&completed) => Error::database(OPENS)(error),
+                Some(said) => {
+                    let (file, text) = (&version.file, version.text());
+                    let sent = Sent { from: 0, behind: begin.len() };
+                    let failure = failure::located(file, text, said, sent, completed.saturating_sub(opening));
+                    Error::Sql { failure: Box::new(failure), code: said.code().clone() }
+                }
+                None => running()(error),
+            });
+        }
+        if let Err(error) = answers(end, &mut completed).await {
+            roll_back(&self.client).await;
+            return Err(Error::database(ends(version))(error));
         }
         Ok(())
     }
 
-    /// One version and its history row, whole or not at all.
-    async fn apply(&mut self, version: &Version, history_row: &str) -> Result<(), Error> {
-        let started = Instant::now();
-        log::info!("applying {}", version.label);
-        // the file may let go of every lock of the session, and not of one that belongs to the transaction
-        let begin = format!(
-            "BEGIN; SET LOCAL lock_timeout = {}; SELECT pg_advisory_xact_lock({})",
-            self.lock_timeout.as_millis().clamp(1, i32::MAX as u128),
-            lock::KEY
-        );
-        self.client.batch_execute(&begin).await.map_err(Error::database("opening the transaction"))?;
-        match self.transact(version, history_row).await {
-            Ok(receipt) => {
-                self.applied.push(Applied {
-                    version: version.number,
-                    name: version.migration.name().to_owned(),
-                    label: version.label.clone(),
-                    receipt,
-                    note: None,
-                    seconds: started.elapsed().as_secs_f64(),
-                });
-                Ok(())
-            }
-            Err(error) => {
-                // if this fails the connection is gone, and the server rolls back by itself
-                if let Err(rollback) = self.client.batch_execute("ROLLBACK").await {
-                    log::debug!("rolling back: {}", server_message(&rollback));
-                }
-                let kept = match (self.applied.first(), self.applied.last()) {
-                    (Some(first), Some(last)) if first.version < last.version => {
-                        format!("V{} to V{} before it were applied and stay", first.version, last.version)
-                    }
-                    (Some(first), _) => format!("V{} before it was applied and stays", first.version),
-                    _ => "nothing of it was kept".to_owned(),
-                };
-                Err(Error::Version { version: version.label.clone(), kept, source: Box::new(error) })
-            }
+    async fn run_step(&self, version: &Version, step: &Step, history_row: &str) -> Result<Receipt, Error> {
+        let (begin, _) = self.limits.begin(self.scope);
+        let outcome = async {
+            self.client.batch_execute(&begin).await.map_err(Error::database(OPENS))?;
+            let receipt = match &self.source {
+                Some(source) => copy::run(&self.client, version, step, source, self.options).await?,
+                None => copy::without_data(&self.client, version, step).await?,
+            };
+            let ended = self.client.batch_execute(&finish(self.scope, history_row)).await;
+            ended.map_err(Error::database(ends(version)))?;
+            Ok(receipt)
         }
+        .await;
+        if outcome.is_err() {
+            roll_back(&self.client).await;
+        }
+        outcome
     }
+}
 
-    async fn transact(&self, version: &Version, history_row: &str) -> Result<Option<Receipt>, Error> {
-        let receipt = match (&version.kind, &self.source) {
-            (Kind::Sql, _) => {
-                run_sql(&self.client, version).await?;
-                None
-            }
-            (Kind::Step(step), Some(source)) => {
-                Some(copy::run(&self.client, version, step, source, self.options).await?)
-            }
-            (Kind::Step(step), None) => Some(copy::without_data(&self.client, version, step).await?),
-        };
-        // a file may leave settings, a role, temporary tables and more behind (pg_dump empties the search_path): the
-        // history must stay reachable, and the next version must start as this one did, under the lock
-        let finish = format!(
-            "RESET ALL; RESET SESSION AUTHORIZATION; RESET ROLE; DISCARD TEMP; DEALLOCATE ALL; CLOSE ALL; UNLISTEN *; \
-             {history_row}; SELECT pg_advisory_lock({}); COMMIT",
-            lock::KEY
-        );
-        self.client
-            .batch_execute(&finish)
-            .await
-            .map_err(Error::database(format!("at the commit of {}", version.file.display())))?;
-        Ok(receipt)
+const OPENS: &str = "opening the transaction";
+
+fn ends(version: &Version) -> String {
+    format!("at the commit of {}", version.file.display())
+}
+
+/// Waits for the answers to one message, and counts the statements that completed.
+pub(super) async fn answers(
+    stream: SimpleQueryStream,
+    completed: &mut usize,
+) -> Result<(), tokio_postgres::Error> {
+    let mut messages = pin!(stream);
+    while let Some(message) = messages.try_next().await? {
+        *completed += usize::from(matches!(message, SimpleQueryMessage::CommandComplete(_)));
     }
+    Ok(())
 }
 
 impl AsyncTransaction for Applier<'_> {
@@ -136,7 +299,7 @@ impl AsyncTransaction for Applier<'_> {
         let queries: Vec<&str> = queries.collect();
         let result = match (queries.as_slice(), self.todo.front().copied()) {
             ([statement], _) => self.create_history(statement).await,
-            ([text, history_row], Some(version)) if *text == version.text => {
+            ([text, history_row], Some(version)) if *text == version.text() => {
                 self.todo.pop_front();
                 self.apply(version, history_row).await
             }
@@ -150,38 +313,10 @@ impl AsyncTransaction for Applier<'_> {
 }
 
 impl AsyncQuery<Vec<Migration>> for Applier<'_> {
-    /// refinery asks for the history with a query of its own wording; ours reads the same rows.
+    /// refinery asks for the history: the plan has read it under the lock and found that it agrees with the folder.
     async fn query<'a>(&'a mut self, _query: &'a str) -> Result<Vec<Migration>, Refused> {
-        match Plan::read(&self.client, &[]).await {
-            Ok(plan) => Ok(plan.history.applied),
-            Err(error) => {
-                self.failure = Some(error);
-                Err(Refused)
-            }
-        }
+        Ok(self.newest.iter().cloned().collect())
     }
 }
 
 impl AsyncMigrate for Applier<'_> {}
-
-/// Sends a file's text in one message. Statements complete one by one, so that an error the server gives no position for
-/// can still be placed: in the one after the last that completed.
-async fn run_sql(client: &Client, version: &Version) -> Result<(), Error> {
-    let mut completed = 0;
-    let outcome: Result<(), tokio_postgres::Error> = async {
-        let mut messages = pin!(client.simple_query_raw(&version.text).await?);
-        while let Some(message) = messages.try_next().await? {
-            if matches!(message, SimpleQueryMessage::CommandComplete(_)) {
-                completed += 1;
-            }
-        }
-        Ok(())
-    }
-    .await;
-    outcome.map_err(|error| match error.as_db_error() {
-        Some(said) => {
-            Error::Sql(Box::new(failure::located(&version.file, &version.text, said, 0, completed)))
-        }
-        None => Error::Database { doing: format!("running {}", version.file.display()), source: error },
-    })
-}

@@ -50,12 +50,14 @@ impl Limits {
     }
 
     /// Opens the transaction of a version. Its file may let go of every lock of the session, and not of one that belongs to
-    /// the transaction. Where the lock belongs to transactions, it is open already.
-    pub(super) fn begin(self, scope: Scope) -> String {
+    /// the transaction. Where the lock belongs to transactions, it is open already. Out come the statements, and how many.
+    pub(super) fn begin(self, scope: Scope) -> (String, usize) {
         let settings = self.settings(self.attempt(), true);
         match scope {
-            Scope::Session => format!("BEGIN; {settings}; SELECT pg_advisory_xact_lock({})", lock::KEY),
-            Scope::Transaction => settings,
+            Scope::Session => {
+                (format!("BEGIN; {settings}; SELECT pg_advisory_xact_lock({});\n", lock::KEY), 3)
+            }
+            Scope::Transaction => (format!("{settings};\n"), 1),
         }
     }
 }
@@ -65,16 +67,18 @@ fn milliseconds(duration: Duration) -> u128 {
     duration.as_millis().clamp(1, i32::MAX as u128)
 }
 
-/// Ends the transaction of a version. A file may leave settings, a role, temporary tables and more behind (`pg_dump` empties
-/// the `search_path`): the history must stay reachable, and the next version must start as this one did, under the lock.
-/// Behind a pooler prepared statements are the pooler's, and a lock of the session would be nobody's.
+/// Ends the transaction of a version. A savepoint can be made inside a transaction alone: where the version's statements
+/// did not run or are not in one, nothing is recorded. A file may leave settings, a role, temporary tables and more behind
+/// (`pg_dump` empties the `search_path`): the history must stay reachable, and the next version must start as this one did,
+/// under the lock. Behind a pooler prepared statements are the pooler's, and a lock of the session would be nobody's.
+/// (PostgreSQL: SAVEPOINT; Message Flow, "Multiple Statements in a Simple Query".)
 pub(super) fn finish(scope: Scope, history_row: &str) -> String {
-    let reset = "RESET ALL; RESET SESSION AUTHORIZATION; RESET ROLE; DISCARD TEMP; CLOSE ALL; UNLISTEN *";
+    let reset = "SAVEPOINT outgrow; RELEASE outgrow; RESET ALL; RESET SESSION AUTHORIZATION; RESET ROLE; DISCARD TEMP; \
+                 CLOSE ALL; UNLISTEN *";
     match scope {
-        Scope::Session => format!(
-            "{reset}; DEALLOCATE ALL; {history_row}; SELECT pg_advisory_lock({}); COMMIT",
-            lock::KEY
-        ),
+        Scope::Session => {
+            format!("{reset}; DEALLOCATE ALL; {history_row}; SELECT pg_advisory_lock({}); COMMIT", lock::KEY)
+        }
         Scope::Transaction => format!("{reset}; {history_row}; COMMIT"),
     }
 }
@@ -109,8 +113,11 @@ impl Attempts {
 
     /// Waits for the next attempt and says so, unless `error` would come again or the time is over.
     pub(super) async fn another(&mut self, client: &Client, version: &Version, error: &Error) -> bool {
-        let codes =
-            [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE];
+        let codes = [
+            SqlState::LOCK_NOT_AVAILABLE,
+            SqlState::T_R_DEADLOCK_DETECTED,
+            SqlState::T_R_SERIALIZATION_FAILURE,
+        ];
         let Some(code) = error.sqlstate().filter(|code| codes.contains(code)) else { return false };
         let left = self.limit.saturating_sub(self.started.elapsed());
         if left.is_zero() {
@@ -139,10 +146,13 @@ impl Attempts {
 async fn blocker(client: &Client, version: &Version) -> String {
     let names: BTreeSet<String> = match &version.kind {
         Kind::Sql => {
-            let named = sql::names(&version.text).map(|(_, name)| name);
+            let named = sql::names(version.text()).map(|(_, name)| name);
             named.flat_map(|name| [name.to_owned(), name.to_lowercase()]).collect()
         }
-        Kind::Step(step) => step.tables.iter().map(|table| table.target.clone()).collect(),
+        Kind::Step(step) => {
+            let tables = step.tables.iter();
+            tables.map(|table| table.rules.target.clone().unwrap_or_else(|| table.name.clone())).collect()
+        }
     };
     let names: Vec<String> = names.into_iter().collect();
     let query = "SELECT c.relname::text, l.pid, coalesce(nullif(a.application_name, ''), '(no application name)'), \

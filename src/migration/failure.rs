@@ -6,17 +6,25 @@ use crate::error::{Problem, SqlFailure};
 use std::path::Path;
 use tokio_postgres::error::{DbError, ErrorPosition};
 
-/// What `said` of `text`, which `file` holds and of which `completed` statements ran before. What the server was sent begins
-/// at the byte `sent_from`.
+/// What of a file's text the server was sent: from the byte `from` of the text on, behind `behind` characters of another.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sent {
+    /// Where in the text it begins, in bytes.
+    pub from: usize,
+    /// What stood before it in the message, in characters.
+    pub behind: usize,
+}
+
+/// What the server `said` of `text`, which `file` holds and of which `completed` statements ran before.
 #[must_use]
-pub fn located(file: &Path, text: &str, said: &DbError, sent_from: usize, completed: usize) -> SqlFailure {
+pub fn located(file: &Path, text: &str, said: &DbError, sent: Sent, completed: usize) -> SqlFailure {
     let script = sql::read(text);
     let offset = match said.position() {
         // counted in characters, from 1 (PostgreSQL: Error and Notice Message Fields)
         Some(ErrorPosition::Original(position)) => {
-            let skipped = usize::try_from(position.saturating_sub(1)).unwrap_or_default();
-            let sent = &text[sent_from..];
-            Some(sent.char_indices().nth(skipped).map_or(text.len(), |(offset, _)| sent_from + offset))
+            let skipped = usize::try_from(*position).unwrap_or_default().saturating_sub(sent.behind + 1);
+            let offset = text[sent.from..].char_indices().nth(skipped);
+            Some(offset.map_or(text.len(), |(offset, _)| sent.from + offset))
         }
         _ => script.statements.get(completed).map(|statement| statement.start),
     };
@@ -35,8 +43,11 @@ pub fn located(file: &Path, text: &str, said: &DbError, sent_from: usize, comple
     };
     let note = |name: &str, said: Option<String>| said.map(|said| format!("{name}: {}", shown(&said)));
     let next = (code == "25001").then(|| {
-        "outgrow runs a file in a transaction and this statement cannot be in one: run it by hand, outside outgrow"
-            .to_owned()
+        format!(
+            "outgrow runs a file in a transaction and this statement cannot be in one: give it a version of its own whose \
+             first line is \"{}\"",
+            sql::NO_TRANSACTION
+        )
     });
     SqlFailure {
         problem: Problem {

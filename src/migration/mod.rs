@@ -10,9 +10,16 @@ pub mod step;
 
 use crate::error::{Error, Problem};
 use refinery_core::Migration;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use step::Step;
+
+/// Fewer files than this are read sooner than a thread for them is started.
+const WORTH_A_THREAD: usize = 64;
 
 /// One version: a file of the folder.
 #[derive(Debug, Clone)]
@@ -23,11 +30,9 @@ pub struct Version {
     pub label: String,
     /// The file.
     pub file: PathBuf,
-    /// Its text with Unix line endings and without a byte-order mark: what is run and what the checksum covers.
-    pub text: String,
     /// What kind of version it is.
     pub kind: Kind,
-    /// refinery's record: name, number, checksum.
+    /// refinery's record: name, number, text, checksum.
     pub migration: Migration,
 }
 
@@ -41,6 +46,25 @@ pub enum Kind {
 }
 
 impl Version {
+    /// Its text with Unix line endings and without a byte-order mark: what is run and what the checksum covers.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.migration.sql().unwrap_or_default()
+    }
+
+    /// Its first line is [`sql::NO_TRANSACTION`].
+    #[must_use]
+    pub fn is_without_transaction(&self) -> bool {
+        matches!(self.kind, Kind::Sql)
+            && self.text().lines().next().map(str::trim_end) == Some(sql::NO_TRANSACTION)
+    }
+
+    /// refinery's checksum, if the version's text ended at the byte `end`.
+    #[must_use]
+    pub fn checksum_up_to(&self, end: usize) -> Option<u64> {
+        Migration::unapplied(&self.label, &self.text()[..end]).ok().map(|part| part.checksum())
+    }
+
     /// The data step, if this version is one.
     #[must_use]
     pub fn step(&self) -> Option<&Step> {
@@ -67,13 +91,13 @@ pub fn load(folder: &Path) -> Result<Vec<Version>, Error> {
         ));
     }
     let mut versions: BTreeMap<i32, Version> = BTreeMap::new();
-    for file in files {
-        match read(&file) {
+    for read in read_all(&files) {
+        match read {
             Err(found) => problems.extend(found),
             Ok(version) => {
                 if let Some(other) = versions.get(&version.number) {
                     problems.push(problem(
-                        &file,
+                        &version.file,
                         &format!(
                             "version {} is taken by {}: give one of the two another number",
                             version.number,
@@ -104,16 +128,38 @@ pub fn collect(folder: &Path, what: &str, files: &mut Vec<PathBuf>, problems: &m
     };
     entries.sort_by_key(std::fs::DirEntry::file_name);
     for entry in entries {
-        let path = entry.path();
-        if entry.file_name().to_string_lossy().starts_with('.') {
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
             continue;
         }
-        if path.is_dir() {
+        let path = entry.path();
+        // the listing says what most entries are; where a link leads it does not
+        let is_folder = match entry.file_type() {
+            Ok(of) if !of.is_symlink() => of.is_dir(),
+            _ => path.is_dir(),
+        };
+        if is_folder {
             collect(&path, what, files, problems);
         } else {
             files.push(path);
         }
     }
+}
+
+/// What each file holds, in the order of `files`, read on every processor: opening thousands of files takes longer than
+/// everything else that is done at head.
+fn read_all(files: &[PathBuf]) -> Vec<Result<Version, Vec<Problem>>> {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let share = files.len().div_ceil(processors).max(WORTH_A_THREAD);
+    if files.len() <= share {
+        return files.iter().map(|file| read(file)).collect();
+    }
+    let mut read_of: Vec<Vec<_>> = files.chunks(share).map(|_| Vec::new()).collect();
+    std::thread::scope(|scope| {
+        for (found, files) in read_of.iter_mut().zip(files.chunks(share)) {
+            scope.spawn(|| found.extend(files.iter().map(|file| read(file))));
+        }
+    });
+    read_of.into_iter().flatten().collect()
 }
 
 fn read(file: &Path) -> Result<Version, Vec<Problem>> {
@@ -129,7 +175,6 @@ fn read(file: &Path) -> Result<Version, Vec<Problem>> {
         number: migration.version(),
         label: migration.to_string(),
         file: file.to_owned(),
-        text,
         kind,
         migration,
     })
@@ -189,16 +234,24 @@ fn named(file: &Path) -> Result<(String, Extension), String> {
 /// # Errors
 /// The sentence for the file: it cannot be read, or is not UTF-8.
 pub fn text_of(file: &Path) -> Result<String, String> {
-    let bytes = std::fs::read(file).map_err(|error| format!("cannot be read ({error})"))?;
+    let bytes = whole(file).map_err(|error| format!("cannot be read ({error})"))?;
     let text = String::from_utf8(bytes)
         .map_err(|error| format!("is not UTF-8 from byte {} on", error.utf8_error().valid_up_to()))?;
-    Ok(normalised(&text))
+    Ok(normalised(&text).into_owned())
+}
+
+/// The bytes of a file. Its size is not asked for first, as `std::fs::read` does: migrations are small.
+fn whole(file: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(4096);
+    File::open(file)?.take(u64::MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Without a byte-order mark and with Unix line endings: the same file checked out on another system is the same
 /// version.
-fn normalised(text: &str) -> String {
-    text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n")
+fn normalised(text: &str) -> Cow<'_, str> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if text.contains('\r') { text.replace("\r\n", "\n").into() } else { text.into() }
 }
 
 fn problem(file: &Path, message: &str) -> Problem {

@@ -82,7 +82,8 @@ async fn holder(client: &Client) -> Result<String, Error> {
            AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
            AND (l.classid::int8 << 32 | l.objid::int8) = {KEY}"
     );
-    let answer = client.simple_query(&query).await.map_err(Error::database("looking up who holds the lock"))?;
+    let answer =
+        client.simple_query(&query).await.map_err(Error::database("looking up who holds the lock"))?;
     let holder = first(&answer).and_then(|row| Some((row.get(0)?, row.get(1)?, row.get(2)?)));
     Ok(match holder {
         Some((pid, name, since)) => {

@@ -41,7 +41,10 @@ pub async fn of(client: &Client, url: &DatabaseUrl) -> Result<Pooling, Error> {
     let second = match round(url, Connector::new(&url.tls)?.as_ref()).await {
         Ok(session) => session.client,
         Err(failure) => {
-            log::info!("whether a pooler is in between is not known, no second connection: {}", failure.reason);
+            log::info!(
+                "whether a pooler is in between is not known, no second connection: {}",
+                failure.reason
+            );
             return Ok(Pooling::Unknown);
         }
     };

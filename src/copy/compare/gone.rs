@@ -114,7 +114,7 @@ fn mentioned(version: &Version, name: &str) -> Option<&'static str> {
         return None;
     }
     let name = name.to_ascii_lowercase();
-    let text = version.text.to_ascii_lowercase();
+    let text = version.text().to_ascii_lowercase();
     let statements: Vec<&str> = text.split(';').filter(|statement| has_word(statement, &name)).collect();
     let says = |word: &str| statements.iter().any(|statement| has_word(statement, word));
     match statements.is_empty() {
