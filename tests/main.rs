@@ -20,6 +20,8 @@ mod history;
 mod house;
 mod input;
 mod intelibotx;
+mod no_transaction;
+mod pooler;
 mod proof;
 mod random;
 mod reading;

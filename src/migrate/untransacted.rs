@@ -41,8 +41,10 @@ pub(super) async fn run(
     client.batch_execute(&settings).await.map_err(Error::database("preparing the session"))?;
     let progress = Progress::of(client, version, &statements).await?;
     let from = progress.done;
-    let go_on =
-        if from == 0 { String::new() } else { format!(", going on with statement {} of {of}", from + 1) };
+    let go_on = match progress.begun || from > 0 {
+        true => format!(", going on with statement {} of {of}", from + 1),
+        false => String::new(),
+    };
     log::info!(target: crate::NOTICES, "{} runs {NOTE}{go_on}", version.label);
     let running = Running { client, version, statements: &statements, progress: &progress, limits };
     for (index, statement) in statements.iter().enumerate().skip(from) {
