@@ -11,7 +11,7 @@ given = given() { eval "[ -n \"\$${$$1:-}\" ]" || grep -Eqs "^[[:space:]]*(expor
 # where outgrow looks for the target
 TARGETS = MIGRATION_DATABASE_URL DATABASE_UNPOOLED_URL DIRECT_URL DATABASE_URL PGHOST PGHOSTADDR PGDATABASE
 
-.PHONY: help migrate test check fuzz pg pg-stop build cargo cc cxx rustfmt clippy
+.PHONY: help migrate test check bench fuzz pg pg-stop build cargo cc cxx rustfmt clippy
 
 help: ## this list
 	@awk -F ': .*## |: *## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,10 @@ fuzz: cargo cxx ## feed random steps and values to the parser and the codecs, FU
 	mkdir -p "target/fuzz/corpus/$$target" && echo "fuzz: $$target" && \
 	"target/fuzz/$$host/release/$$target" -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 -verbosity=0 -print_final_stats=1 \
 	-artifact_prefix="target/fuzz/$$target-" "target/fuzz/corpus/$$target" fuzz/seeds/$$target || exit; done
+
+bench: cargo cc ## time whole loads against the server's own: SIZE=0.2 ROUNDS=3 (SIZE=1: 5 million rows)
+	@scripts/postgres bin >/dev/null
+	cargo bench --locked --bench load -- $(if $(SIZE),--size $(SIZE)) $(if $(ROUNDS),--rounds $(ROUNDS)) --output target/bench.json $(ARGS)
 
 pg: ## start the local server under .pg/ and print its URL
 	@scripts/postgres start .pg

@@ -10,8 +10,8 @@
 //!
 //! | command | path |
 //! |---|---|
-//! | `migrate` | [`migrate::migrate`] → [`migration::load`] → [`postgres::connect`] → [`plan::Plan::read`] → [`postgres::lock`] → refinery's runner → its `execute` on our `Applier` → `run_sql` or [`copy::run`] |
-//! | `status` | [`plan::status`] → [`migration::load`] → [`postgres::connect`] → [`plan::Plan::read`] |
+//! | `migrate` | [`migrate::migrate`] → [`plan::open`]: [`migration::load`] beside [`postgres::connect`] → [`plan::Plan::of`] → [`postgres::lock`] → refinery's runner → its `execute` on our `Applier` → `run_sql` or [`copy::run`] |
+//! | `status` | [`plan::status`] → [`plan::open`]: [`migration::load`] beside [`postgres::connect`] → [`plan::Plan::of`] |
 //! | `check` | [`check::check`] reads the folder, then a session and a transaction for each file |
 //! | `verify` | [`verify::verify`] → [`plan::Plan::read`] → [`copy::compare::compare`], which reads both sides table by table |
 //!
@@ -43,6 +43,7 @@ pub mod verify;
 
 use cli::{Cli, Verb};
 use config::Config;
+use copy::progress::Progress;
 use error::{Error, ExitCode};
 use output::{Junit, Output};
 use postgres::interrupt::Interrupt;
@@ -50,6 +51,9 @@ use postgres::interrupt::Interrupt;
 /// The log target of what the server says unasked (RAISE NOTICE, WARNING), and of which target is taken and waited for: shown
 /// unless `-q`.
 pub const NOTICES: &str = "postgres";
+
+/// The log target of what a long piece of work says of itself: shown where there is no terminal to show it on.
+pub const PROGRESS: &str = "progress";
 
 /// Runs the command and prints its result.
 ///
@@ -60,7 +64,13 @@ pub async fn run(cli: Cli, output: &Output) -> Result<ExitCode, Error> {
     let interrupt = Interrupt::default();
     let work = async {
         match &cli.verb {
-            Verb::Migrate(args) => output.show(&migrate::migrate(&config, args, &interrupt).await?),
+            Verb::Migrate(args) => {
+                let progress = Progress::default();
+                let watch = output.watch(&progress);
+                let migrated = migrate::migrate(&config, args, &interrupt, &progress).await;
+                drop(watch);
+                output.show(&migrated?)
+            }
             Verb::Status(args) => output.show(&plan::status(&config, args.check, &interrupt).await?),
             Verb::Check(args) => {
                 let junit = args.junit.as_deref().map(Junit::create).transpose()?;

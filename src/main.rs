@@ -9,8 +9,8 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(unparsed) => return output::unparsed(&unparsed).into(),
     };
-    output::start_log(cli.global.verbose, cli.global.quiet);
-    let output = Output::new(cli.global.json);
+    let bars = output::start_log(cli.global.verbose, cli.global.quiet);
+    let output = Output::new(cli.global.json, bars);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return output.failed(&error.into()).into(),

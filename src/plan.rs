@@ -105,9 +105,9 @@ impl Status {
 /// # Errors
 /// Those of [`migration::load`], [`postgres::connect`] and [`Plan::read`].
 pub async fn status(config: &Config, check: bool, interrupt: &Interrupt) -> Result<Status, Error> {
-    let (versions, client) = open(config, migration::load, interrupt).await?;
+    let (versions, client, history) = open(config, migration::load, interrupt).await?;
     let url = config.database()?;
-    let mut plan = Plan::read(&client, &versions).await?;
+    let mut plan = Plan::of(&versions, history);
     if let Some(source) = config.source.as_deref().filter(|file| file.is_file()) {
         plan.compare_source(&client, source).await?;
     }
@@ -126,24 +126,30 @@ pub async fn status(config: &Config, check: bool, interrupt: &Interrupt) -> Resu
     })
 }
 
-/// Connects while the folder is read on a thread of its own. What is wrong with the folder is reported first, and without
-/// waiting for the server.
+/// Connects and reads the history, while `read` reads the folder on a thread of its own. What is wrong with the folder is
+/// reported first, and without waiting for the server.
 ///
 /// # Errors
-/// Those of `read` and [`postgres::connect`]; [`Error::Config`] if no target is named.
+/// Those of `read` and [`postgres::connect`]; [`Error::Config`] if no target is named, and [`Error::Database`] if the history
+/// cannot be read.
 pub async fn open<T: Send + 'static>(
     config: &Config,
     read: impl FnOnce(&Path) -> Result<T, Error> + Send + 'static,
     interrupt: &Interrupt,
-) -> Result<(T, Client), Error> {
+) -> Result<(T, Client, History), Error> {
     let folder = config.migrations.clone();
     let reading = tokio::task::spawn_blocking(move || read(&folder));
     let reading = pin!(async { reading.await.map_err(std::io::Error::from)? });
-    let connecting = pin!(async { postgres::connect(config.database()?, interrupt).await });
-    match select(reading, connecting).await {
-        Either::Left((found, connecting)) => Ok((found?, connecting.await?)),
-        Either::Right((client, reading)) => Ok((reading.await?, client?)),
-    }
+    let connecting = pin!(async {
+        let client = postgres::connect(config.database()?, interrupt).await?;
+        let history = history(&client).await?;
+        Ok::<_, Error>((client, history))
+    });
+    let (found, (client, history)) = match select(reading, connecting).await {
+        Either::Left((found, connecting)) => (found?, connecting.await?),
+        Either::Right((connected, reading)) => (reading.await?, connected?),
+    };
+    Ok((found, client, history))
 }
 
 impl Plan {
@@ -155,7 +161,9 @@ impl Plan {
         Ok(Plan::of(versions, history(client).await?))
     }
 
-    fn of(versions: &[Version], history: History) -> Plan {
+    /// Holds `versions` against `history`.
+    #[must_use]
+    pub fn of(versions: &[Version], history: History) -> Plan {
         let newest = history.applied.last().map_or(-1, Migration::version);
         let mut entries: Vec<Entry> = versions
             .iter()

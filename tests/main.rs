@@ -17,6 +17,7 @@ mod crash;
 mod door;
 mod files;
 mod history;
+mod history_traffic;
 mod house;
 mod input;
 mod intelibotx;

@@ -1,8 +1,9 @@
 //! Who loads: the server by itself, outgrow in several ways, and the other tools that are installed.
 
 use crate::case::Case;
+use crate::content::{self, Content};
 use crate::process::{self, Run};
-use crate::server::{Content, Server};
+use crate::server::Server;
 use std::error::Error;
 use std::fmt::Write;
 use std::path::Path;
@@ -198,7 +199,7 @@ pub fn prepare(
         let file = ready(&directory, case, table.name);
         client.batch_execute(&format!("COPY {} TO '{file}' (FORMAT binary)", table.name))?;
     }
-    server.content(case)
+    content::content(server, case)
 }
 
 fn ready(directory: &str, case: &Case, table: &str) -> String {

@@ -9,6 +9,7 @@
 #![allow(unreachable_pub, reason = "nobody imports it")]
 
 mod case;
+mod content;
 mod contestant;
 mod process;
 mod report;
@@ -71,7 +72,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                     run.seconds
                 );
                 if contestant.loads() {
-                    server.require_content(&case, contestant.name(), &content)?;
+                    content::require_content(&server, &case, contestant.name(), &content)?;
                 }
                 report.add(&case, *contestant, run);
             }

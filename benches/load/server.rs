@@ -1,6 +1,5 @@
 //! A server of the benchmark's own, with the settings that a new server has.
 
-use crate::case::Case;
 use postgres::{Client, NoTls};
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -16,9 +15,6 @@ pub struct Server {
     /// URL of the database of the run.
     pub url: String,
 }
-
-/// Per table: rows, and the sum of their hashes.
-pub type Content = Vec<(i64, String)>;
 
 impl Server {
     pub fn start(folder: &Path) -> Result<Server, Box<dyn Error>> {
@@ -50,29 +46,6 @@ impl Server {
     pub fn version(&self) -> Result<String, Box<dyn Error>> {
         let mut client = Client::connect(&self.maintenance, NoTls)?;
         Ok(client.query_one("SHOW server_version", &[])?.get(0))
-    }
-
-    pub fn content(&self, case: &Case) -> Result<Content, Box<dyn Error>> {
-        let mut client = self.connect()?;
-        let tables = case.tables.iter().map(|table| {
-            let query = format!(
-                "SELECT count(*), coalesce(sum(hashtextextended(ROW({})::text, 0)), 0)::text FROM {}",
-                table.names(),
-                table.name
-            );
-            let row = client.query_one(&query, &[])?;
-            Ok((row.get(0), row.get(1)))
-        });
-        tables.collect()
-    }
-
-    pub fn require_content(&self, case: &Case, who: &str, expected: &Content) -> Result<(), Box<dyn Error>> {
-        let found = self.content(case)?;
-        if found == *expected {
-            Ok(())
-        } else {
-            Err(format!("{who}, {}: {found:?} instead of {expected:?}", case.name).into())
-        }
     }
 }
 

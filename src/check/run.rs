@@ -6,8 +6,8 @@ use super::rows::Rows;
 use super::{Failure, State, Verdict, not_run, shown};
 use crate::config::DatabaseUrl;
 use crate::error::{Error, Problem, SqlFailure, server_message};
-use crate::migration::failure::Sent;
-use crate::migration::{failure, line_and_column};
+use crate::migration::failure::{self, Sent};
+use crate::migration::line_and_column;
 use crate::postgres;
 use crate::postgres::interrupt::Interrupt;
 use crate::postgres::session::{Canceller, Session};
@@ -287,14 +287,9 @@ impl Run<'_> {
     fn refused(&self, index: usize, error: tokio_postgres::Error) -> Stop {
         match error.as_db_error() {
             Some(said) if !self.interrupt.signalled() && !ends_session(said) => {
-                let start = self.check.statements.get(index).map_or(0, |statement| statement.range.start);
-                let shown = failure::located(
-                    &self.check.file,
-                    &self.check.text,
-                    said,
-                    Sent { from: start, behind: 0 },
-                    index,
-                );
+                let from = self.check.statements.get(index).map_or(0, |statement| statement.range.start);
+                let sent = Sent { behind: 0, from };
+                let shown = failure::located(&self.check.file, &self.check.text, said, sent, index);
                 Stop::Failed(Box::new(shown.into()))
             }
             _ => Stop::Broken(Error::Database {

@@ -79,7 +79,7 @@ struct Filled {
 /// Loads everything into shadows: first with the columns that the server computes, and then, if a row is refused all the
 /// same, without them and value by value.
 async fn fill(client: &Client, mut reading: Reading) -> Result<Filled, Error> {
-    let (version, options) = (reading.version, reading.options);
+    let (version, options) = (reading.version, reading.options.clone());
     let mut as_bytes = false;
     loop {
         // the estimates for catalog queries are high enough for seconds of compilation
@@ -103,6 +103,7 @@ async fn fill(client: &Client, mut reading: Reading) -> Result<Filled, Error> {
             }
             Some(failure) => return Err(failure.into_error(&source.file)),
         }
+        let options = options.clone();
         reading = Reading { source, tables, version, options, after_misfit: AfterMisfit::ReadOn };
     }
 }

@@ -11,10 +11,11 @@ pub(super) struct Inspection(JoinHandle<(Source, Result<Fingerprint, Error>)>);
 
 impl Inspection {
     /// Begins it. Without a proof the structure of a large source is taken as it is.
-    pub(super) fn of(source: Source, options: Options) -> Inspection {
+    pub(super) fn of(source: Source, options: &Options) -> Inspection {
+        // a small one was looked at before anything ran
+        let thorough = options.proof && source.is_large();
         Inspection(tokio::task::spawn_blocking(move || {
-            // a small one was looked at before anything ran
-            let sound = if options.proof && source.is_large() { source.require_sound() } else { Ok(()) };
+            let sound = if thorough { source.require_sound() } else { Ok(()) };
             let fingerprint = sound.and_then(|()| source.fingerprint());
             (source, fingerprint)
         }))

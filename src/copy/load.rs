@@ -3,6 +3,7 @@
 use super::columns::BoundTable;
 use super::fits::{self, Unread};
 use super::misfits::Misfits as Found;
+use super::progress::{Phase, Progress};
 use super::proof;
 use super::quarantine::Quarantine;
 use super::reader::{self, AfterMisfit, Count, Piece};
@@ -47,7 +48,7 @@ pub(super) enum Failure {
 }
 
 /// How a step is run.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// Misfits are reported with their values.
     pub show_values: bool,
@@ -55,6 +56,8 @@ pub struct Options {
     pub proof: bool,
     /// How long a writer may keep the source locked.
     pub lock_timeout: Duration,
+    /// Where it says how far it is.
+    pub progress: Progress,
 }
 
 /// Copies all tables, each to its destination.
@@ -88,11 +91,13 @@ pub(super) async fn load(
                 format!("COPY {target} ({columns}) FROM STDIN (FORMAT binary{frozen})")
             }
         };
-        routes.push(Route { name, target, copy, stage });
+        let expected = reading.source.at_most(&table.source);
+        routes.push(Route { name, target, copy, stage, expected });
     }
     let (after_misfit, mut unread) = (reading.after_misfit, Vec::new());
+    let progress = reading.options.progress.clone();
     let (running, mut pieces) = reading.start();
-    let written = write(client, &routes, &mut pieces, after_misfit, &mut unread).await;
+    let written = write(client, &routes, &mut pieces, after_misfit, &progress, &mut unread).await;
     drop(pieces);
     Ok(Loaded { unread, ..ended(running, written).await? })
 }
@@ -114,15 +119,25 @@ struct Route {
     /// The statement that takes the rows: into the table, or into its stage.
     copy: String,
     stage: Option<Stage>,
+    /// How many there are, by an estimate.
+    expected: Option<u64>,
 }
 
 /// Reads all tables and sends nothing: every misfit of the step, or the counts of what would be copied.
 pub(super) async fn rehearse(reading: Reading) -> Result<Loaded, Error> {
+    let progress = reading.options.progress.clone();
+    let about = |table: &BoundTable| (table.source.name.clone(), reading.source.at_most(&table.source));
+    let tables: Vec<_> = reading.tables.iter().map(about).collect();
     let (running, mut pieces) = reading.start();
     let mut counts = Vec::new();
-    while let Some(piece) = pieces.recv().await {
-        if let Piece::End(count) = piece {
-            counts.push(count);
+    for (name, expected) in &tables {
+        progress.begin(Phase::Reading, name, *expected);
+        loop {
+            match pieces.recv().await {
+                Some(Piece::Chunk(_, rows)) => progress.rows(rows),
+                Some(Piece::End(count)) => break counts.push(count),
+                None => break,
+            }
         }
     }
     ended(running, Ok(counts)).await
@@ -171,17 +186,22 @@ async fn write(
     routes: &[Route],
     pieces: &mut Receiver<Piece>,
     after_misfit: AfterMisfit,
+    progress: &Progress,
     unread: &mut Vec<Unread>,
 ) -> Result<Vec<Count>, Failure> {
     let mut counts = Vec::with_capacity(routes.len());
-    for Route { name, target, copy, stage } in routes {
+    for Route { name, target, copy, stage, expected } in routes {
         let started = Instant::now();
         log::info!("copying {name}");
+        progress.begin(Phase::Loading, name, *expected);
         let refused = |error| Failure::of(error, name, || format!("copying table {name}"));
         let mut sink = pin!(client.copy_in(copy.as_str()).await.map_err(refused)?);
         loop {
             match pieces.recv().await {
-                Some(Piece::Chunk(bytes)) => sink.send(bytes).await.map_err(refused)?,
+                Some(Piece::Chunk(bytes, rows)) => {
+                    sink.send(bytes).await.map_err(refused)?;
+                    progress.rows(rows);
+                }
                 Some(Piece::End(mut count)) => {
                     let mut taken = sink.as_mut().finish().await.map_err(refused)?;
                     if let Some(stage) = stage.as_ref().filter(|_| taken == count.tally.rows) {
@@ -195,7 +215,8 @@ async fn write(
                     }
                     count.taken = taken;
                     count.seconds = started.elapsed().as_secs_f64();
-                    log::info!("copied {name}: {} rows, {} bytes", count.taken, count.bytes);
+                    log::info!(target: crate::PROGRESS, "copied {name}: {} rows, {} bytes in {:.1} s",
+                        count.taken, count.bytes, count.seconds);
                     counts.push(count);
                     break;
                 }
@@ -232,12 +253,14 @@ pub(super) async fn prove(
     client: &Client,
     tables: &[BoundTable],
     counts: &[Count],
+    progress: &Progress,
 ) -> Result<Vec<(usize, String)>, Error> {
     let mut unequal = Vec::new();
     for (index, (table, count)) in tables.iter().zip(counts).enumerate() {
+        progress.begin(Phase::Proof, &table.target.name, Some(count.tally.rows));
         let found = match Stage::of(index, table, None) {
             Some(stage) => stage.compare(client, count.tally).await?,
-            None => proof::compare(client, table, count.tally).await?,
+            None => proof::compare(client, table, count.tally, progress).await?,
         };
         unequal.extend(found.map(|line| (index, line)));
     }

@@ -24,6 +24,7 @@ mod inspection;
 mod load;
 mod misfits;
 mod order;
+pub mod progress;
 mod proof;
 mod quarantine;
 mod raising;
@@ -48,10 +49,11 @@ use aside::{Aside, Indexes};
 use columns::BoundTable;
 use inspection::Inspection;
 use load::{Destination, Failure, Loaded, Reading};
+use progress::Progress;
 use quarantine::Quarantine;
 use reader::{AfterMisfit, Count};
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tokio_postgres::Client;
 use tokio_postgres::error::DbError;
 
@@ -65,7 +67,7 @@ pub async fn run(
     version: &Version,
     step: &Step,
     source: &Path,
-    options: Options,
+    options: &Options,
 ) -> Result<Receipt, Error> {
     let started = SystemTime::now();
     // what the step's own statements would say (relation exists, …) is no news to anybody
@@ -76,7 +78,7 @@ pub async fn run(
     let Prepared { reading, absent, left } = prepare(client, version, step, source, options).await?;
     let (mut whole, aside) = load_whole(client, reading).await?;
     if options.proof {
-        let unequal = load::prove(client, &whole.tables, &whole.counts).await?;
+        let unequal = load::prove(client, &whole.tables, &whole.counts, &options.progress).await?;
         if !unequal.is_empty() {
             return Err(disproved(client, whole, unequal).await);
         }
@@ -94,7 +96,8 @@ pub async fn run(
     }
     whole.quarantine.store(client).await?;
     let proof = if options.proof { "content" } else { "unproven" };
-    let receipt = Receipt::new(version, Some(whole.fingerprint), tables, left, proof, started);
+    let mut receipt = Receipt::new(version, Some(whole.fingerprint), tables, left, proof, started);
+    receipt.phases = options.progress.end();
     receipt::record(client, &receipt).await?;
     Ok(receipt)
 }
@@ -108,7 +111,7 @@ pub async fn rehearse(
     version: &Version,
     step: &Step,
     source: &Path,
-    options: Options,
+    options: &Options,
 ) -> Result<Receipt, Error> {
     let started = SystemTime::now();
     let Prepared { reading, absent, left } = prepare(client, version, step, source, options).await?;
@@ -117,7 +120,9 @@ pub async fn rehearse(
     let (_, fingerprint) = Inspection::of(loaded.source, options).result().await?;
     let counts = loaded.counts.map_err(|failure| failure.into_error(&file))?;
     let tables = table_receipts(&loaded.tables, &counts, absent);
-    Ok(Receipt::new(version, Some(fingerprint), tables, left, "none", started))
+    let mut receipt = Receipt::new(version, Some(fingerprint), tables, left, "none", started);
+    receipt.phases = options.progress.end();
+    Ok(receipt)
 }
 
 /// A step bound to its two ends, and what its receipt says of the source.
@@ -133,7 +138,7 @@ async fn prepare(
     version: &Version,
     step: &Step,
     source: &Path,
-    options: Options,
+    options: &Options,
 ) -> Result<Prepared, Error> {
     let target = target(client, step).await?;
     let source = Source::open(source, options.lock_timeout)?;
@@ -142,7 +147,7 @@ async fn prepare(
         source,
         tables: bound.tables,
         version: version.number,
-        options,
+        options: options.clone(),
         after_misfit: AfterMisfit::ReadOn,
     };
     Ok(Prepared { reading, absent: bound.absent, left: bound.left })
@@ -171,7 +176,7 @@ struct Whole {
 /// Loads all tables with triggers, keys and indexes set aside, and puts these back. What the server refuses is looked up
 /// for the whole step, from the savepoint at which nothing was loaded and everything was in its place.
 async fn load_whole(client: &Client, mut reading: Reading) -> Result<(Whole, Aside), Error> {
-    let (version, options) = (reading.version, reading.options);
+    let (version, options) = (reading.version, reading.options.clone());
     ready::require(client, &reading.tables).await?;
     client.batch_execute("SAVEPOINT outgrow_load").await.map_err(Error::database("preparing the load"))?;
     let aside = Aside::set(client, &reading.tables, Indexes::SetAside).await?;
@@ -186,12 +191,15 @@ async fn load_whole(client: &Client, mut reading: Reading) -> Result<(Whole, Asi
     if let Err(Failure::Other(error)) = counts {
         return Err(error);
     }
-    let inspection = Inspection::of(source, options);
+    let inspection = Inspection::of(source, &options);
     let counts = match counts {
-        Ok(counts) => put_back(client, &tables, &aside).await.map(|()| counts).map_err(|error| {
-            let table = error.as_db_error().and_then(DbError::table).unwrap_or("keys and indexes").to_owned();
-            Failure::of(error, &table, || "putting keys, indexes and triggers back".into())
-        }),
+        Ok(counts) => {
+            put_back(client, &tables, &aside, &options.progress).await.map(|()| counts).map_err(|error| {
+                let table =
+                    error.as_db_error().and_then(DbError::table).unwrap_or("keys and indexes").to_owned();
+                Failure::of(error, &table, || "putting keys, indexes and triggers back".into())
+            })
+        }
         Err(failure) => Err(failure),
     };
     // whatever a damaged source gave, that it is damaged comes first
@@ -213,14 +221,15 @@ async fn put_back(
     client: &Client,
     tables: &[BoundTable],
     aside: &Aside,
+    progress: &Progress,
 ) -> Result<(), tokio_postgres::Error> {
-    aside.put_indexes_back(client).await?;
+    aside.put_indexes_back(client, progress).await?;
     let owned = tables.iter().filter(|table| table.target.owned);
     let names: Vec<String> = owned.map(|table| table.target.quoted()).collect();
     if !names.is_empty() {
         client.batch_execute(&format!("ANALYZE {}", names.join(", "))).await?;
     }
-    aside.put_keys_back(client).await
+    aside.put_keys_back(client, progress).await
 }
 
 /// A failed proof with the rows that differ, as far as a second comparison, row by row, finds them.
@@ -247,8 +256,8 @@ async fn disproved(client: &Client, whole: Whole, unequal: Vec<(usize, String)>)
 ///
 /// # Errors
 /// [`Error::Source`] and [`Error::Misfits`].
-pub fn require_source(step: &Step, source: &Path, options: Options) -> Result<(), Error> {
-    let source = Source::open(source, options.lock_timeout)?;
+pub fn require_source(step: &Step, source: &Path, lock_timeout: Duration) -> Result<(), Error> {
+    let source = Source::open(source, lock_timeout)?;
     source.notes.iter().for_each(|note| log::warn!("{note}"));
     if !source.is_large() {
         source.require_sound()?;

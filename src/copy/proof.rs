@@ -5,6 +5,7 @@
 //! rows are added up modulo 2^128: their order does not matter, their number does.
 
 use super::columns::BoundTable;
+use super::progress::Progress;
 use super::reader::HEADER;
 use crate::error::Error;
 use crate::identifier::quote_all;
@@ -38,11 +39,16 @@ pub(super) async fn compare(
     client: &Client,
     table: &BoundTable,
     sent: Tally,
+    progress: &Progress,
 ) -> Result<Option<String>, Error> {
     let name = &table.target.name;
     let query = format!("SELECT {} FROM {}", quote_all(table.target_columns()), table.target.own_rows());
     let mut stored = Tally::default();
-    rows(client, name, &query, |row| stored.add(row)).await?;
+    let each = |row: &[u8]| {
+        stored.add(row);
+        progress.rows(stored.rows);
+    };
+    rows(client, name, &query, each).await?;
     Ok(difference(name, sent, stored))
 }
 

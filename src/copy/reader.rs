@@ -41,8 +41,8 @@ pub(super) enum AfterMisfit {
 
 /// What the reader sends.
 pub(super) enum Piece {
-    /// Bytes for the COPY under way.
-    Chunk(Bytes),
+    /// Bytes for the COPY under way, and how many rows of the table have been read with them.
+    Chunk(Bytes, u64),
     /// The table is complete.
     End(Count),
 }
@@ -239,7 +239,7 @@ impl<'a> Reading<'a> {
         let full = std::mem::replace(&mut self.chunk, next);
         if self.sends() {
             // fails only if the receiver is gone, which then has the error to report
-            let _ = self.pieces.blocking_send(Piece::Chunk(full.into()));
+            let _ = self.pieces.blocking_send(Piece::Chunk(full.into(), self.count.tally.rows));
         }
     }
 

@@ -2,6 +2,7 @@
 //! transaction.
 
 use super::columns::BoundTable;
+use super::progress::Took;
 use super::reader::Count;
 use crate::error::Error;
 use crate::migration::Version;
@@ -33,6 +34,9 @@ pub struct Receipt {
     /// What was compared before the commit: `content`, every row; `unproven`, nothing, as asked; `none`, if nothing was
     /// brought.
     pub proof: &'static str,
+    /// What took how long; not stored.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub phases: Vec<Took>,
     /// The version of outgrow.
     pub tool: &'static str,
     /// When the step began.
@@ -113,6 +117,7 @@ impl Receipt {
             tables,
             left,
             proof,
+            phases: Vec::new(),
             tool: env!("CARGO_PKG_VERSION"),
             started,
         }

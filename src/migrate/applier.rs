@@ -6,9 +6,9 @@ use super::transaction::{Attempts, Limits, finish, roll_back};
 use super::untransacted;
 use crate::copy::{self, Receipt};
 use crate::error::Error;
-use crate::migration::failure::Sent;
+use crate::migration::failure::{self, Sent};
 use crate::migration::step::Step;
-use crate::migration::{Kind, Version, failure};
+use crate::migration::{Kind, Version};
 use crate::plan::HISTORY;
 use crate::postgres::interrupt::Interrupt;
 use crate::postgres::lock::{self, Scope};
@@ -48,7 +48,7 @@ pub(super) struct Applier<'a> {
 /// What became of a version.
 enum Outcome {
     /// This run applied it; what it brought, if it is a data step.
-    Applied(Option<Receipt>),
+    Applied(Option<Box<Receipt>>),
     /// Another run was there first.
     Elsewhere,
 }
@@ -118,7 +118,7 @@ impl Applier<'_> {
             version: version.number,
             name: version.migration.name().to_owned(),
             label: version.label.clone(),
-            receipt,
+            receipt: receipt.map(|receipt| *receipt),
             note,
             seconds: started.elapsed().as_secs_f64(),
         });
@@ -174,7 +174,7 @@ impl Applier<'_> {
                 Kind::Step(step) => self.run_step(version, step, history_row).await.map(Some),
             };
             match outcome {
-                Ok(receipt) => return Ok(Outcome::Applied(receipt)),
+                Ok(receipt) => return Ok(Outcome::Applied(receipt.map(Box::new))),
                 Err(error) if self.interrupt.signalled() => return Err(error),
                 Err(error) if attempts.another(&self.client, version, &error).await => {}
                 Err(error) => return Err(error),
@@ -256,7 +256,7 @@ impl Applier<'_> {
         let outcome = async {
             self.client.batch_execute(&begin).await.map_err(Error::database(OPENS))?;
             let receipt = match &self.source {
-                Some(source) => copy::run(&self.client, version, step, source, self.options).await?,
+                Some(source) => copy::run(&self.client, version, step, source, &self.options).await?,
                 None => copy::without_data(&self.client, version, step).await?,
             };
             let ended = self.client.batch_execute(&finish(self.scope, history_row)).await;

@@ -9,7 +9,7 @@ mod untransacted;
 
 use crate::cli::{MigrateArgs, Proof};
 use crate::config::{Config, DatabaseUrl};
-use crate::copy::{self, Receipt};
+use crate::copy::{self, Receipt, progress::Progress};
 use crate::error::{Error, Problem};
 use crate::migration::step::Step;
 use crate::migration::{self, Kind, Version, sql};
@@ -60,11 +60,16 @@ pub struct Applied {
     pub seconds: f64,
 }
 
-/// Brings the target to head, or to `--to`.
+/// Brings the target to head, or to `--to`; a data step says in `progress` how far it is.
 ///
 /// # Errors
 /// Every variant of [`Error`]; [`Error::Version`] says which version failed and what stays applied.
-pub async fn migrate(config: &Config, args: &MigrateArgs, interrupt: &Interrupt) -> Result<Migrated, Error> {
+pub async fn migrate(
+    config: &Config,
+    args: &MigrateArgs,
+    interrupt: &Interrupt,
+    progress: &Progress,
+) -> Result<Migrated, Error> {
     let started = Instant::now();
     let to = args.to;
     let read = move |folder: &Path| {
@@ -72,16 +77,16 @@ pub async fn migrate(config: &Config, args: &MigrateArgs, interrupt: &Interrupt)
         let goal = goal(&versions, to)?;
         Ok((versions, goal))
     };
-    let ((versions, goal), client) = plan::open(config, read, interrupt).await?;
+    let ((versions, goal), client, history) = plan::open(config, read, interrupt).await?;
     let url = config.database()?;
-    let mut plan = Plan::read(&client, &versions).await?;
+    let mut plan = Plan::of(&versions, history);
     plan.require_agreement()?;
     let mut applied = Vec::new();
     if plan.pending().iter().any(|number| *number <= goal) {
         let pending = todo(&plan, &versions, goal);
         let source = prepare(&pending, config, args)?;
         if args.dry_run {
-            return dry_run(&client, &pending, source.as_deref(), options(config, args)).await.map(
+            return dry_run(&client, &pending, source.as_deref(), options(config, args, progress)).await.map(
                 |applied| Migrated {
                     database: url.to_string(),
                     version: plan.history.applied.last().map(Migration::version),
@@ -108,7 +113,7 @@ pub async fn migrate(config: &Config, args: &MigrateArgs, interrupt: &Interrupt)
             scope,
             limits: limits(config, args),
             interrupt,
-            options: options(config, args),
+            options: options(config, args, progress),
             applied: Vec::new(),
             failure: None,
         };
@@ -170,7 +175,7 @@ fn prepare(todo: &[&Version], config: &Config, args: &MigrateArgs) -> Result<Opt
             first.label
         )));
     };
-    steps.iter().try_for_each(|step| copy::require_source(step, file, options(config, args)))?;
+    steps.iter().try_for_each(|step| copy::require_source(step, file, config.lock_timeout))?;
     Ok(Some(file.clone()))
 }
 
@@ -198,11 +203,12 @@ async fn scope(client: &Client, url: &DatabaseUrl, pending: &[&Version]) -> Resu
     Ok(Scope::Transaction)
 }
 
-fn options(config: &Config, args: &MigrateArgs) -> copy::Options {
+fn options(config: &Config, args: &MigrateArgs, progress: &Progress) -> copy::Options {
     copy::Options {
         show_values: args.show_values,
         proof: args.proof == Proof::Content,
         lock_timeout: config.lock_timeout,
+        progress: progress.clone(),
     }
 }
 
@@ -228,7 +234,7 @@ async fn dry_run(
             }
             (Kind::Step(_), None) => (None, Some("without data")),
             (Kind::Step(step), Some(source)) => {
-                match copy::rehearse(client, version, step, source, options).await {
+                match copy::rehearse(client, version, step, source, &options).await {
                     Ok(receipt) => (Some(receipt), Some(NOT_CHECKED)),
                     Err(Error::Target(_)) if schema_pending => {
                         (None, Some("not read: versions before it make its tables, apply them first (--to)"))

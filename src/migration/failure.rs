@@ -6,16 +6,16 @@ use crate::error::{Problem, SqlFailure};
 use std::path::Path;
 use tokio_postgres::error::{DbError, ErrorPosition};
 
-/// What of a file's text the server was sent: from the byte `from` of the text on, behind `behind` characters of another.
+/// Which part of a file the server was sent.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Sent {
-    /// Where in the text it begins, in bytes.
-    pub from: usize,
-    /// What stood before it in the message, in characters.
+    /// How many characters of ours stood before it in the message.
     pub behind: usize,
+    /// The byte of the file that it begins at.
+    pub from: usize,
 }
 
-/// What the server `said` of `text`, which `file` holds and of which `completed` statements ran before.
+/// What `said` of `text`, which `file` holds and of which `completed` statements ran before.
 #[must_use]
 pub fn located(file: &Path, text: &str, said: &DbError, sent: Sent, completed: usize) -> SqlFailure {
     let script = sql::read(text);
@@ -23,8 +23,8 @@ pub fn located(file: &Path, text: &str, said: &DbError, sent: Sent, completed: u
         // counted in characters, from 1 (PostgreSQL: Error and Notice Message Fields)
         Some(ErrorPosition::Original(position)) => {
             let skipped = usize::try_from(*position).unwrap_or_default().saturating_sub(sent.behind + 1);
-            let offset = text[sent.from..].char_indices().nth(skipped);
-            Some(offset.map_or(text.len(), |(offset, _)| sent.from + offset))
+            let mut characters = text[sent.from..].char_indices();
+            Some(characters.nth(skipped).map_or(text.len(), |(offset, _)| sent.from + offset))
         }
         _ => script.statements.get(completed).map(|statement| statement.start),
     };

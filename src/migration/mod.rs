@@ -10,7 +10,6 @@ pub mod step;
 
 use crate::error::{Error, Problem};
 use refinery_core::Migration;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -234,24 +233,23 @@ fn named(file: &Path) -> Result<(String, Extension), String> {
 /// # Errors
 /// The sentence for the file: it cannot be read, or is not UTF-8.
 pub fn text_of(file: &Path) -> Result<String, String> {
-    let bytes = whole(file).map_err(|error| format!("cannot be read ({error})"))?;
+    let mut bytes = Vec::with_capacity(4096);
+    // its size is not asked for first, as it is for a `File` itself: most are small
+    let read = File::open(file).and_then(|file| file.take(u64::MAX).read_to_end(&mut bytes));
+    read.map_err(|error| format!("cannot be read ({error})"))?;
     let text = String::from_utf8(bytes)
         .map_err(|error| format!("is not UTF-8 from byte {} on", error.utf8_error().valid_up_to()))?;
-    Ok(normalised(&text).into_owned())
-}
-
-/// The bytes of a file. Its size is not asked for first, as `std::fs::read` does: migrations are small.
-fn whole(file: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(4096);
-    File::open(file)?.take(u64::MAX).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    Ok(normalised(text))
 }
 
 /// Without a byte-order mark and with Unix line endings: the same file checked out on another system is the same
 /// version.
-fn normalised(text: &str) -> Cow<'_, str> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    if text.contains('\r') { text.replace("\r\n", "\n").into() } else { text.into() }
+fn normalised(text: String) -> String {
+    match text.strip_prefix('\u{feff}') {
+        Some(rest) => rest.replace("\r\n", "\n"),
+        None if text.contains('\r') => text.replace("\r\n", "\n"),
+        None => text,
+    }
 }
 
 fn problem(file: &Path, message: &str) -> Problem {
@@ -296,7 +294,7 @@ mod tests {
 
     #[test]
     fn line_endings_and_byte_order_mark_are_not_content() {
-        assert_eq!(normalised("\u{feff}a\r\nb\r\n"), "a\nb\n");
+        assert_eq!(normalised("\u{feff}a\r\nb\r\n".to_owned()), "a\nb\n");
     }
 
     #[test]

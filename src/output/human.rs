@@ -1,11 +1,13 @@
 //! Results as text.
 
 use super::Report;
-use crate::copy::TableReceipt;
+use crate::copy::progress::Took;
+use crate::copy::{Receipt, TableReceipt};
 use crate::error::ExitCode;
 use crate::migrate::{Applied, Migrated};
 use crate::plan::{Entry, State, Status};
 use comfy_table::{CellAlignment, Table, presets};
+use indicatif::DecimalBytes;
 
 impl Report for Migrated {
     fn text(&self) -> String {
@@ -21,7 +23,7 @@ impl Report for Migrated {
         for version in &self.applied {
             applied(&mut table, version);
         }
-        align_right(&mut table, &[1, 2]);
+        align_right(&mut table, &[1, 2, 3, 4]);
         let (count, took) = (self.applied.len(), duration(self.seconds));
         let versions = if count == 1 { "version" } else { "versions" };
         let what = match (self.dry_run, count) {
@@ -39,29 +41,67 @@ impl Report for Migrated {
 
 fn applied(table: &mut Table, version: &Applied) {
     let label = version.label.clone();
+    let none = String::new;
+    let note = |note: &str| [none(), none(), none(), none(), none(), note.to_owned()];
     let Some(receipt) = &version.receipt else {
         let note = version.note.unwrap_or_default().to_owned();
-        table.add_row([label, String::new(), duration(version.seconds), note]);
+        table.add_row([label, none(), duration(version.seconds), none(), none(), note]);
         return;
     };
     let source = match &receipt.source {
         Some(source) => format!("from {}, sha256 {}…", source.name, &source.sha256[..12]),
         None => "recorded without data".to_owned(),
     };
-    table.add_row([label, rows(receipt.rows()), duration(version.seconds), source]);
+    table.add_row([label, rows(receipt.rows()), duration(version.seconds), none(), none(), source]);
     for part in &receipt.tables {
-        let (rows, took, note) = match part.state {
-            "copied" => (rows(part.rows), duration(part.seconds), changes(part)),
-            state => (String::new(), String::new(), state.to_owned()),
-        };
-        table.add_row([format!("  {}", part.table), rows, took, note]);
+        let name = format!("  {}", part.table);
+        table.add_row(match part.state {
+            "copied" => {
+                let (rows, took) = (rows(part.rows), duration(part.seconds));
+                [name, rows, took, size(part.bytes), rate(part), changes(part)]
+            }
+            state => [name, none(), none(), none(), none(), state.to_owned()],
+        });
     }
-    if let Some(note) = version.note {
-        table.add_row(["  ".to_owned(), String::new(), String::new(), note.to_owned()]);
+    if version.seconds >= WORTH_SHARES && !receipt.phases.is_empty() {
+        table.add_row(note(&shares(receipt)));
+    }
+    if let Some(said) = version.note {
+        table.add_row(note(said));
     }
     for left in &receipt.left {
-        table.add_row([format!("  {left}"), String::new(), String::new(), "left behind".to_owned()]);
+        let mut row = note("left behind");
+        row[0] = format!("  {left}");
+        table.add_row(row);
     }
+}
+
+/// What took less seconds says nothing about a rate,
+const WORTH_A_RATE: f64 = 0.1;
+
+/// and nobody asks what a shorter step spent its time on.
+const WORTH_SHARES: f64 = 2.0;
+
+/// Bytes as the server got them.
+fn size(bytes: u64) -> String {
+    if bytes == 0 { String::new() } else { DecimalBytes(bytes).to_string() }
+}
+
+fn rate(table: &TableReceipt) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let megabytes = table.bytes as f64 / 1e6;
+    if table.seconds < WORTH_A_RATE {
+        String::new()
+    } else {
+        format!("{:.1} MB/s", megabytes / table.seconds)
+    }
+}
+
+/// What part of its time a step spent on what.
+fn shares(receipt: &Receipt) -> String {
+    let whole: f64 = receipt.phases.iter().map(|took| took.seconds).sum();
+    let share = |took: &Took| format!("{} {:.0} %", took.phase, 100.0 * took.seconds / whole);
+    receipt.phases.iter().map(share).collect::<Vec<_>>().join(", ")
 }
 
 /// What was not copied letter by letter, by column.

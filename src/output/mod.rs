@@ -4,13 +4,18 @@
 mod checked;
 mod human;
 mod junit;
+mod progress;
 mod verified;
 
 use crate::cli::Unparsed;
+use crate::copy::progress::Progress;
 use crate::error::{Error, ExitCode, Misfits};
+use indicatif::{MultiProgress, ProgressDrawTarget};
+use indicatif_log_bridge::LogWrapper;
 pub use junit::Junit;
+use progress::Watch;
 use serde::Serialize;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 /// A command's result, as text.
 pub trait Report: Serialize {
@@ -23,6 +28,8 @@ pub trait Report: Serialize {
 /// How results are printed.
 pub struct Output {
     json: bool,
+    /// The bars on the terminal: the log is written around them.
+    bars: MultiProgress,
 }
 
 /// An error under `--json`.
@@ -37,10 +44,16 @@ struct Failed<'a> {
 }
 
 impl Output {
-    /// Text, or one JSON document.
+    /// Text, or one JSON document; with the bars that [`start_log`] knows of.
     #[must_use]
-    pub fn new(json: bool) -> Output {
-        Output { json }
+    pub fn new(json: bool, bars: MultiProgress) -> Output {
+        Output { json, bars }
+    }
+
+    /// Shows on stderr how far a step is, until what is returned is dropped.
+    #[must_use]
+    pub fn watch(&self, progress: &Progress) -> Watch {
+        Watch::new(progress.clone(), self.bars.clone())
     }
 
     /// Prints a result.
@@ -119,23 +132,36 @@ fn printable(text: &str) -> String {
     text.chars().map(escaped).collect()
 }
 
-/// Starts the log on stderr: warnings and what the server says, more with `-v`, errors alone with `-q`. `RUST_LOG`
-/// overrides both.
-pub fn start_log(verbose: u8, quiet: bool) {
+/// Starts the log on stderr: warnings, what the server says and, without a terminal for bars, how far a step is; more with
+/// `-v`, errors alone with `-q`. `RUST_LOG` overrides both. Returns the bars that the log is written around.
+#[must_use]
+pub fn start_log(verbose: u8, quiet: bool) -> MultiProgress {
+    let bars = MultiProgress::new();
+    if quiet {
+        bars.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    let (notices, progress) = (crate::NOTICES, crate::PROGRESS);
     let default = match (quiet, verbose) {
         (true, _) => "error".to_owned(),
-        (false, 0) => format!("warn,{}=info", crate::NOTICES),
-        (false, 1) => format!("warn,outgrow=info,{}=info", crate::NOTICES),
-        (false, 2) => format!("info,outgrow=debug,{}=debug", crate::NOTICES),
+        (false, 0) if std::io::stderr().is_terminal() => format!("warn,{notices}=info"),
+        (false, 0) => format!("warn,{notices}=info,{progress}=info"),
+        (false, 1) => format!("warn,outgrow=info,{notices}=info,{progress}=info"),
+        (false, 2) => format!("info,outgrow=debug,{notices}=debug,{progress}=debug"),
         (false, _) => "trace".to_owned(),
     };
     let filter = env_logger::Env::default().default_filter_or(default);
-    env_logger::Builder::from_env(filter)
+    let log = env_logger::Builder::from_env(filter)
         .format(|out, record| match record.level() {
             log::Level::Info => writeln!(out, "{}", record.args()),
             level => writeln!(out, "{}: {}", level.as_str().to_lowercase(), record.args()),
         })
-        .init();
+        .build();
+    let level = log.filter();
+    // fails only if there is a log already
+    if LogWrapper::new(bars.clone(), log).try_init().is_ok() {
+        log::set_max_level(level);
+    }
+    bars
 }
 
 #[cfg(test)]

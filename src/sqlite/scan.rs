@@ -99,6 +99,20 @@ impl Source {
         Ok(())
     }
 
+    /// How many rows `table` has at most, where that can be known without reading it: rowids are used once, and may have gaps.
+    #[must_use]
+    pub fn at_most(&self, table: &Table) -> Option<u64> {
+        let rowid = table.rowid.filter(|_| table.kind == Kind::Ordinary)?;
+        let table = quote(&table.name);
+        let ends = format!("SELECT (SELECT max({rowid}) FROM {table}), (SELECT min({rowid}) FROM {table})");
+        let (last, first): (Option<i64>, Option<i64>) =
+            self.connection.query_row(&ends, [], |row| Ok((row.get(0)?, row.get(1)?))).ok()?;
+        match (first, last) {
+            (Some(first), Some(last)) => last.abs_diff(first).checked_add(1),
+            _ => Some(0),
+        }
+    }
+
     /// Whether `table` holds any row.
     ///
     /// # Errors

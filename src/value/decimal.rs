@@ -40,8 +40,8 @@ impl Decimal {
     /// Without exponent, and with its digits after the point.
     pub(super) fn spelt(&self) -> String {
         let scale = usize::try_from(self.scale).unwrap_or(0);
-        let digits = String::from_utf8_lossy(&self.digits);
-        let digits = format!("{digits:0>width$}", width = scale + 1);
+        let mut digits = "0".repeat((scale + 1).saturating_sub(self.digits.len()));
+        digits.push_str(&String::from_utf8_lossy(&self.digits));
         let (whole, fraction) = digits.split_at(digits.len() - scale);
         let (sign, point) = (if self.negative { "-" } else { "" }, if scale > 0 { "." } else { "" });
         format!("{sign}{whole}{point}{fraction}")

@@ -153,6 +153,17 @@ mod tests {
     }
 
     #[test]
+    fn any_weight_decodes() {
+        // no server sends these: one group, as far from the point as sixteen bits reach
+        for weight in [i16::MIN, i16::MAX] {
+            let mut bytes = vec![0, 1];
+            bytes.extend_from_slice(&weight.to_be_bytes());
+            bytes.extend_from_slice(&[0, 0, 0, 0, 0, 1]);
+            assert!(back(&bytes).is_some());
+        }
+    }
+
+    #[test]
     fn scaling_is_exact_or_refused() {
         let real = |real, round| scaled(ValueRef::Real(real), 6, round);
         assert_eq!(real(1_700_000_000.123_456, false), Ok((1_700_000_000_123_456, false)));

@@ -15,6 +15,7 @@ mod trigger;
 pub(super) use part::Kept;
 
 use super::columns::BoundTable;
+use super::progress::{Phase, Progress};
 use crate::error::{Error, is_circumstance, server_message};
 use facts::Facts;
 use part::{ForeignKey, Part};
@@ -94,10 +95,15 @@ impl Aside {
     ///
     /// # Errors
     /// The driver's, with SQLSTATE class 23, if rows violate one that is unique.
-    pub(super) async fn put_indexes_back(&self, client: &Client) -> Result<(), tokio_postgres::Error> {
+    pub(super) async fn put_indexes_back(
+        &self,
+        client: &Client,
+        progress: &Progress,
+    ) -> Result<(), tokio_postgres::Error> {
         // no table can be altered that still has checks waiting
         client.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").await?;
         for index in &self.indexes {
+            progress.begin(Phase::Indexes, &index.shown, None);
             log::info!("making {}", index.shown);
             client.batch_execute(&statements(index.make())).await?;
         }
@@ -108,8 +114,13 @@ impl Aside {
     ///
     /// # Errors
     /// The driver's, with SQLSTATE class 23, if a row violates a constraint.
-    pub(super) async fn put_keys_back(&self, client: &Client) -> Result<(), tokio_postgres::Error> {
+    pub(super) async fn put_keys_back(
+        &self,
+        client: &Client,
+        progress: &Progress,
+    ) -> Result<(), tokio_postgres::Error> {
         for key in &self.keys {
+            progress.begin(Phase::Keys, &key.part.shown, None);
             log::info!("checking {}", key.part.shown);
             if !key.validated {
                 // NOT VALID says nothing of new rows, and these are new: checked once, and dropped again
