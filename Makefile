@@ -29,6 +29,7 @@ migrate: build ## bring DATABASE_URL (unset: a local database, from the sample s
 
 test: cargo cc ## run the tests, on a throw-away server of their own (or the one at TEST_DATABASE_URL)
 	@[ -n "$$TEST_DATABASE_URL" ] || scripts/postgres bin >/dev/null
+	@scripts/pgbouncer bin >/dev/null
 	cargo test --locked
 
 check: rustfmt clippy cc ## everything CI checks: format, lints, tests, docs

@@ -126,6 +126,13 @@ pub struct MigrateArgs {
     /// Show the values of misfits: they may be secrets
     #[arg(long)]
     pub show_values: bool,
+    /// How long one statement of a version waits for a lock before the version is rolled back and tried again; all attempts
+    /// together end with --lock-timeout
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = humantime::parse_duration)]
+    pub lock_attempt: Duration,
+    /// How long one statement of a version may take [default: no limit, whatever the server or the role has]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub statement_timeout: Option<Duration>,
     /// Record pending data steps as having brought nothing, instead of copying rows
     #[arg(long, conflicts_with = "source")]
     pub without_data: bool,

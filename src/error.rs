@@ -235,8 +235,13 @@ pub enum Error {
     #[error("{}", listed("the target cannot be compared", .0))]
     Hidden(Vec<String>),
     /// A statement of a migration file failed.
-    #[error("{0}")]
-    Sql(Box<SqlFailure>),
+    #[error("{failure}")]
+    Sql {
+        /// Where, and the server's words.
+        failure: Box<SqlFailure>,
+        /// Its SQLSTATE.
+        code: SqlState,
+    },
     /// What PostgreSQL stored is not what was sent.
     #[error("{}", listed("proof failed, what is stored is not what was read", .0))]
     Proof(Vec<String>),
@@ -266,6 +271,23 @@ pub enum Error {
         /// Which.
         signal: Signal,
     },
+    /// A version that runs outside a transaction stopped on its way.
+    #[error(
+        "{version} stopped at its statement {at} of {of}: it runs outside a transaction, so what ran before that stays; \
+         run migrate again to go on with statement {at}{kept}\n{source}"
+    )]
+    Stopped {
+        /// The version.
+        version: String,
+        /// The statement, from 1.
+        at: usize,
+        /// How many it has.
+        of: usize,
+        /// What the run applied before it, after a semicolon; or nothing.
+        kept: String,
+        /// Why.
+        source: Box<Error>,
+    },
     /// The server refused one of outgrow's own statements, or the connection broke.
     #[error("{doing}: {}", server_message(source))]
     Database {
@@ -289,15 +311,25 @@ impl Error {
             Error::Locked(_) => ExitCode::Locked,
             Error::Diverged(_) => ExitCode::Diverged,
             Error::Source { .. } | Error::Misfits { .. } | Error::Unfit { .. } => ExitCode::Source,
-            Error::Target(_) | Error::Hidden(_) | Error::Sql(_) => ExitCode::Migration,
+            Error::Target(_) | Error::Hidden(_) | Error::Sql { .. } => ExitCode::Migration,
             Error::Proof(_) => ExitCode::Proof,
-            Error::Version { source, .. } => source.exit_code(),
+            Error::Version { source, .. } | Error::Stopped { source, .. } => source.exit_code(),
             Error::Interrupted { signal, .. } | Error::Abandoned { signal } => ExitCode::Signal(*signal),
             Error::Database { source, .. } if source.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
                 ExitCode::Locked
             }
             Error::Database { source, .. } if source.as_db_error().is_none() => ExitCode::Connection,
             Error::Database { .. } => ExitCode::Migration,
+        }
+    }
+
+    /// What the server calls it, if the server refused a statement.
+    #[must_use]
+    pub fn sqlstate(&self) -> Option<&SqlState> {
+        match self {
+            Error::Sql { code, .. } => Some(code),
+            Error::Database { source, .. } => source.code(),
+            _ => None,
         }
     }
 
@@ -355,6 +387,11 @@ fn interrupted(signal: Signal, during: Option<&Error>) -> String {
     match during {
         Some(Error::Version { version, kept, .. }) => {
             format!("{signal}: {version} was rolled back; {kept}. Run migrate again to go on")
+        }
+        Some(Error::Stopped { version, at, of, .. }) => {
+            format!(
+                "{signal}: {version} was stopped at its statement {at} of {of}; run migrate again to go on with it"
+            )
         }
         _ => format!("{signal}: nothing was under way, nothing was changed"),
     }

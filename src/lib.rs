@@ -10,7 +10,7 @@
 //!
 //! | command | path |
 //! |---|---|
-//! | `migrate` | [`migrate::migrate`] → [`plan::open`]: [`migration::load`] beside [`postgres::connect`] → [`plan::Plan::of`] → [`postgres::lock`] → refinery's runner → its `execute` on our `Applier` → `run_sql` or [`copy::run`] |
+//! | `migrate` | [`migrate::migrate`] → [`plan::open`]: [`migration::load`] beside [`postgres::connect`] → [`plan::Plan::of`] → [`postgres::pooler`], [`postgres::lock`] → refinery's runner → its `execute` on our `Applier` → `run_sql`, [`copy::run`] or `migrate::untransacted` |
 //! | `status` | [`plan::status`] → [`plan::open`]: [`migration::load`] beside [`postgres::connect`] → [`plan::Plan::of`] |
 //! | `check` | [`check::check`] reads the folder, then a session and a transaction for each file |
 //! | `verify` | [`verify::verify`] → [`plan::Plan::read`] → [`copy::compare::compare`], which reads both sides table by table |

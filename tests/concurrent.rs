@@ -1,12 +1,11 @@
-//! One at a time: any number of runs at once, one applies, the others wait and find head.
+//! One at a time: any number of runs at once, one applies, the others wait and find head. The application goes on meanwhile.
 
 use crate::support::{Outcome, Project};
 use std::process::Stdio;
 
-#[test]
-fn eight_runs_at_once_apply_everything_once() {
-    let project = Project::intelibotx();
-    let runs: Vec<_> = (0..8)
+/// Starts so many runs at once, and counts the versions that they say they applied.
+fn applied_by(project: &Project, runs: usize) -> usize {
+    let runs: Vec<_> = (0..runs)
         .map(|_| {
             project
                 .command(["migrate", "-q"])
@@ -21,8 +20,22 @@ fn eight_runs_at_once_apply_everything_once() {
         let outcome = Outcome::of(run.wait_with_output().expect("its end"), None).succeeds();
         applied += outcome.stdout.lines().filter(|line| line.starts_with(" V")).count();
     }
-    assert_eq!(applied, 6, "every version by exactly one run");
+    applied
+}
+
+#[test]
+fn sixteen_runs_at_once_apply_everything_once() {
+    let project = Project::intelibotx();
+    assert_eq!(applied_by(&project, 16), 6, "every version by exactly one run");
     assert_eq!(project.query("SELECT count(*)::text FROM \"user\""), ["2"]);
+}
+
+#[test]
+fn eight_runs_at_once_before_a_step_bring_its_rows_once() {
+    let project = Project::one_table("id int", "CREATE TABLE t (id); INSERT INTO t VALUES (1), (2), (3)");
+    project.outgrow(["migrate", "--to", "1"]).succeeds();
+    assert_eq!(applied_by(&project, 8), 1, "the step by exactly one run");
+    assert_eq!(project.query("SELECT count(*)::text FROM t"), ["3"]);
 }
 
 #[test]
@@ -48,4 +61,70 @@ fn at_head_no_lock_is_needed() {
     let mut holder = project.connect();
     holder.batch_execute("SELECT pg_advisory_lock(31372865227091831)").expect("the lock");
     project.outgrow(["migrate", "--lock-timeout", "1ms"]).succeeds().prints(&["nothing to do"]);
+}
+
+/// A table `t`, a version that alters it, and the session of an application that holds a lock on it.
+fn application_uses_t(second: (&str, &str)) -> (Project, postgres::Client) {
+    let project = Project::with(&[("migrations/V1__t.sql", "CREATE TABLE t (id int);"), second]);
+    project.sqlite("app.db", "CREATE TABLE t (id); INSERT INTO t VALUES (1)");
+    project.outgrow(["migrate", "--to", "1"]).succeeds();
+    let mut application = project.connect();
+    application.batch_execute("SET application_name = 'the app'; BEGIN; SELECT * FROM t").expect("a lock");
+    (project, application)
+}
+
+const ALTER: (&str, &str) =
+    ("migrations/V2__alter.sql", "CREATE TABLE u ();\nALTER TABLE t ADD COLUMN x int;");
+
+/// A run that reports a first repetition on stderr; then the application lets go of its table.
+fn repeats_until_it_may(second: (&str, &str)) -> Project {
+    use std::io::{BufRead, BufReader};
+    let (project, mut application) = application_uses_t(second);
+    let mut run = project.command(["migrate", "--lock-attempt", "20ms"]);
+    let mut run = run.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a run");
+    let mut lines =
+        BufReader::new(run.stderr.take().expect("its stderr")).lines().map(|line| line.expect("UTF-8"));
+    let said = lines.find(|line| line.contains("a lock is not to be had")).expect("a repetition");
+    assert!(said.contains("the app, idle in transaction, holds one on t"), "{said}");
+    assert!(said.contains("rolled back, attempt 2 in"), "{said}");
+    application.batch_execute("COMMIT").expect("the end");
+    lines.for_each(drop);
+    Outcome::of(run.wait_with_output().expect("its end"), None).succeeds();
+    project
+}
+
+#[test]
+fn a_version_waits_in_short_attempts_for_a_table_in_use() {
+    let project = repeats_until_it_may(ALTER);
+    assert_eq!(project.query("SELECT count(*)::text FROM refinery_schema_history"), ["2"]);
+}
+
+#[test]
+fn so_does_a_step() {
+    let project =
+        repeats_until_it_may(("migrations/V2__step.toml", "source = \"sqlite\"\ntables = [\"t\"]\n"));
+    assert_eq!(project.query("SELECT count(*)::text FROM t"), ["1"]);
+}
+
+#[test]
+fn the_attempts_end_with_the_lock_timeout() {
+    let (project, _application) = application_uses_t(ALTER);
+    project.outgrow(["migrate", "--lock-attempt", "20ms", "--lock-timeout", "200ms"]).exits(7).says(&[
+        "attempt 2 in",
+        "V2__alter failed and was rolled back",
+        "V2__alter.sql:2:1: canceling statement due to lock timeout",
+    ]);
+    assert!(!project.has_table("u"));
+}
+
+#[test]
+fn time_outs_of_the_platform_are_not_for_migrations() {
+    let project = Project::with(&[("migrations/V1__slow.sql", "CREATE TABLE t (); SELECT pg_sleep(0.2);")]);
+    let name = project.query("SELECT quote_ident(current_database())").remove(0);
+    project.execute(&format!(
+        "ALTER DATABASE {name} SET statement_timeout = '100ms'; \
+         ALTER DATABASE {name} SET idle_in_transaction_session_timeout = '1ms'"
+    ));
+    project.outgrow(["migrate", "--statement-timeout", "50ms"]).exits(7).says(&["statement timeout"]);
+    project.outgrow(["migrate"]).succeeds();
 }

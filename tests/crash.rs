@@ -1,6 +1,8 @@
 //! Promise 1 under fire: killed or interrupted in the middle of the step, between two tables, nothing of it stays, and
 //! the next run completes.
 
+use crate::support::proxy::Proxy;
+use crate::support::server::Server;
 use crate::support::{Outcome, Project};
 use postgres::Client;
 use std::io::{BufRead, BufReader};
@@ -71,6 +73,59 @@ fn killed_in_the_middle_of_the_step() {
     child.kill().expect("SIGKILL");
     child.wait().expect("its end");
     nothing_of_the_step_stays(&project);
+    drop(gate);
+    the_next_run_completes(&project);
+}
+
+#[test]
+fn the_server_restarted_in_the_middle_of_the_step() {
+    let server = Server::start("-restarted");
+    let project = two_tables();
+    let database = project.url().rsplit_once('/').expect("a database").1.to_owned();
+    let (before, _) = server.url.rsplit_once('/').expect("a database");
+    let there = format!("{before}/{database}");
+    let connect = |url: &str| Client::connect(url, postgres::NoTls);
+    connect(&server.url)
+        .and_then(|mut client| client.batch_execute(&format!("CREATE DATABASE \"{database}\"")))
+        .expect("a database of the same name");
+    let mut gate = connect(&there).expect("a session");
+    gate.execute("SELECT pg_advisory_lock($1)", &[&GATE]).expect("the gate");
+    let run = || {
+        let mut command = project.command(["migrate"]);
+        command.env("DATABASE_URL", &there).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    };
+    let child = run().spawn().expect("a run");
+    while gate.query(WAITING, &[]).expect("pg_locks").is_empty() {}
+    server.restart();
+    let outcome = Outcome::of(child.wait_with_output().expect("its end"), None);
+    assert_ne!(outcome.code, Some(0), "{outcome:#?}");
+    outcome.says(&["V2__import failed and was rolled back", "V1 before it was applied and stays"]);
+    project.run(&mut run()).succeeds().prints(&["V2__import  3 rows", "at head, V3, 2 versions applied"]);
+    let counts = "SELECT (SELECT count(*) FROM a) || ' ' || (SELECT count(*) FROM b)";
+    let row = connect(&there).expect("a session").query_one(counts, &[]).expect("the counts");
+    assert_eq!(row.get::<_, &str>(0), "2 1");
+}
+
+#[test]
+fn the_network_cut_in_the_middle_of_the_step() {
+    let project = two_tables();
+    let (host, port) = project.host_and_port();
+    let proxy = Proxy::to(port);
+    let through = project.url().replace(&format!("{host}:{port}"), &format!("127.0.0.1:{}", proxy.port));
+    let mut gate = project.connect();
+    gate.execute("SELECT pg_advisory_lock($1)", &[&GATE]).expect("the gate");
+    let child = project
+        .command(["migrate"])
+        .env("DATABASE_URL", through)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a run");
+    while gate.query(WAITING, &[]).expect("pg_locks").is_empty() {}
+    proxy.cut();
+    let outcome = Outcome::of(child.wait_with_output().expect("its end"), None).exits(3);
+    outcome.says(&["V2__import failed and was rolled back", "V1 before it was applied and stays"]);
     drop(gate);
     the_next_run_completes(&project);
 }

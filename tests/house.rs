@@ -15,7 +15,7 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
     ("migration", &["error"]),
     ("copy", &["error", "identifier", "migration", "postgres", "sqlite", "value"]),
     ("plan", &["config", "copy", "error", "migration", "postgres"]),
-    ("migrate", &["cli", "config", "copy", "error", "migration", "plan", "postgres", "sqlite"]),
+    ("migrate", &["cli", "config", "copy", "error", "identifier", "migration", "plan", "postgres", "sqlite"]),
     ("verify", &["cli", "config", "copy", "error", "migration", "plan", "postgres", "sqlite"]),
     ("check", &["cli", "config", "error", "migration", "postgres"]),
     ("output", &["check", "cli", "copy", "error", "migrate", "plan", "verify"]),

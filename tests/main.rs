@@ -21,6 +21,8 @@ mod history_traffic;
 mod house;
 mod input;
 mod intelibotx;
+mod no_transaction;
+mod pooler;
 mod proof;
 mod random;
 mod reading;

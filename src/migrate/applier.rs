@@ -2,27 +2,27 @@
 //! the history row that refinery words, and out comes what was applied, or the error with what stays.
 
 use super::Applied;
+use super::transaction::{Attempts, Limits, finish, roll_back};
+use super::untransacted;
 use crate::copy::{self, Receipt};
-use crate::error::{Error, server_message};
+use crate::error::Error;
 use crate::migration::failure::{self, Sent};
 use crate::migration::step::Step;
 use crate::migration::{Kind, Version};
 use crate::plan::HISTORY;
-use crate::postgres::lock;
+use crate::postgres::interrupt::Interrupt;
+use crate::postgres::lock::{self, Scope};
 use futures_util::TryStreamExt;
 use refinery_core::traits::r#async::{AsyncMigrate, AsyncQuery, AsyncTransaction};
 use refinery_core::{Migration, Runner};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryStream};
 
 /// Refinery's runner compares every version that it is given with every other: it is given this many at a time.
 const AT_A_TIME: usize = 256;
-
-/// The statements of [`Applier::begin`].
-const OPENING: usize = 3;
 
 /// What refinery's runner drives: it hands over each version's text together with the insert into the history, and both
 /// run in one transaction here. A data step's text is not sent: the copy runs in its place.
@@ -35,11 +35,22 @@ pub(super) struct Applier<'a> {
     /// The source of data steps; `None` under `--without-data`.
     pub source: Option<PathBuf>,
     pub history_exists: bool,
-    pub lock_timeout: Duration,
+    /// What the lock against concurrent runs belongs to.
+    pub scope: Scope,
+    pub limits: Limits,
+    pub interrupt: &'a Interrupt,
     pub options: copy::Options,
     pub applied: Vec<Applied>,
     /// Why the run ended: refinery's error carries ours only as text.
     pub failure: Option<Error>,
+}
+
+/// What became of a version.
+enum Outcome {
+    /// This run applied it; what it brought, if it is a data step.
+    Applied(Option<Box<Receipt>>),
+    /// Another run was there first.
+    Elsewhere,
 }
 
 /// Stands for [`Applier::failure`] on its way through refinery.
@@ -63,63 +74,143 @@ impl Applier<'_> {
     /// refinery's own statement, unless the `search_path` already finds the table: where a migration made a schema that
     /// now comes first, a second history would be created there.
     async fn create_history(&mut self, statement: &str) -> Result<(), Error> {
-        if !self.history_exists {
-            let doing = format!("creating the history {HISTORY} (the role needs CREATE on the schema)");
-            self.client.batch_execute(statement).await.map_err(Error::database(doing))?;
-            self.history_exists = true;
+        if self.history_exists {
+            return Ok(());
         }
+        let doing = format!("creating the history {HISTORY} (the role needs CREATE on the schema)");
+        match self.scope {
+            Scope::Session => self.client.batch_execute(statement).await.map_err(Error::database(doing))?,
+            Scope::Transaction => {
+                self.open().await?;
+                let created = self.client.batch_execute(&format!("{statement}; COMMIT")).await;
+                if let Err(error) = created {
+                    roll_back(&self.client).await;
+                    return Err(Error::database(doing)(error));
+                }
+            }
+        }
+        self.history_exists = true;
         Ok(())
     }
 
-    /// One version and its history row, whole or not at all.
+    /// One version and its history row, whole or not at all; or as far as it came, if it runs outside a transaction.
     async fn apply(&mut self, version: &Version, history_row: &str) -> Result<(), Error> {
         let started = Instant::now();
         log::info!("applying {}", version.label);
-        let outcome = match &version.kind {
-            Kind::Sql => self.run_sql(version, history_row).await.map(|()| None),
-            Kind::Step(step) => self.run_step(version, step, history_row).await.map(Some),
+        let (outcome, note) = if version.is_without_transaction() {
+            let done =
+                untransacted::run(&self.client, version, history_row, self.limits, self.interrupt).await;
+            (done.map(|()| Outcome::Applied(None)), Some(untransacted::NOTE))
+        } else {
+            (self.repeat(version, history_row).await, None)
         };
-        match outcome {
-            Ok(receipt) => {
-                let newest = self.newest.take().filter(|newest| newest.version() > version.number);
-                self.newest = newest.or_else(|| Some(version.migration.clone()));
-                self.applied.push(Applied {
-                    version: version.number,
-                    name: version.migration.name().to_owned(),
-                    label: version.label.clone(),
-                    receipt,
-                    note: None,
-                    seconds: started.elapsed().as_secs_f64(),
-                });
-                Ok(())
+        let receipt = match outcome {
+            Ok(Outcome::Applied(receipt)) => receipt,
+            Ok(Outcome::Elsewhere) => {
+                log::info!("{} has been applied by another run", version.label);
+                return Ok(());
             }
-            Err(error) => {
-                let kept = match (self.applied.first(), self.applied.last()) {
-                    (Some(first), Some(last)) if first.version < last.version => {
-                        format!("V{} to V{} before it were applied and stay", first.version, last.version)
+            Err(error) => return Err(self.stopped(version, error)),
+        };
+        let newest = self.newest.take().filter(|newest| newest.version() > version.number);
+        self.newest = newest.or_else(|| Some(version.migration.clone()));
+        self.applied.push(Applied {
+            version: version.number,
+            name: version.migration.name().to_owned(),
+            label: version.label.clone(),
+            receipt: receipt.map(|receipt| *receipt),
+            note,
+            seconds: started.elapsed().as_secs_f64(),
+        });
+        Ok(())
+    }
+
+    /// The error with what stays.
+    fn stopped(&self, version: &Version, error: Error) -> Error {
+        let stay = match (self.applied.first(), self.applied.last()) {
+            (Some(first), Some(last)) if first.version < last.version => {
+                Some(format!("V{} to V{} before it were applied and stay", first.version, last.version))
+            }
+            (Some(first), _) => Some(format!("V{} before it was applied and stays", first.version)),
+            _ => None,
+        };
+        match error {
+            Error::Stopped { version, at, of, source, .. } => {
+                let kept = stay.map(|stay| format!("; {stay}")).unwrap_or_default();
+                Error::Stopped { version, at, of, kept, source }
+            }
+            // nothing of the version was begun
+            Error::Diverged(mut points) => {
+                points.extend(stay);
+                Error::Diverged(points)
+            }
+            Error::Locked(text) => {
+                Error::Locked(stay.map_or_else(|| text.clone(), |stay| format!("{text}\n  {stay}")))
+            }
+            error => Error::Version {
+                version: version.label.clone(),
+                kept: stay.unwrap_or_else(|| "nothing of it was kept".to_owned()),
+                source: Box::new(error),
+            },
+        }
+    }
+
+    /// Attempts at a version's transaction, until one succeeds or fails for good.
+    async fn repeat(&self, version: &Version, history_row: &str) -> Result<Outcome, Error> {
+        let mut attempts = Attempts::within(self.limits.locks);
+        loop {
+            if self.scope == Scope::Transaction {
+                self.open().await?;
+                match self.is_recorded(version).await {
+                    Ok(false) => {}
+                    recorded => {
+                        roll_back(&self.client).await;
+                        return recorded.map(|_| Outcome::Elsewhere);
                     }
-                    (Some(first), _) => format!("V{} before it was applied and stays", first.version),
-                    _ => "nothing of it was kept".to_owned(),
-                };
-                Err(Error::Version { version: version.label.clone(), kept, source: Box::new(error) })
+                }
+            }
+            let outcome = match &version.kind {
+                Kind::Sql => self.run_sql(version, history_row).await.map(|()| None),
+                Kind::Step(step) => self.run_step(version, step, history_row).await.map(Some),
+            };
+            match outcome {
+                Ok(receipt) => return Ok(Outcome::Applied(receipt.map(Box::new))),
+                Err(error) if self.interrupt.signalled() => return Err(error),
+                Err(error) if attempts.another(&self.client, version, &error).await => {}
+                Err(error) => return Err(error),
             }
         }
     }
 
-    /// Opens the transaction of a version. Its file may let go of every lock of the session, and not of one that belongs
-    /// to the transaction.
-    fn begin(&self) -> String {
-        format!(
-            "BEGIN; SET LOCAL lock_timeout = {}; SELECT pg_advisory_xact_lock({});\n",
-            self.lock_timeout.as_millis().clamp(1, i32::MAX as u128),
-            lock::KEY
-        )
+    /// Opens a transaction that holds the lock.
+    async fn open(&self) -> Result<(), Error> {
+        lock::acquire(&self.client, self.scope, self.limits.locks, self.interrupt).await
     }
 
-    async fn roll_back(&self) {
-        // if this fails the connection is gone, and the server rolls back by itself
-        if let Err(rollback) = self.client.batch_execute("ROLLBACK").await {
-            log::debug!("rolling back: {}", server_message(&rollback));
+    /// Whether another run has applied `version` since the plan was made.
+    async fn is_recorded(&self, version: &Version) -> Result<bool, Error> {
+        let query = format!(
+            "SELECT (SELECT checksum FROM {HISTORY} WHERE version = {0}), \
+                    coalesce((SELECT max(version) FROM {HISTORY}) > {0}, false)",
+            version.number
+        );
+        let doing = format!("reading the history {HISTORY}");
+        let answer = self.client.simple_query(&query).await.map_err(Error::database(doing))?;
+        let diverged = |what: &str| {
+            let file = version.file.display();
+            Err(Error::Diverged(vec![format!("{file}: another run {what} while this one waited")]))
+        };
+        let row = answer.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some((row.get(0), row.get(1))),
+            _ => None,
+        });
+        match row {
+            Some((Some(sum), _)) if sum == version.migration.checksum().to_string() => Ok(true),
+            Some((Some(_), _)) => diverged("applied another text as this version"),
+            Some((None, Some("t"))) if version.label.starts_with('V') => {
+                diverged("applied a version above it")
+            }
+            _ => Ok(false),
         }
     }
 
@@ -128,51 +219,53 @@ impl Applier<'_> {
     /// still be placed: in the one after the last that completed.
     async fn run_sql(&self, version: &Version, history_row: &str) -> Result<(), Error> {
         let running = || Error::database(format!("running {}", version.file.display()));
-        let begin = self.begin();
+        let (begin, opening) = self.limits.begin(self.scope);
         // these send; what they return has yet to be waited for
         let text = format!("{begin}{}", version.text());
         let text = self.client.simple_query_raw(&text).await.map_err(running())?;
-        let end = self.client.simple_query_raw(&finish(history_row)).await.map_err(running())?;
+        let end = finish(self.scope, history_row);
+        let end = self.client.simple_query_raw(&end).await.map_err(running())?;
         let mut completed = 0;
         if let Err(error) = answers(text, &mut completed).await {
             // an answer that nobody reads would hold up the next one
             drop(end);
             // a text that does not parse has not opened the transaction either
-            if completed > 0 {
-                self.roll_back().await;
+            if completed > 0 || self.scope == Scope::Transaction {
+                roll_back(&self.client).await;
             }
             return Err(match error.as_db_error() {
-                Some(_) if (1..OPENING).contains(&completed) => Error::database(OPENS)(error),
+                Some(_) if (1..opening).contains(&completed) => Error::database(OPENS)(error),
                 Some(said) => {
-                    let completed = completed.saturating_sub(OPENING);
                     let (file, text) = (&version.file, version.text());
-                    let sent = Sent { behind: begin.len(), from: 0 };
-                    Error::Sql(Box::new(failure::located(file, text, said, sent, completed)))
+                    let sent = Sent { from: 0, behind: begin.len() };
+                    let failure = failure::located(file, text, said, sent, completed.saturating_sub(opening));
+                    Error::Sql { failure: Box::new(failure), code: said.code().clone() }
                 }
                 None => running()(error),
             });
         }
         if let Err(error) = answers(end, &mut completed).await {
-            self.roll_back().await;
+            roll_back(&self.client).await;
             return Err(Error::database(ends(version))(error));
         }
         Ok(())
     }
 
     async fn run_step(&self, version: &Version, step: &Step, history_row: &str) -> Result<Receipt, Error> {
-        self.client.batch_execute(&self.begin()).await.map_err(Error::database(OPENS))?;
+        let (begin, _) = self.limits.begin(self.scope);
         let outcome = async {
+            self.client.batch_execute(&begin).await.map_err(Error::database(OPENS))?;
             let receipt = match &self.source {
                 Some(source) => copy::run(&self.client, version, step, source, &self.options).await?,
                 None => copy::without_data(&self.client, version, step).await?,
             };
-            let ended = self.client.batch_execute(&finish(history_row)).await;
+            let ended = self.client.batch_execute(&finish(self.scope, history_row)).await;
             ended.map_err(Error::database(ends(version)))?;
             Ok(receipt)
         }
         .await;
         if outcome.is_err() {
-            self.roll_back().await;
+            roll_back(&self.client).await;
         }
         outcome
     }
@@ -184,20 +277,11 @@ fn ends(version: &Version) -> String {
     format!("at the commit of {}", version.file.display())
 }
 
-/// Ends the transaction of a version. A savepoint can be made inside a transaction alone: where the version's statements
-/// did not run or are not in one, nothing is recorded. A file may leave settings, a role, temporary tables and more behind
-/// (`pg_dump` empties the `search_path`): the history must stay reachable, and the next version must start as this one did,
-/// under the lock. (PostgreSQL: SAVEPOINT; Message Flow, "Multiple Statements in a Simple Query".)
-fn finish(history_row: &str) -> String {
-    format!(
-        "SAVEPOINT outgrow; RELEASE outgrow; RESET ALL; RESET SESSION AUTHORIZATION; RESET ROLE; DISCARD TEMP; \
-         DEALLOCATE ALL; CLOSE ALL; UNLISTEN *; {history_row}; SELECT pg_advisory_lock({}); COMMIT",
-        lock::KEY
-    )
-}
-
 /// Waits for the answers to one message, and counts the statements that completed.
-async fn answers(stream: SimpleQueryStream, completed: &mut usize) -> Result<(), tokio_postgres::Error> {
+pub(super) async fn answers(
+    stream: SimpleQueryStream,
+    completed: &mut usize,
+) -> Result<(), tokio_postgres::Error> {
     let mut messages = pin!(stream);
     while let Some(message) = messages.try_next().await? {
         *completed += usize::from(matches!(message, SimpleQueryMessage::CommandComplete(_)));

@@ -1,23 +1,29 @@
 //! `outgrow migrate`: brings the target to head. The files are read and refused first, then the history; at head it
-//! ends there, with one query. Otherwise the source is opened, the lock taken, the history read again, and refinery's
+//! ends there, with one query. Otherwise the source is opened, the lock taken (if there is a session
+//! to keep it), the history read again, and refinery's
 //! runner is started on an `Applier`, which applies each version in a transaction of its own.
 
 mod applier;
+mod transaction;
+mod untransacted;
 
 use crate::cli::{MigrateArgs, Proof};
-use crate::config::Config;
+use crate::config::{Config, DatabaseUrl};
 use crate::copy::{self, Receipt, progress::Progress};
 use crate::error::{Error, Problem};
 use crate::migration::step::Step;
 use crate::migration::{self, Kind, Version, sql};
 use crate::plan::{self, Plan};
-use crate::postgres::{interrupt::Interrupt, lock};
+use crate::postgres::interrupt::Interrupt;
+use crate::postgres::lock::{self, Scope};
+use crate::postgres::pooler::{self, Pooling};
 use applier::Applier;
 use refinery_core::Migration;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tokio_postgres::Client;
+use transaction::Limits;
 
 /// What `outgrow migrate` did.
 #[derive(Debug, Serialize)]
@@ -91,17 +97,22 @@ pub async fn migrate(
                 },
             );
         }
-        lock::acquire(&client, config.lock_timeout).await?;
-        // another run may have done the work while we waited
-        plan = Plan::read(&client, &versions).await?;
-        plan.require_agreement()?;
+        let scope = scope(&client, url, &pending).await?;
+        if scope == Scope::Session {
+            lock::acquire(&client, scope, config.lock_timeout, interrupt).await?;
+            // another run may have done the work while we waited
+            plan = Plan::read(&client, &versions).await?;
+            plan.require_agreement()?;
+        }
         let mut applier = Applier {
             client,
             todo: todo(&plan, &versions, goal).into(),
             newest: plan.history.applied.last().cloned(),
             source,
             history_exists: plan.history.exists,
-            lock_timeout: config.lock_timeout,
+            scope,
+            limits: limits(config, args),
+            interrupt,
             options: options(config, args, progress),
             applied: Vec::new(),
             failure: None,
@@ -168,6 +179,30 @@ fn prepare(todo: &[&Version], config: &Config, args: &MigrateArgs) -> Result<Opt
     Ok(Some(file.clone()))
 }
 
+fn limits(config: &Config, args: &MigrateArgs) -> Limits {
+    Limits { locks: config.lock_timeout, attempt: args.lock_attempt, statement: args.statement_timeout }
+}
+
+/// Where there is no session to keep, the lock is held by each version's transaction: a lock of the session would be taken
+/// on a process of the server that serves somebody else a moment later, and stay there.
+async fn scope(client: &Client, url: &DatabaseUrl, pending: &[&Version]) -> Result<Scope, Error> {
+    let what = match pooler::of(client, url).await? {
+        Pooling::Session => return Ok(Scope::Session),
+        Pooling::Transaction => "is a pooler in transaction mode",
+        Pooling::Unknown => "may be a pooler in transaction mode (there was no second connection to tell by)",
+    };
+    let direct =
+        "name the server's own address in MIGRATION_DATABASE_URL, DATABASE_UNPOOLED_URL or DIRECT_URL";
+    if let Some(version) = pending.iter().find(|version| version.is_without_transaction()) {
+        return Err(Error::Config(format!(
+            "{url} {what}, and {} runs outside a transaction, where nothing would keep others out; nothing was run: {direct}",
+            version.label
+        )));
+    }
+    log::info!(target: crate::NOTICES, "{url} {what}: each version holds the lock against concurrent runs for itself");
+    Ok(Scope::Transaction)
+}
+
 fn options(config: &Config, args: &MigrateArgs, progress: &Progress) -> copy::Options {
     copy::Options {
         show_values: args.show_values,
@@ -195,7 +230,7 @@ async fn dry_run(
         let (receipt, note) = match (&version.kind, source) {
             (Kind::Sql, _) => {
                 schema_pending = true;
-                (None, None)
+                (None, version.is_without_transaction().then_some(untransacted::NOTE))
             }
             (Kind::Step(_), None) => (None, Some("without data")),
             (Kind::Step(step), Some(source)) => {

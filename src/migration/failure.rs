@@ -43,8 +43,11 @@ pub fn located(file: &Path, text: &str, said: &DbError, sent: Sent, completed: u
     };
     let note = |name: &str, said: Option<String>| said.map(|said| format!("{name}: {}", shown(&said)));
     let next = (code == "25001").then(|| {
-        "outgrow runs a file in a transaction and this statement cannot be in one: run it by hand, outside outgrow"
-            .to_owned()
+        format!(
+            "outgrow runs a file in a transaction and this statement cannot be in one: give it a version of its own whose \
+             first line is \"{}\"",
+            sql::NO_TRANSACTION
+        )
     });
     SqlFailure {
         problem: Problem {

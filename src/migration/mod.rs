@@ -51,6 +51,19 @@ impl Version {
         self.migration.sql().unwrap_or_default()
     }
 
+    /// Its first line is [`sql::NO_TRANSACTION`].
+    #[must_use]
+    pub fn is_without_transaction(&self) -> bool {
+        matches!(self.kind, Kind::Sql)
+            && self.text().lines().next().map(str::trim_end) == Some(sql::NO_TRANSACTION)
+    }
+
+    /// refinery's checksum, if the version's text ended at the byte `end`.
+    #[must_use]
+    pub fn checksum_up_to(&self, end: usize) -> Option<u64> {
+        Migration::unapplied(&self.label, &self.text()[..end]).ok().map(|part| part.checksum())
+    }
+
     /// The data step, if this version is one.
     #[must_use]
     pub fn step(&self) -> Option<&Step> {

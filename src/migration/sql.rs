@@ -8,6 +8,9 @@ use squawk_lexer::{LiteralKind, TokenKind, tokenize};
 use std::ops::Range;
 use std::path::Path;
 
+/// The first line of a version that is not run in a transaction.
+pub const NO_TRANSACTION: &str = "-- outgrow: no-transaction";
+
 /// One statement of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
@@ -71,12 +74,22 @@ pub fn read(text: &str) -> Script {
 /// What must not run, each with its line.
 #[must_use]
 pub fn refused(file: &Path, text: &str, script: &Script) -> Vec<Problem> {
-    let statements =
-        script.statements.iter().filter_map(|statement| Some((statement.start, statement.refusal()?)));
-    let directive = text.lines().next().filter(|line| line.starts_with("-- outgrow:"));
-    let directive = directive.map(|line| (0, format!("\"{line}\" is not supported by this release")));
-    let faults = script.psql_commands().chain(statements).chain(directive);
-    located(file, text, faults.collect())
+    let is_directive = |comment: &&Range<usize>| text[(*comment).clone()].starts_with("-- outgrow:");
+    let is_known =
+        |comment: &Range<usize>| comment.start == 0 && text[comment.clone()].trim_end() == NO_TRANSACTION;
+    let directives = script.comments.iter().filter(is_directive);
+    let wrong = directives.filter(|comment| !is_known(comment)).map(|comment| {
+        let said = text[comment.clone()].trim_end();
+        (comment.start, format!("\"{said}\" means nothing here: the first line may be \"{NO_TRANSACTION}\""))
+    });
+    let alone = script.comments.first().is_some_and(is_known);
+    let refusal = |statement: &Statement| match alone {
+        false => statement.refusal(),
+        true => statement.refusal_alone(text).or_else(|| statement.refusal()),
+    };
+    let statements = script.statements.iter();
+    let statements = statements.filter_map(|statement| Some((statement.start, refusal(statement)?)));
+    located(file, text, script.psql_commands().chain(statements).chain(wrong).collect())
 }
 
 /// Faults at byte offsets of a file's text, in its order.
@@ -156,6 +169,67 @@ impl Statement {
 
     fn copies_from_stdin(&self) -> bool {
         self.is(&["COPY"]) && self.words.windows(2).any(|pair| pair[0] == "FROM" && pair[1] == "STDIN")
+    }
+
+    /// Name and table of the index, if this is CREATE INDEX CONCURRENTLY with a name: the name as the server stores it, the table
+    /// as written. `text` is the file's.
+    #[must_use]
+    pub fn concurrent_index(&self, text: &str) -> Option<(String, String)> {
+        if !self.makes_index_concurrently() {
+            return None;
+        }
+        let text = &text[self.start..self.end];
+        let mut offset = 0;
+        let tokens = tokenize(text).map(|token| {
+            let start = offset;
+            offset += token.len as usize;
+            (token.kind, &text[start..offset])
+        });
+        let skipped = |kind: &TokenKind| {
+            matches!(kind, TokenKind::Whitespace | TokenKind::LineComment | TokenKind::BlockComment { .. })
+        };
+        let words: Vec<&str> = tokens.filter(|(kind, _)| !skipped(kind)).map(|(_, word)| word).collect();
+        let is = |word: &str, keyword: &str| word.eq_ignore_ascii_case(keyword);
+        let on = words.iter().position(|word| is(word, "ON"))?;
+        let name =
+            words.get(on.checked_sub(1)?).filter(|word| !is(word, "CONCURRENTLY") && !is(word, "EXISTS"))?;
+        let mut table = words[on + 1..].iter().skip_while(|word| is(word, "ONLY"));
+        let mut written = table.next()?.to_string();
+        while let Some(part) = table.next().filter(|sign| **sign == ".").and_then(|_| table.next()) {
+            written = format!("{written}.{part}");
+        }
+        let stored = match name.strip_prefix('"').and_then(|name| name.strip_suffix('"')) {
+            Some(quoted) => quoted.replace("\"\"", "\""),
+            None => name.to_lowercase(),
+        };
+        Some((stored, written))
+    }
+
+    fn makes_index_concurrently(&self) -> bool {
+        self.is(&["CREATE", "INDEX", "CONCURRENTLY"])
+            || self.is(&["CREATE", "UNIQUE", "INDEX", "CONCURRENTLY"])
+    }
+
+    /// Why this statement must not run in a version without a transaction, if so.
+    fn refusal_alone(&self, text: &str) -> Option<String> {
+        let words = self.words();
+        match words.as_slice() {
+            ["BEGIN" | "START" | "COMMIT" | "END" | "ROLLBACK" | "ABORT" | "SAVEPOINT" | "RELEASE", second, ..]
+                if *second == "PREPARED" =>
+            {
+                None
+            }
+            ["BEGIN" | "START" | "COMMIT" | "END" | "ROLLBACK" | "ABORT" | "SAVEPOINT" | "RELEASE", ..] => Some(format!(
+                "{}: here each statement stands alone; what belongs in one transaction is a version without \
+                 \"{NO_TRANSACTION}\"",
+                words[0]
+            )),
+            _ if self.makes_index_concurrently() && self.concurrent_index(text).is_none() => Some(
+                "the index has no name: only by its name is one found again that was interrupted while it was made"
+                    .into(),
+            ),
+            _ => None,
+        }
     }
 
     /// Why this statement must not run inside a version's transaction, if so.

@@ -1,66 +1,103 @@
-//! One run at a time: a session-level advisory lock, which the server releases with the session, however it ends.
-//! (PostgreSQL: Explicit Locking, "Advisory Locks".)
+//! One run at a time: an advisory lock, which the server releases with the session or the transaction it belongs to,
+//! however that ends. (PostgreSQL: Explicit Locking, "Advisory Locks".)
+//!
+//! Who waits for it asks again and again, and never inside a statement: a waiting statement holds a snapshot, and the holder's
+//! CREATE INDEX CONCURRENTLY waits for every older snapshot, so that each would wait for the other. (PostgreSQL: CREATE
+//! INDEX, "Building Indexes Concurrently".)
 
-use crate::error::{Error, server_message};
-use std::time::Duration;
-use tokio_postgres::Client;
-use tokio_postgres::error::SqlState;
+use super::backoff::Backoff;
+use super::interrupt::Interrupt;
+use crate::error::Error;
+use std::time::{Duration, Instant};
+use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
 /// The key, "outgrow" in ASCII: one lock in each database. The server's table of locks shows its two halves.
 pub const KEY: i64 = 0x6f_7574_6772_6f77;
 
-/// Takes the lock, waiting for another holder for at most `timeout`. It is held until the session ends.
+/// The pauses between two attempts: the first, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+
+/// Who waits is told again after this time.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// What the lock belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The session, to its end.
+    Session,
+    /// A transaction, which is opened with it: the way that holds behind a pooler in transaction mode.
+    Transaction,
+}
+
+/// Takes the lock, waiting for another holder for at most `timeout`.
 ///
 /// # Errors
 /// [`Error::Locked`] with who holds it and how to end that session.
-pub async fn acquire(client: &Client, timeout: Duration) -> Result<(), Error> {
-    let doing = "taking the lock against concurrent runs";
-    let row =
-        client.query_one("SELECT pg_try_advisory_lock($1)", &[&KEY]).await.map_err(Error::database(doing))?;
-    if row.get(0) {
-        return Ok(());
-    }
+pub async fn acquire(
+    client: &Client,
+    scope: Scope,
+    timeout: Duration,
+    interrupt: &Interrupt,
+) -> Result<(), Error> {
+    let started = Instant::now();
     let shown = humantime::format_duration(timeout);
-    log::warn!("waiting up to {shown} for another run to end: {}", holder(client).await?);
-    // 0 would mean "for ever"
-    let wait = format!(
-        "SET lock_timeout = {}; SELECT pg_advisory_lock({KEY}); RESET lock_timeout",
-        timeout.as_millis().clamp(1, i32::MAX as u128)
-    );
-    match client.batch_execute(&wait).await {
-        Ok(()) => Ok(()),
-        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => Err(Error::Locked(format!(
-            "another run holds the lock, waited {shown} (--lock-timeout): {}",
-            holder(client).await?
-        ))),
-        Err(error) => {
-            log::debug!("{}", server_message(&error));
-            Err(Error::Database { doing: doing.into(), source: error })
+    let (mut backoff, mut said) = (Backoff::new(PAUSES.0, PAUSES.1), None);
+    while !attempt(client, scope).await? {
+        let left = timeout.saturating_sub(started.elapsed());
+        if left.is_zero() || interrupt.signalled() {
+            let holder = holder(client).await?;
+            let text = format!("another run holds the lock, waited {shown} (--lock-timeout): {holder}");
+            return Err(Error::Locked(text));
         }
+        if said.is_none_or(|said: Instant| said.elapsed() >= HEARTBEAT) {
+            log::warn!("waiting up to {shown} for another run to end: {}", holder(client).await?);
+            said = Some(Instant::now());
+        }
+        tokio::time::sleep(backoff.pause(left)).await;
     }
+    Ok(())
+}
+
+async fn attempt(client: &Client, scope: Scope) -> Result<bool, Error> {
+    let doing = || Error::database("taking the lock against concurrent runs");
+    let statement = match scope {
+        Scope::Session => format!("SELECT pg_try_advisory_lock({KEY})"),
+        Scope::Transaction => format!("BEGIN; SELECT pg_try_advisory_xact_lock({KEY})"),
+    };
+    let answer = client.simple_query(&statement).await.map_err(doing())?;
+    let taken = first(&answer).is_some_and(|row| row.get(0) == Some("t"));
+    if !taken && scope == Scope::Transaction {
+        client.batch_execute("ROLLBACK").await.map_err(doing())?;
+    }
+    Ok(taken)
 }
 
 /// Who holds the lock, since when, and the statement that would end that session.
 async fn holder(client: &Client) -> Result<String, Error> {
-    let rows = client
-        .query(
-            "SELECT a.pid, coalesce(nullif(a.application_name, ''), '(no application name)'), \
-                    coalesce(to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), '?') \
-             FROM pg_locks l JOIN pg_stat_activity a USING (pid) \
-             WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 \
-               AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-               AND (l.classid::int8 << 32 | l.objid::int8) = $1",
-            &[&KEY],
-        )
-        .await
-        .map_err(Error::database("looking up who holds the lock"))?;
-    Ok(match rows.first() {
-        Some(row) => {
-            let (pid, name, since): (i32, String, String) = (row.get(0), row.get(1), row.get(2));
+    let query = format!(
+        "SELECT a.pid, coalesce(nullif(a.application_name, ''), '(no application name)'), \
+                coalesce(to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), '?') \
+         FROM pg_locks l JOIN pg_stat_activity a USING (pid) \
+         WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 \
+           AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+           AND (l.classid::int8 << 32 | l.objid::int8) = {KEY}"
+    );
+    let answer =
+        client.simple_query(&query).await.map_err(Error::database("looking up who holds the lock"))?;
+    let holder = first(&answer).and_then(|row| Some((row.get(0)?, row.get(1)?, row.get(2)?)));
+    Ok(match holder {
+        Some((pid, name, since)) => {
             format!(
                 "pid {pid}, {name}, connected since {since} UTC; to end it: SELECT pg_terminate_backend({pid})"
             )
         }
         None => "it has just been released, run again".to_owned(),
+    })
+}
+
+fn first(messages: &[SimpleQueryMessage]) -> Option<&SimpleQueryRow> {
+    messages.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
     })
 }

@@ -1,12 +1,15 @@
 //! The target: one session with the server. In goes a [`DatabaseUrl`]; out come a connected client ([`session`]) whose
-//! notices are logged, the answer to Ctrl-C ([`interrupt`]), the lock against concurrent runs ([`lock`]), and what the catalog says of tables,
+//! notices are logged, the answer to Ctrl-C ([`interrupt`]), the lock against concurrent runs ([`lock`]), whether
+//! it holds there ([`pooler`]), and what the catalog says of tables,
 //! columns ([`catalog`]) and the rules that rows must keep ([`rule`]).
 
+pub mod backoff;
 pub mod catalog;
 mod certificate;
 pub mod interrupt;
 pub mod key;
 pub mod lock;
+pub mod pooler;
 pub mod rule;
 pub mod session;
 mod tls;

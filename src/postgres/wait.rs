@@ -1,6 +1,7 @@
 //! Waiting for a target that cannot be reached yet: a private network, or the server itself, often comes up at the same
 //! time as the release command. Bounded by `--wait`; what would fail again in the same way is not tried again.
 
+use super::backoff::Backoff;
 use super::session::{Failure, Hope, Session, round};
 use super::tls::Connector;
 use crate::config::DatabaseUrl;
@@ -25,7 +26,7 @@ pub(super) async fn reach(
     connector: Option<&Connector>,
 ) -> Result<Session, (Failure, Duration)> {
     let started = Instant::now();
-    let (mut pause, mut said) = (FIRST, None);
+    let (mut backoff, mut said) = (Backoff::new(FIRST, LONGEST), None);
     loop {
         let failure = match round(url, connector).await {
             Ok(session) => {
@@ -47,9 +48,7 @@ pub(super) async fn reach(
             log::info!(target: crate::NOTICES, "waiting up to {limit} for {url}{since}: {reason}");
             said = Some(Instant::now());
         }
-        // replicas that start together do not knock together
-        tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0).min(left)).await;
-        pause = (pause * 2).min(LONGEST);
+        tokio::time::sleep(backoff.pause(left)).await;
     }
 }
 

@@ -2,10 +2,11 @@
 //! [`Project::outgrow`] runs the program in it, and an [`Outcome`] is compared with what it should have said.
 
 mod outcome;
+pub mod pgbouncer;
 pub mod proxy;
 mod role;
 pub mod secure;
-mod server;
+pub mod server;
 
 pub use outcome::Outcome;
 use postgres::{Client, NoTls};
@@ -134,6 +135,15 @@ impl Project {
     /// The URL of the project's database.
     pub fn url(&self) -> String {
         server::url(&self.database)
+    }
+
+    /// Where the server listens.
+    pub fn host_and_port(&self) -> (String, u16) {
+        let url = self.url();
+        let (_, after) = url.split_once('@').expect("a host");
+        let (place, _) = after.split_once('/').expect("a database");
+        let (host, port) = place.split_once(':').expect("a port");
+        (host.to_owned(), port.parse().expect("a number"))
     }
 
     /// A session of the test's own.

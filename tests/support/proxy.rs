@@ -9,6 +9,7 @@ use std::thread;
 pub struct Proxy {
     pub port: u16,
     first: Arc<Mutex<Vec<Vec<u8>>>>,
+    open: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 /// "The database system is starting up", as the server says it. (PostgreSQL: Message Formats, ErrorResponse.)
@@ -24,10 +25,12 @@ impl Proxy {
     pub fn behind(listener: TcpListener, server: u16, starting: usize) -> Proxy {
         let port = listener.local_addr().expect("an address").port();
         let first = Arc::new(Mutex::new(Vec::new()));
-        let notes = Arc::clone(&first);
+        let open = Arc::new(Mutex::new(Vec::new()));
+        let (notes, sockets) = (Arc::clone(&first), Arc::clone(&open));
         thread::spawn(move || {
             for (number, client) in listener.incoming().enumerate() {
                 let (Ok(client), notes) = (client, Arc::clone(&notes)) else { return };
+                sockets.lock().expect("no panic").push(client.try_clone().expect("a socket"));
                 if number < starting {
                     is_starting(client);
                 } else {
@@ -35,7 +38,15 @@ impl Proxy {
                 }
             }
         });
-        Proxy { port, first }
+        Proxy { port, first, open }
+    }
+
+    /// Cuts every connection.
+    pub fn cut(&self) {
+        for client in self.open.lock().expect("no panic").drain(..) {
+            // one that is closed already needs no cut
+            let _ = client.shutdown(Shutdown::Both);
+        }
     }
 
     /// The first bytes of every connection.

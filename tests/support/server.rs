@@ -44,6 +44,15 @@ impl Server {
         Server { url, folder: Some(folder), _child: Some(child) }
     }
 
+    /// Stops it as an operator would, and starts it again with its data.
+    pub fn restart(&self) {
+        for verb in ["stop", "start"] {
+            let mut command = Command::new(repository().join("scripts/postgres"));
+            command.arg(verb).arg(self.folder.as_ref().expect("a server of our own"));
+            assert!(command.output().expect("scripts/postgres runs").status.success(), "{verb}");
+        }
+    }
+
     pub fn port(&self) -> u16 {
         self.url.parse::<Config>().expect("a URL").get_ports()[0]
     }

@@ -1,0 +1,174 @@
+//! The transaction of a version: what is set for it, how it ends, and when it is tried again.
+
+use crate::error::{Error, server_message};
+use crate::migration::{Kind, Version, sql};
+use crate::postgres::backoff::Backoff;
+use crate::postgres::lock::{self, Scope};
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::Type;
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// All waiting for locks of a version (`--lock-timeout`).
+    pub locks: Duration,
+    /// One statement's waiting for a lock (`--lock-attempt`).
+    pub attempt: Duration,
+    /// One statement (`--statement-timeout`); `None` is no limit.
+    pub statement: Option<Duration>,
+}
+
+impl Limits {
+    /// Sets the limits, and what else a run must not owe to the habits of the platform: time-outs that are meant for
+    /// requests, and hours until the server notices that a machine is gone, while the lock is held. (PostgreSQL: Client
+    /// Connection Defaults; Connection Settings, "TCP Settings".)
+    ///
+    /// `transaction_timeout` came with PostgreSQL 17; `client_connection_check_interval` is for some systems alone.
+    pub(super) fn settings(self, lock: Duration, local: bool) -> String {
+        let set = |name: &str, value: u128| format!("set_config('{name}', '{value}', {local})");
+        format!(
+            "SELECT {}, {}, {}, {}, {}, {}, \
+             CASE WHEN current_setting('server_version_num')::int >= 170000 THEN {} END, \
+             CASE WHEN version() LIKE '%linux%' THEN {} END",
+            set("lock_timeout", milliseconds(lock)),
+            set("statement_timeout", self.statement.map_or(0, milliseconds)),
+            set("idle_in_transaction_session_timeout", 0),
+            set("tcp_keepalives_idle", 30),
+            set("tcp_keepalives_interval", 10),
+            set("tcp_keepalives_count", 6),
+            set("transaction_timeout", 0),
+            set("client_connection_check_interval", 5000),
+        )
+    }
+
+    /// How long one statement in a transaction may wait for a lock.
+    pub(super) fn attempt(self) -> Duration {
+        self.attempt.min(self.locks)
+    }
+
+    /// Opens the transaction of a version. Its file may let go of every lock of the session, and not of one that belongs to
+    /// the transaction. Where the lock belongs to transactions, it is open already. Out come the statements, and how many.
+    pub(super) fn begin(self, scope: Scope) -> (String, usize) {
+        let settings = self.settings(self.attempt(), true);
+        match scope {
+            Scope::Session => {
+                (format!("BEGIN; {settings}; SELECT pg_advisory_xact_lock({});\n", lock::KEY), 3)
+            }
+            Scope::Transaction => (format!("{settings};\n"), 1),
+        }
+    }
+}
+
+/// As the server takes it: 0 would mean "for ever".
+fn milliseconds(duration: Duration) -> u128 {
+    duration.as_millis().clamp(1, i32::MAX as u128)
+}
+
+/// Ends the transaction of a version. A savepoint can be made inside a transaction alone: where the version's statements
+/// did not run or are not in one, nothing is recorded. A file may leave settings, a role, temporary tables and more behind
+/// (`pg_dump` empties the `search_path`): the history must stay reachable, and the next version must start as this one did,
+/// under the lock. Behind a pooler prepared statements are the pooler's, and a lock of the session would be nobody's.
+/// (PostgreSQL: SAVEPOINT; Message Flow, "Multiple Statements in a Simple Query".)
+pub(super) fn finish(scope: Scope, history_row: &str) -> String {
+    let reset = "SAVEPOINT outgrow; RELEASE outgrow; RESET ALL; RESET SESSION AUTHORIZATION; RESET ROLE; DISCARD TEMP; \
+                 CLOSE ALL; UNLISTEN *";
+    match scope {
+        Scope::Session => {
+            format!("{reset}; DEALLOCATE ALL; {history_row}; SELECT pg_advisory_lock({}); COMMIT", lock::KEY)
+        }
+        Scope::Transaction => format!("{reset}; {history_row}; COMMIT"),
+    }
+}
+
+/// Rolls back what is open.
+pub(super) async fn roll_back(client: &Client) {
+    // if this fails the connection is gone, and the server rolls back by itself
+    if let Err(rollback) = client.batch_execute("ROLLBACK").await {
+        log::debug!("rolling back: {}", server_message(&rollback));
+    }
+}
+
+/// The pauses before the first repetition, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// The attempts at one transaction. What was rolled back for the sake of others can be tried again: a lock that was not to be
+/// had in time, a deadlock, a conflict of serializable transactions. A short wait for each lock and a longer one in between
+/// lets the application work: whoever asks for a table queues behind a statement that waits for it. The total is counted
+/// from the first attempt, so that work that took long is not repeated. (PostgreSQL: Error Codes; Explicit Locking.)
+pub(super) struct Attempts {
+    started: Instant,
+    limit: Duration,
+    made: u32,
+    backoff: Backoff,
+}
+
+impl Attempts {
+    pub(super) fn within(limit: Duration) -> Attempts {
+        let backoff = Backoff::new(PAUSES.0, PAUSES.1);
+        Attempts { started: Instant::now(), limit, made: 1, backoff }
+    }
+
+    /// Waits for the next attempt and says so, unless `error` would come again or the time is over.
+    pub(super) async fn another(&mut self, client: &Client, version: &Version, error: &Error) -> bool {
+        let codes = [
+            SqlState::LOCK_NOT_AVAILABLE,
+            SqlState::T_R_DEADLOCK_DETECTED,
+            SqlState::T_R_SERIALIZATION_FAILURE,
+        ];
+        let Some(code) = error.sqlstate().filter(|code| codes.contains(code)) else { return false };
+        let left = self.limit.saturating_sub(self.started.elapsed());
+        if left.is_zero() {
+            return false;
+        }
+        let pause = self.backoff.pause(left);
+        self.made += 1;
+        log::warn!(
+            "{}: {}{}; rolled back, attempt {} in {} ms",
+            version.label,
+            match code.code() {
+                "55P03" => "a lock is not to be had",
+                "40P01" => "a deadlock with another session",
+                _ => "another transaction came in between",
+            },
+            blocker(client, version).await,
+            self.made,
+            pause.as_millis()
+        );
+        tokio::time::sleep(pause).await;
+        true
+    }
+}
+
+/// The oldest other transaction that holds a lock on a table which the version names.
+async fn blocker(client: &Client, version: &Version) -> String {
+    let names: BTreeSet<String> = match &version.kind {
+        Kind::Sql => {
+            let named = sql::names(version.text()).map(|(_, name)| name);
+            named.flat_map(|name| [name.to_owned(), name.to_lowercase()]).collect()
+        }
+        Kind::Step(step) => {
+            let tables = step.tables.iter();
+            tables.map(|table| table.rules.target.clone().unwrap_or_else(|| table.name.clone())).collect()
+        }
+    };
+    let names: Vec<String> = names.into_iter().collect();
+    let query = "SELECT c.relname::text, l.pid, coalesce(nullif(a.application_name, ''), '(no application name)'), \
+                        coalesce(a.state, '?') \
+                 FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_stat_activity a USING (pid) \
+                 WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_backend_pid() \
+                   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+                   AND c.relname = ANY ($1) \
+                 ORDER BY a.xact_start LIMIT 1";
+    // what cannot be seen is left out
+    match client.query_typed(query, &[(&names, Type::TEXT_ARRAY)]).await.as_deref() {
+        Ok([row]) => {
+            let (table, pid): (&str, i32) = (row.get(0), row.get(1));
+            let (name, state): (&str, &str) = (row.get(2), row.get(3));
+            format!(" (pid {pid}, {name}, {state}, holds one on {table})")
+        }
+        _ => String::new(),
+    }
+}

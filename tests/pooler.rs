@@ -1,0 +1,96 @@
+//! Behind PgBouncer: what is a session there, what is not, and that runs keep out of each other's way all the same.
+
+use crate::support::{Outcome, Project, pgbouncer};
+use std::process::Stdio;
+
+fn at_once(project: &Project, runs: usize, urls: &[String]) -> usize {
+    let started: Vec<_> = (0..runs)
+        .map(|number| {
+            project
+                .command(["migrate", "-q"])
+                .env("DATABASE_URL", &urls[number % urls.len()])
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("a run")
+        })
+        .collect();
+    let ends = started.into_iter().map(|run| {
+        let outcome = Outcome::of(run.wait_with_output().expect("its end"), None).succeeds();
+        outcome.stdout.lines().filter(|line| line.starts_with(" V")).count()
+    });
+    ends.sum()
+}
+
+/// Nobody is left holding an advisory lock in the project's database.
+fn no_lock_stays(project: &Project) {
+    let locks = "SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory' \
+                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    assert_eq!(project.query(locks), ["0"]);
+}
+
+#[test]
+fn in_transaction_mode_each_version_holds_the_lock() {
+    let project = Project::intelibotx();
+    let url = pgbouncer::transaction_mode(&project);
+    project
+        .run(project.command(["migrate"]).env("DATABASE_URL", &url))
+        .succeeds()
+        .says(&["is a pooler in transaction mode: each version holds the lock"]);
+    no_lock_stays(&project);
+    assert_eq!(project.query("SELECT count(*)::text FROM \"user\""), ["2"]);
+    project.run(project.command(["migrate"]).env("DATABASE_URL", &url)).succeeds().prints(&["nothing to do"]);
+}
+
+#[test]
+fn in_transaction_mode_runs_at_once_apply_everything_once() {
+    let project = Project::intelibotx();
+    let urls = [pgbouncer::transaction_mode(&project), project.url()];
+    assert_eq!(at_once(&project, 8, &urls), 6, "every version by exactly one run");
+    assert_eq!(project.query("SELECT count(*)::text FROM \"user\""), ["2"]);
+}
+
+#[test]
+fn in_session_mode_the_session_holds_the_lock() {
+    let project = Project::intelibotx();
+    let urls = [pgbouncer::session_mode(&project)];
+    assert_eq!(at_once(&project, 4, &urls), 6, "every version by exactly one run");
+    let again = Project::intelibotx();
+    let url = pgbouncer::session_mode(&again);
+    again.run(again.command(["migrate"]).env("DATABASE_URL", url)).succeeds().never_says(&["pooler"]);
+}
+
+#[test]
+fn in_transaction_mode_a_held_lock_names_its_holder() {
+    let project = Project::intelibotx();
+    let mut holder = project.connect();
+    holder
+        .batch_execute("SET application_name = 'release-7'; SELECT pg_advisory_lock(31372865227091831)")
+        .expect("the lock");
+    let url = pgbouncer::transaction_mode(&project);
+    project
+        .run(project.command(["migrate", "--lock-timeout", "50ms"]).env("DATABASE_URL", url))
+        .exits(4)
+        .says(&["another run holds the lock, waited 50ms", "release-7", "SELECT pg_terminate_backend("]);
+    assert!(!project.has_table("user"));
+}
+
+#[test]
+fn in_transaction_mode_a_version_without_a_transaction_is_refused() {
+    let project = Project::with(&[
+        ("migrations/V1__t.sql", "CREATE TABLE t (id int);"),
+        ("migrations/V2__index.sql", "-- outgrow: no-transaction\nCREATE INDEX CONCURRENTLY t_id ON t (id);"),
+    ]);
+    let url = pgbouncer::transaction_mode(&project);
+    project.run(project.command(["migrate"]).env("DATABASE_URL", &url)).exits(2).says(&[
+        "is a pooler in transaction mode",
+        "V2__index runs outside a transaction",
+        "nothing was run",
+        "MIGRATION_DATABASE_URL, DATABASE_UNPOOLED_URL or DIRECT_URL",
+    ]);
+    assert!(!project.has_table("t"));
+    let direct = project.url();
+    let mut command = project.command(["migrate"]);
+    command.env("DATABASE_URL", &url).env("MIGRATION_DATABASE_URL", direct);
+    project.run(&mut command).succeeds();
+}
