@@ -15,7 +15,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Json;
 
 /// The table that holds the receipts, beside refinery's history.
-pub(super) const TABLE: &str = "outgrow_receipt";
+pub const TABLE: &str = "outgrow_receipt";
 
 /// One step's receipt.
 #[derive(Debug, Clone, Serialize)]

@@ -2,15 +2,18 @@
 //! and the log go to stderr.
 
 mod checked;
+mod doctor;
 mod human;
 mod junit;
+mod log;
 mod verified;
 
 use crate::cli::Unparsed;
 use crate::error::{Error, ExitCode, Misfits};
 pub use junit::Junit;
+pub use log::LogFormat;
 use serde::Serialize;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 /// A command's result, as text.
 pub trait Report: Serialize {
@@ -23,6 +26,7 @@ pub trait Report: Serialize {
 /// How results are printed.
 pub struct Output {
     json: bool,
+    log: LogFormat,
 }
 
 /// An error under `--json`.
@@ -37,10 +41,10 @@ struct Failed<'a> {
 }
 
 impl Output {
-    /// Text, or one JSON document.
+    /// Text, or one JSON document; errors go to stderr as the log does.
     #[must_use]
-    pub fn new(json: bool) -> Output {
-        Output { json }
+    pub fn new(json: bool, log: LogFormat) -> Output {
+        Output { json, log }
     }
 
     /// Prints a result.
@@ -59,8 +63,7 @@ impl Output {
     #[must_use]
     pub fn failed(&self, error: &Error) -> ExitCode {
         let code = error.exit_code();
-        // nobody is left to tell if these cannot be written
-        let _ = writeln!(std::io::stderr().lock(), "error: {error}");
+        self.log.last(&format!("error: {error}"), &error.to_string());
         if self.json {
             print_failed(&error.to_string(), code, error.misfits(), error.constraints());
         }
@@ -68,21 +71,24 @@ impl Output {
     }
 }
 
+/// On a terminal spread over lines, else one line, as deployment logs and `tail -n 1` want it.
 fn json(value: &impl Serialize) -> Result<String, Error> {
-    serde_json::to_string_pretty(value).map_err(|error| Error::Io(error.into()))
+    let spread = std::io::stdout().is_terminal();
+    let text = if spread { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
+    text.map_err(|error| Error::Io(error.into()))
 }
 
 /// Prints help or version, or the complaint about the arguments without the passwords it may quote.
 #[must_use]
-pub fn unparsed(unparsed: &Unparsed) -> ExitCode {
+pub fn unparsed(unparsed: &Unparsed, log: LogFormat) -> ExitCode {
     let text = unparsed.text.trim_end();
     let text = if unparsed.quotes { without_passwords(text) } else { text.to_owned() };
-    // nobody is left to tell if these cannot be written
     if unparsed.asked {
+        // nobody is left to tell if it cannot be written
         let _ = writeln!(std::io::stdout().lock(), "{text}");
         return ExitCode::Done;
     }
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    log.last(&text, &text);
     if unparsed.json {
         print_failed(&text, ExitCode::Usage, &[], &[]);
     }
@@ -117,25 +123,6 @@ fn without_passwords(text: &str) -> String {
 fn printable(text: &str) -> String {
     let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     text.chars().map(escaped).collect()
-}
-
-/// Starts the log on stderr: warnings and what the server says, more with `-v`, errors alone with `-q`. `RUST_LOG`
-/// overrides both.
-pub fn start_log(verbose: u8, quiet: bool) {
-    let default = match (quiet, verbose) {
-        (true, _) => "error".to_owned(),
-        (false, 0) => format!("warn,{}=info", crate::NOTICES),
-        (false, 1) => format!("warn,outgrow=info,{}=info", crate::NOTICES),
-        (false, 2) => format!("info,outgrow=debug,{}=debug", crate::NOTICES),
-        (false, _) => "trace".to_owned(),
-    };
-    let filter = env_logger::Env::default().default_filter_or(default);
-    env_logger::Builder::from_env(filter)
-        .format(|out, record| match record.level() {
-            log::Level::Info => writeln!(out, "{}", record.args()),
-            level => writeln!(out, "{}: {}", level.as_str().to_lowercase(), record.args()),
-        })
-        .init();
 }
 
 #[cfg(test)]
