@@ -1,7 +1,7 @@
 //! What `outgrow doctor` found, as text: a line for each finding, under it what to do, then the answer.
 
-use super::{Report, printable};
 use super::human::{columns, lines};
+use super::{Report, printable};
 use crate::doctor::{Diagnosis, State};
 use crate::error::ExitCode;
 
