@@ -172,12 +172,6 @@ fn settings_that_bite() {
     finds(&outcome, "settings", &["warning: idle_in_transaction_session_timeout is 5s"]);
     project.execute(&format!("ALTER DATABASE \"{name}\" SET default_transaction_read_only = on"));
     finds(&doctor(&project).exits(1), "settings", &["problem: default_transaction_read_only is on"]);
-    project
-        .connect()
-        .batch_execute(&format!(
-            "SET default_transaction_read_only = off; ALTER DATABASE \"{name}\" RESET ALL"
-        ))
-        .expect("as it was");
 }
 
 #[test]

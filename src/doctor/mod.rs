@@ -15,7 +15,12 @@ use crate::plan::Plan;
 use crate::postgres::session::Session;
 use crate::postgres::{self, interrupt::Interrupt};
 use serde::Serialize;
+use std::time::Duration;
+use tokio::time::timeout;
 use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
+
+/// The server's answers, a few dozen small ones, take no longer than this.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -94,7 +99,7 @@ impl Diagnosis {
 /// Looks at everything, whatever the first fault.
 ///
 /// # Errors
-/// [`Error::Interrupted`] alone: whatever else goes wrong is a finding.
+/// [`Error::Config`] if a signal came: whatever else goes wrong is a finding.
 pub async fn doctor(config: &Config, interrupt: &Interrupt) -> Result<Diagnosis, Error> {
     let mut diagnosis = Diagnosis {
         database: config.database().ok().map(ToString::to_string),
@@ -119,7 +124,17 @@ pub async fn doctor(config: &Config, interrupt: &Interrupt) -> Result<Diagnosis,
     let plan = match &session {
         Some((url, session)) => {
             diagnosis.findings.extend(ground::environment(config, url, &session.address));
-            target(url, session, &versions, interrupt, &mut diagnosis).await
+            let asking = target(url, session, &versions, interrupt, &mut diagnosis);
+            match timeout(PATIENCE, asking).await {
+                Ok(plan) => plan,
+                Err(_) => {
+                    let found =
+                        format!("no answer to a question in {}", humantime::format_duration(PATIENCE));
+                    let next = "look at what the server is doing, and at the network between";
+                    diagnosis.findings.push(Finding::problem("server", found, next));
+                    None
+                }
+            }
         }
         None => None,
     };
