@@ -109,6 +109,8 @@ pub enum Verb {
     Verify(VerifyArgs),
     /// Run the acceptance checks in checks/, each in a transaction that is rolled back
     Check(CheckArgs),
+    /// Say whether a run from here would succeed: connection, server, rights, locks, source; changes nothing
+    Doctor,
 }
 
 /// Options of `outgrow migrate`.

@@ -182,6 +182,9 @@ pub enum Error {
     /// A flag, a variable or `.env` is missing or wrong; the text says which and what to write.
     #[error("{0}")]
     Config(String),
+    /// A data step is to be applied or compared, and no source is named; the text says how to name one.
+    #[error("{0}")]
+    NoSource(String),
     /// Files under `migrations/` are refused before anything runs: all faults at once.
     #[error("{}", listed("the migrations are refused, nothing was run", .0))]
     Files(Vec<Problem>),
@@ -306,7 +309,9 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Error::Config(_) | Error::Files(_) | Error::Checks(_) | Error::Io(_) => ExitCode::Usage,
+            Error::Config(_) | Error::NoSource(_) | Error::Files(_) | Error::Checks(_) | Error::Io(_) => {
+                ExitCode::Usage
+            }
             Error::Connection { .. } => ExitCode::Connection,
             Error::Locked(_) => ExitCode::Locked,
             Error::Diverged(_) => ExitCode::Diverged,

@@ -14,6 +14,7 @@
 //! | `status` | [`plan::status`] → [`plan::open`]: [`migration::load`] beside [`postgres::connect`] → [`plan::Plan::of`] |
 //! | `check` | [`check::check`] reads the folder, then a session and a transaction for each file |
 //! | `verify` | [`verify::verify`] → [`plan::Plan::read`] → [`copy::compare::compare`], which reads both sides table by table |
+//! | `doctor` | [`doctor::doctor`] → [`postgres::open`] → [`plan::Plan::read`], and a finding for each thing a run depends on |
 //!
 //! One connection: [`config`] takes the URL, libpq's variables and files apart; `postgres::wait` repeats the rounds of
 //! [`postgres::session`] over hosts and addresses, with `postgres::tls`, whose certificates `postgres::certificate` judges.
@@ -30,6 +31,7 @@ pub mod check;
 pub mod cli;
 pub mod config;
 pub mod copy;
+pub mod doctor;
 pub mod error;
 pub mod identifier;
 pub mod migrate;
@@ -79,7 +81,8 @@ pub async fn run(cli: Cli, output: &Output) -> Result<ExitCode, Error> {
                 output.show(&checked)
             }
             Verb::Verify(args) => output.show(&verify::verify(&config, args, &interrupt).await?),
+            Verb::Doctor => output.show(&doctor::doctor(&config, &interrupt).await?),
         }
     };
-    interrupt.guard(work).await
+    interrupt.guard(work).await.map_err(|error| config.explained(error))
 }

@@ -60,14 +60,14 @@ impl Verified {
 /// Compares what the applied steps brought with the source.
 ///
 /// # Errors
-/// [`Error::Config`] if there is no step or no source, [`Error::Source`] if it cannot be read, [`Error::Diverged`] if a
+/// [`Error::Config`] if there is no step, [`Error::NoSource`] if no source is named, [`Error::Source`] if it cannot be read, [`Error::Diverged`] if a
 /// step's file was edited since, and those of [`postgres::connect`]. Differences are no error.
 pub async fn verify(config: &Config, args: &VerifyArgs, interrupt: &Interrupt) -> Result<Verified, Error> {
     let started = Instant::now();
     let versions = migration::load(&config.migrations)?;
     let url = config.database()?;
     let Some(file) = &config.source else {
-        return Err(Error::Config(
+        return Err(Error::NoSource(
             "no source to compare with: name the SQLite file with --source or SOURCE_DATABASE_URL".into(),
         ));
     };

@@ -182,7 +182,7 @@ fn collations_and_nulls_as_the_server_compares_them() {
     let project = Project::step(
         "CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
          CREATE TABLE p (k text COLLATE nocase PRIMARY KEY);
-         CREATE TABLE c (k text REFERENCES p, n int, UNIQUE NULLS NOT DISTINCT (n));",
+         CREATE TABLE c (k text COLLATE nocase REFERENCES p, n int, UNIQUE NULLS NOT DISTINCT (n));",
         "\"p\", \"c\"",
         "CREATE TABLE p (k); CREATE TABLE c (k, n); INSERT INTO p VALUES ('Ana'), ('bo'), ('ANA');
          INSERT INTO c VALUES ('ana', 1), ('BO', NULL), ('x', NULL), (NULL, 2)",

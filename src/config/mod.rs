@@ -6,6 +6,7 @@ pub mod database;
 mod environment;
 mod parameter;
 mod password_file;
+mod platform;
 pub mod tls;
 mod url;
 
@@ -14,6 +15,7 @@ use crate::error::Error;
 pub use database::DatabaseUrl;
 use environment::Environment;
 use parameter::Parameters;
+pub use platform::Platform;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -31,19 +33,8 @@ const DATABASE_VARIABLES: [&str; 4] =
 /// Either of these names a target without a URL.
 const LIBPQ_VARIABLES: [&str; 3] = ["PGHOST", "PGHOSTADDR", "PGDATABASE"];
 
-/// What a platform sets in every container (Railway, Heroku, Render, Fly). There a run begins together with its network,
-/// and with its database after a restart.
-const PLATFORM_VARIABLES: [&str; 7] = [
-    "RAILWAY_ENVIRONMENT",
-    "RAILWAY_ENVIRONMENT_NAME",
-    "RAILWAY_PROJECT_ID",
-    "DYNO",
-    "RENDER",
-    "FLY_APP_NAME",
-    "FLY_MACHINE_ID",
-];
-
-/// `--wait` where it is not given: on such a platform, and elsewhere.
+/// `--wait` where it is not given: on a known platform, where a run begins together with its network and with its database after
+/// a restart, and elsewhere.
 const WAIT: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(5));
 
 /// What every command works with.
@@ -58,6 +49,10 @@ pub struct Config {
     pub checks: PathBuf,
     /// How long any wait for a lock may take.
     pub lock_timeout: Duration,
+    /// The hosting platform this runs on, if it is one that is known.
+    pub platform: Option<Platform>,
+    /// What the application calls the place it runs in (`ENVIRONMENT`), such as `production`.
+    pub environment: Option<String>,
 }
 
 impl Config {
@@ -67,6 +62,7 @@ impl Config {
     /// [`Error::Config`] for a `.env` that does not parse or a URL that is none.
     pub fn resolve(global: &Global) -> Result<Config, Error> {
         let env = Environment::read()?;
+        let platform = Platform::of(&env);
         let source = match &global.source {
             Some(file) => Some((file.clone(), "--source".to_owned())),
             None => env.get("SOURCE_DATABASE_URL"),
@@ -79,12 +75,28 @@ impl Config {
             None => default("OUTGROW_MIGRATIONS", DEFAULT_MIGRATIONS),
         };
         Ok(Config {
-            database: database(global, &env)?,
+            database: database(global, &env, platform.is_some())?,
             source: source.map(|(file, origin)| source_path(&file, &origin)).transpose()?,
             migrations,
             checks: default("OUTGROW_CHECKS", DEFAULT_CHECKS),
             lock_timeout: global.lock_timeout,
+            platform,
+            environment: env.get("ENVIRONMENT").map(|(name, _)| name),
         })
+    }
+
+    /// `error` with what is true of files on this platform, if it is about a source that is not there.
+    #[must_use]
+    pub fn explained(&self, error: Error) -> Error {
+        match (&self.platform, error) {
+            (Some(platform), Error::NoSource(said)) => {
+                Error::NoSource(format!("{said}\n{}", platform.missing_source()))
+            }
+            (Some(platform), Error::Source { file, reason }) if !file.exists() => {
+                Error::Source { file, reason: format!("{reason}\n{}", platform.missing_source()) }
+            }
+            (_, error) => error,
+        }
     }
 
     /// The target, or the error that says how to name one.
@@ -115,7 +127,7 @@ pub fn folder(given: &Path, option: &str) -> Result<PathBuf, Error> {
 
 /// The target and where it was named. A URL in the environment wins over every one in `.env`: what was set for this run
 /// must not lose against what lies in a file, however direct that is.
-fn database(global: &Global, env: &Environment) -> Result<Option<DatabaseUrl>, Error> {
+fn database(global: &Global, env: &Environment, on_platform: bool) -> Result<Option<DatabaseUrl>, Error> {
     let given = global.database_url.clone().map(|url| (url, "--database-url".to_owned()));
     let given = given
         .or_else(|| env.first(&DATABASE_VARIABLES))
@@ -127,7 +139,6 @@ fn database(global: &Global, env: &Environment) -> Result<Option<DatabaseUrl>, E
     let Some((text, origin)) = given else { return Ok(None) };
     let pairs = if text.is_empty() { Vec::new() } else { url::parse(&text, &origin)? };
     let parameters = Parameters::merge(pairs, &origin, env)?;
-    let on_platform = PLATFORM_VARIABLES.iter().any(|name| env.has(name));
     let wait = global.wait.unwrap_or(if on_platform { WAIT.0 } else { WAIT.1 });
     DatabaseUrl::new(&parameters, &origin, wait).map(Some)
 }

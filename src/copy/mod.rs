@@ -39,7 +39,7 @@ mod shadow;
 mod stage;
 
 pub use load::Options;
-pub use receipt::{Receipt, Recorded, TableReceipt, recorded, sources};
+pub use receipt::{Receipt, Recorded, TABLE as RECEIPTS, TableReceipt, recorded, sources};
 
 use crate::error::Error;
 use crate::migration::Version;

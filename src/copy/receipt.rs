@@ -16,7 +16,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Json;
 
 /// The table that holds the receipts, beside refinery's history.
-pub(super) const TABLE: &str = "outgrow_receipt";
+pub const TABLE: &str = "outgrow_receipt";
 
 /// Its columns, as the catalog writes them.
 pub(super) const COLUMNS: &str = "version integer, step text, source jsonb, tables jsonb, left_behind jsonb, proof text, \

@@ -168,7 +168,7 @@ fn prepare(todo: &[&Version], config: &Config, args: &MigrateArgs) -> Result<Opt
         return Ok(None);
     }
     let Some(file) = &config.source else {
-        return Err(Error::Config(format!(
+        return Err(Error::NoSource(format!(
             "{} is a data step and no source is named; nothing was run. Either\n  \
              --source FILE (or SOURCE_DATABASE_URL) names the SQLite file to bring the rows from, or\n  \
              --without-data records the step as having brought nothing: right for a new installation, final for this database",

@@ -63,7 +63,8 @@ fn applied(table: &mut Table, version: &Applied) {
             state => [name, none(), none(), none(), none(), state.to_owned()],
         });
     }
-    if version.seconds >= WORTH_SHARES && !receipt.phases.is_empty() {
+    let bytes: u64 = receipt.tables.iter().map(|table| table.bytes).sum();
+    if bytes >= WORTH_A_RATE && !receipt.phases.is_empty() {
         table.add_row(note(&shares(receipt)));
     }
     if let Some(said) = version.note {
@@ -76,11 +77,8 @@ fn applied(table: &mut Table, version: &Applied) {
     }
 }
 
-/// What took less seconds says nothing about a rate,
-const WORTH_A_RATE: f64 = 0.1;
-
-/// and nobody asks what a shorter step spent its time on.
-const WORTH_SHARES: f64 = 2.0;
+/// Fewer bytes say nothing about a rate, nor about what takes time.
+const WORTH_A_RATE: u64 = 1_000_000;
 
 /// Bytes as the server got them.
 fn size(bytes: u64) -> String {
@@ -90,11 +88,7 @@ fn size(bytes: u64) -> String {
 fn rate(table: &TableReceipt) -> String {
     #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
     let megabytes = table.bytes as f64 / 1e6;
-    if table.seconds < WORTH_A_RATE {
-        String::new()
-    } else {
-        format!("{:.1} MB/s", megabytes / table.seconds)
-    }
+    if table.bytes < WORTH_A_RATE { String::new() } else { format!("{:.1} MB/s", megabytes / table.seconds) }
 }
 
 /// What part of its time a step spent on what.

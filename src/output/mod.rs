@@ -2,17 +2,19 @@
 //! and the log go to stderr.
 
 mod checked;
+mod doctor;
 mod human;
 mod junit;
+mod log;
 mod progress;
 mod verified;
 
 use crate::cli::Unparsed;
 use crate::copy::progress::Progress;
 use crate::error::{Error, ExitCode, Misfits};
-use indicatif::{MultiProgress, ProgressDrawTarget};
-use indicatif_log_bridge::LogWrapper;
+use indicatif::MultiProgress;
 pub use junit::Junit;
+pub use log::LogFormat;
 use progress::Watch;
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
@@ -28,6 +30,7 @@ pub trait Report: Serialize {
 /// How results are printed.
 pub struct Output {
     json: bool,
+    log: LogFormat,
     /// The bars on the terminal: the log is written around them.
     bars: MultiProgress,
 }
@@ -44,10 +47,10 @@ struct Failed<'a> {
 }
 
 impl Output {
-    /// Text, or one JSON document; with the bars that [`start_log`] knows of.
+    /// Text, or one JSON document; errors go to stderr as the log does, which is written around `bars`.
     #[must_use]
-    pub fn new(json: bool, bars: MultiProgress) -> Output {
-        Output { json, bars }
+    pub fn new(json: bool, log: LogFormat, bars: MultiProgress) -> Output {
+        Output { json, log, bars }
     }
 
     /// Shows on stderr how far a step is, until what is returned is dropped.
@@ -72,8 +75,7 @@ impl Output {
     #[must_use]
     pub fn failed(&self, error: &Error) -> ExitCode {
         let code = error.exit_code();
-        // nobody is left to tell if these cannot be written
-        let _ = writeln!(std::io::stderr().lock(), "error: {error}");
+        self.log.last(&format!("error: {error}"), &error.to_string());
         if self.json {
             print_failed(&error.to_string(), code, error.misfits(), error.constraints());
         }
@@ -81,21 +83,24 @@ impl Output {
     }
 }
 
+/// On a terminal spread over lines, else one line, as deployment logs and `tail -n 1` want it.
 fn json(value: &impl Serialize) -> Result<String, Error> {
-    serde_json::to_string_pretty(value).map_err(|error| Error::Io(error.into()))
+    let spread = std::io::stdout().is_terminal();
+    let text = if spread { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
+    text.map_err(|error| Error::Io(error.into()))
 }
 
 /// Prints help or version, or the complaint about the arguments without the passwords it may quote.
 #[must_use]
-pub fn unparsed(unparsed: &Unparsed) -> ExitCode {
+pub fn unparsed(unparsed: &Unparsed, log: LogFormat) -> ExitCode {
     let text = unparsed.text.trim_end();
     let text = if unparsed.quotes { without_passwords(text) } else { text.to_owned() };
-    // nobody is left to tell if these cannot be written
     if unparsed.asked {
+        // nobody is left to tell if it cannot be written
         let _ = writeln!(std::io::stdout().lock(), "{text}");
         return ExitCode::Done;
     }
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    log.last(&text, &text);
     if unparsed.json {
         print_failed(&text, ExitCode::Usage, &[], &[]);
     }
@@ -130,38 +135,6 @@ fn without_passwords(text: &str) -> String {
 fn printable(text: &str) -> String {
     let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     text.chars().map(escaped).collect()
-}
-
-/// Starts the log on stderr: warnings, what the server says and, without a terminal for bars, how far a step is; more with
-/// `-v`, errors alone with `-q`. `RUST_LOG` overrides both. Returns the bars that the log is written around.
-#[must_use]
-pub fn start_log(verbose: u8, quiet: bool) -> MultiProgress {
-    let bars = MultiProgress::new();
-    if quiet {
-        bars.set_draw_target(ProgressDrawTarget::hidden());
-    }
-    let (notices, progress) = (crate::NOTICES, crate::PROGRESS);
-    let default = match (quiet, verbose) {
-        (true, _) => "error".to_owned(),
-        (false, 0) if std::io::stderr().is_terminal() => format!("warn,{notices}=info"),
-        (false, 0) => format!("warn,{notices}=info,{progress}=info"),
-        (false, 1) => format!("warn,outgrow=info,{notices}=info,{progress}=info"),
-        (false, 2) => format!("info,outgrow=debug,{notices}=debug,{progress}=debug"),
-        (false, _) => "trace".to_owned(),
-    };
-    let filter = env_logger::Env::default().default_filter_or(default);
-    let log = env_logger::Builder::from_env(filter)
-        .format(|out, record| match record.level() {
-            log::Level::Info => writeln!(out, "{}", record.args()),
-            level => writeln!(out, "{}: {}", level.as_str().to_lowercase(), record.args()),
-        })
-        .build();
-    let level = log.filter();
-    // fails only if there is a log already
-    if LogWrapper::new(bars.clone(), log).try_init().is_ok() {
-        log::set_max_level(level);
-    }
-    bars
 }
 
 #[cfg(test)]

@@ -98,6 +98,18 @@ impl Source {
         fingerprint::of(&self.bytes, &self.file).map_err(|error| refused(&self.file, error.to_string()))
     }
 
+    /// The journal mode, as far as the file itself says: `wal`, or one of those with a rollback journal.
+    #[must_use]
+    pub fn journal(&self) -> &'static str {
+        if self.header.wal { "WAL" } else { "rollback journal" }
+    }
+
+    /// Bytes of the file, without its log.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.opened.bytes
+    }
+
     /// Whether [`Source::require_sound`] takes longer than anybody should have to wait for it.
     #[must_use]
     pub fn is_large(&self) -> bool {

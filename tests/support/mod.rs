@@ -171,7 +171,9 @@ impl Project {
     pub fn command<I: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = I>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_outgrow"));
         for (name, _) in std::env::vars().filter(|(name, _)| {
-            ["PG", "RUST", "RAILWAY", "DYNO", "RENDER", "FLY_"].iter().any(|read| name.starts_with(read))
+            ["PG", "RUST", "RAILWAY", "DYNO", "RENDER", "FLY_", "RELEASE_COMMAND"]
+                .iter()
+                .any(|read| name.starts_with(read))
         }) {
             command.env_remove(name);
         }
@@ -180,6 +182,8 @@ impl Project {
             .current_dir(self.folder.path())
             .env_remove("OUTGROW_MIGRATIONS")
             .env_remove("OUTGROW_CHECKS")
+            .env_remove("OUTGROW_LOG_FORMAT")
+            .env_remove("ENVIRONMENT")
             .env_remove("SOURCE_DATABASE_URL")
             .env_remove("MIGRATION_DATABASE_URL")
             .env_remove("DATABASE_UNPOOLED_URL")

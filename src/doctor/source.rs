@@ -1,0 +1,135 @@
+//! The SQLite file: whether it is there, readable, whole, and what the pending steps expect; and whether it has changed
+//! since an applied step copied it.
+
+use super::Finding;
+use crate::config::Config;
+use crate::copy;
+use crate::error::Error;
+use crate::migration::Version;
+use crate::migration::step::Step;
+use crate::plan::Plan;
+use crate::sqlite::Source;
+use std::path::Path;
+use std::time::Duration;
+use tokio_postgres::Client;
+
+/// A writer that keeps the file locked for longer is a finding.
+const WAIT: Duration = Duration::from_secs(2);
+
+/// Everything about the source; without a plan, every step counts as pending.
+pub(super) async fn source(
+    config: &Config,
+    versions: &[Version],
+    plan: Option<&Plan>,
+    client: Option<&Client>,
+) -> Vec<Finding> {
+    let pending = plan.map(Plan::pending);
+    let is_pending = |version: &&Version| {
+        version.step().is_some() && pending.as_ref().is_none_or(|pending| pending.contains(&version.number))
+    };
+    let steps: Vec<&Version> = versions.iter().filter(is_pending).collect();
+    let Some(file) = config.source.as_deref() else {
+        return vec![unnamed(config, plan, &steps)];
+    };
+    let mut findings = match state(file) {
+        Ok(findings) => findings,
+        // the rows are in the target already, and nothing needs the file any more
+        Err(Error::Source { .. }) if steps.is_empty() && !file.exists() => {
+            let found = format!("{} is not there, and no pending version needs it", file.display());
+            return vec![Finding::ok("source", found)];
+        }
+        Err(error) => return vec![Finding::failed("source", &config.explained(error))],
+    };
+    let expected = |step: &Step| copy::require_source(step, file, WAIT).err();
+    let faults = steps.iter().filter_map(|version| version.step()).filter_map(expected);
+    findings.extend(faults.map(|error| Finding::failed("source", &error)));
+    if let (Some(client), true) = (client, steps.len() < versions.len()) {
+        match changed(client, versions, plan, file).await {
+            Ok(changes) => findings.extend(changes),
+            Err(error) => findings.push(Finding::failed("source", &error)),
+        }
+    }
+    findings
+}
+
+fn unnamed(config: &Config, plan: Option<&Plan>, steps: &[&Version]) -> Finding {
+    let Some(first) = steps.first() else {
+        return Finding::ok("source", "none named, and no pending version needs one");
+    };
+    let found = match plan {
+        Some(_) => format!("{} is a pending data step, and no source is named", first.label),
+        None => format!("{} is a data step, and no source is named", first.label),
+    };
+    let next =
+        "name the SQLite file with --source or SOURCE_DATABASE_URL, or record the step with --without-data";
+    let next = match &config.platform {
+        Some(platform) => format!("{next}\n{}", platform.missing_source()),
+        None => next.to_owned(),
+    };
+    match plan {
+        Some(_) => Finding::problem("source", found, next),
+        // whether it is applied already, only the target knows
+        None => Finding::warning("source", found, next),
+    }
+}
+
+/// The file by itself.
+fn state(file: &Path) -> Result<Vec<Finding>, Error> {
+    let source = Source::open(file, WAIT)?;
+    let whole = if source.is_large() {
+        "large, not looked through for damage"
+    } else {
+        source.require_sound()?;
+        "no damage"
+    };
+    let found = format!(
+        "{}: {}, {} tables, {}, {whole}",
+        file.display(),
+        size(source.bytes()),
+        source.tables.len(),
+        source.journal()
+    );
+    let notes = source.notes.iter().map(|note| {
+        Finding::warning(
+            "source",
+            note,
+            "compare the newest rows with the application's before you rely on this file",
+        )
+    });
+    Ok([Finding::ok("source", found)].into_iter().chain(notes).collect())
+}
+
+/// Whether the file is as it was when a step copied it.
+async fn changed(
+    client: &Client,
+    versions: &[Version],
+    plan: Option<&Plan>,
+    file: &Path,
+) -> Result<Vec<Finding>, Error> {
+    let mut findings = Vec::new();
+    let pending = plan.map(Plan::pending).unwrap_or_default();
+    let receipts = copy::sources(client).await?;
+    for version in versions.iter().filter(|version| !pending.contains(&version.number)) {
+        let Some(then) = receipts.get(&version.number) else { continue };
+        let label = &version.label;
+        findings.push(if then.differs_from(file)? {
+            Finding::warning(
+                "source",
+                format!("it has changed since {label} copied it"),
+                "what was written to it since is not in the target: outgrow verify says what",
+            )
+        } else {
+            Finding::ok("source", format!("unchanged since {label} copied it"))
+        });
+    }
+    Ok(findings)
+}
+
+/// Bytes in the unit that people would use.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..0x2800 => format!("{bytes} bytes"),
+        0x2800..0xa0_0000 => format!("{} KiB", bytes >> 10),
+        _ => format!("{} MiB", bytes >> 20),
+    }
+}
