@@ -116,7 +116,8 @@ fn what_is_too_long_for_an_index() {
         &[
             "t.v: a value that is too long for an index [SQLSTATE 54000] in 2 rows, rowid 1, 3; index by_v",
             "t.w: a value that is too long for an index [SQLSTATE 54000] in 1 row, rowid 2; unique index by_w",
-            "t: more than the server holds in a row or an index [SQLSTATE 54000] (the first: index row requires ",
+            "t: more than the server holds in a row or an index [SQLSTATE 54000] (the first: index row requires \
+             18016 bytes, maximum size is 8191) in 1 row, rowid 5; one of the indexes by_v (v), by_w (w), t_pkey (id)",
         ],
     );
 }

@@ -108,6 +108,8 @@ pub(super) struct RefusedRows {
     pub constraint: Option<String>,
     /// The function that raised, and where in it.
     pub function: Option<String>,
+    /// Of a limit for which the server names nothing: the table's indexes with their columns.
+    pub indexes: Option<String>,
     /// The first message, which may hold content.
     pub message: String,
     /// It holds none: it is of the server itself, and about a limit.
@@ -156,7 +158,12 @@ pub(super) async fn look_up(
         let rows = client.query(&summary(), &[]).await.map_err(doing())?;
         let counted = client.query_one(&insert.count(), &[]).await.map_err(doing())?;
         let at_least = counted.get::<_, i64>(0).unsigned_abs() > ROWS_TRIED;
-        let found = rows.iter().map(|row| RefusedRows::from(row, table.target.oid, at_least));
+        let indexes: Option<String> =
+            client.query_one(INDEXES, &[&table.target.oid]).await.map_err(doing())?.get(0);
+        let found = rows.iter().map(|row| RefusedRows {
+            indexes: indexes.clone().filter(|_| row.get::<_, &str>("code").starts_with("54")),
+            ..RefusedRows::from(row, table.target.oid, at_least)
+        });
         refused.extend(found.filter(|found| !known(&found.code, found.table, found.constraint.as_deref())));
     }
     Ok(refused)
@@ -170,6 +177,7 @@ impl RefusedRows {
             code: row.get("code"),
             constraint: row.get("name"),
             function: row.get("function"),
+            indexes: None,
             message: row.get("message"),
             harmless: row.get("harmless"),
             rows: row.get("rows"),
@@ -178,6 +186,14 @@ impl RefusedRows {
         }
     }
 }
+
+/// Indexes and their columns, in words.
+const INDEXES: &str = "\
+SELECT 'one of the indexes ' || string_agg(format('%s (%s)', c.relname,
+         (SELECT string_agg(coalesce(a.attname, 'an expression'), ', ')
+          FROM unnest(i.indkey::int2[]) AS n LEFT JOIN pg_catalog.pg_attribute a
+            ON a.attrelid = i.indrelid AND a.attnum = n AND n > 0)), ', ' ORDER BY c.relname)
+FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = $1";
 
 /// How the rows of one shadow go into their table.
 struct Insert<'a> {

@@ -76,7 +76,11 @@ fn unstored<'a>(rules: &'a [Rule], refused: &RefusedRows, show_values: bool) -> 
         rows: refused.rows,
         at_least: refused.at_least,
         groups: refused.first.iter().map(|number| vec![*number]).collect(),
-        by: rule.map(|rule| rule.name.clone()).or(refused.constraint.clone()).or(refused.function.clone()),
+        by: rule
+            .map(|rule| rule.name.clone())
+            .or(refused.constraint.clone())
+            .or(refused.function.clone())
+            .or(refused.indexes.clone()),
     }
 }
 
