@@ -16,7 +16,7 @@ use std::pin::pin;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
+use tokio_postgres::{Client, SimpleQueryRow};
 
 /// refinery's default name for its history, unqualified: the first of the `search_path` that has it.
 pub const HISTORY: &str = "refinery_schema_history";
@@ -277,16 +277,12 @@ fn applied_on(migration: &Migration) -> Option<String> {
 async fn history(client: &Client) -> Result<History, Error> {
     let doing = || format!("reading the history {HISTORY}");
     let query = format!("SELECT version, name, applied_on, checksum FROM {HISTORY} ORDER BY version");
-    let messages = match client.simple_query(&query).await {
-        Ok(messages) => messages,
+    let rows = match postgres::rows(client, &query).await {
+        Ok(rows) => rows,
         Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => return Ok(History::default()),
         Err(source) => return Err(Error::Database { doing: doing(), source }),
     };
-    let rows = messages.iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(row),
-        _ => None,
-    });
-    let applied = rows.map(applied).collect::<Option<Vec<_>>>().ok_or_else(|| {
+    let applied = rows.iter().map(applied).collect::<Option<Vec<_>>>().ok_or_else(|| {
         Error::Diverged(vec![format!(
             "{HISTORY} holds a row that refinery did not write: version, applied_on or checksum is none"
         )])

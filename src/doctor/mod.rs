@@ -17,7 +17,7 @@ use crate::postgres::{self, interrupt::Interrupt};
 use serde::Serialize;
 use std::time::Duration;
 use tokio::time::timeout;
-use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
+use tokio_postgres::{Client, SimpleQueryRow};
 
 /// The server's answers, a few dozen small ones, take no longer than this.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -124,7 +124,7 @@ pub async fn doctor(config: &Config, interrupt: &Interrupt) -> Result<Diagnosis,
     let plan = match &session {
         Some((url, session)) => {
             diagnosis.findings.extend(ground::environment(config, url, &session.address));
-            let asking = target(url, session, &versions, interrupt, &mut diagnosis);
+            let asking = target(url, session, &versions, &mut diagnosis);
             match timeout(PATIENCE, asking).await {
                 Ok(plan) => plan,
                 Err(_) => {
@@ -172,7 +172,6 @@ async fn target(
     url: &DatabaseUrl,
     session: &Session,
     versions: &[Version],
-    interrupt: &Interrupt,
     diagnosis: &mut Diagnosis,
 ) -> Option<Plan> {
     let client = &session.client;
@@ -188,7 +187,7 @@ async fn target(
     };
     ask("server", server::server(client).await);
     ask("tls", server::tls(client, url, session).await);
-    ask("pooler", server::pooler(client, url, interrupt).await);
+    ask("pooler", server::pooler(client, url).await);
     ask("settings", server::settings(client).await);
     let plan = match Plan::read(client, versions).await {
         Ok(plan) => plan,
@@ -207,12 +206,7 @@ async fn target(
     Some(plan)
 }
 
-/// The rows of a query without parameters, as text: what holds behind any pooler.
+/// The rows of a query without parameters, as text.
 async fn rows(client: &Client, doing: &str, query: &str) -> Result<Vec<SimpleQueryRow>, Error> {
-    let messages = client.simple_query(query).await.map_err(Error::database(doing))?;
-    let rows = messages.into_iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(row),
-        _ => None,
-    });
-    Ok(rows.collect())
+    postgres::rows(client, query).await.map_err(Error::database(doing))
 }

@@ -2,31 +2,19 @@
 
 use super::{Finding, rows};
 use crate::error::Error;
-use crate::postgres::lock::KEY;
+use crate::postgres::lock::{self, Holder};
 use tokio_postgres::{Client, SimpleQueryRow};
 
 /// Another run of outgrow.
 pub(super) async fn locks(client: &Client) -> Result<Vec<Finding>, Error> {
-    let query = format!(
-        "SELECT a.pid, a.application_name, to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') \
-         FROM pg_locks l JOIN pg_stat_activity a USING (pid) \
-         WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 \
-           AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-           AND (l.classid::int8 << 32 | l.objid::int8) = {KEY}"
-    );
-    let holders = rows(client, "looking up who holds the lock", &query).await?;
+    let holders = lock::holders(client).await?;
     if holders.is_empty() {
         return Ok(vec![Finding::ok("locks", "no other run of outgrow")]);
     }
-    let finding = |row: &SimpleQueryRow| {
-        let pid = text(row, 0);
+    let finding = |Holder { pid, name, since }: &Holder| {
         Finding::warning(
             "locks",
-            format!(
-                "another run holds the lock: pid {pid}, {}, connected since {} UTC",
-                name(row, 1),
-                text(row, 2)
-            ),
+            format!("another run holds the lock: pid {pid}, {name}, connected since {since} UTC"),
             format!("let it end; if it is dead: SELECT pg_terminate_backend({pid})"),
         )
     };

@@ -4,8 +4,8 @@ use super::{Finding, ground, rows};
 use crate::config::DatabaseUrl;
 use crate::config::tls::Mode;
 use crate::error::Error;
+use crate::postgres::pooler::{self, Pooling};
 use crate::postgres::session::Session;
-use crate::postgres::{self, interrupt::Interrupt};
 use std::time::Instant;
 use tokio_postgres::Client;
 
@@ -168,33 +168,22 @@ pub(super) async fn tls(
     Ok(vec![finding])
 }
 
-/// Whether two sessions of ours are served by one backend in turn: only a pooler does that, in transaction mode.
-pub(super) async fn pooler(
-    client: &Client,
-    url: &DatabaseUrl,
-    interrupt: &Interrupt,
-) -> Result<Vec<Finding>, Error> {
-    let before = backend(client).await?;
-    let second = postgres::open(url, interrupt).await?.client;
-    rows(&second, "beginning a transaction", "BEGIN").await?;
-    // it is given what the first has just put back, and keeps it until the transaction ends
-    let other = backend(&second).await?;
-    let shared = other == before || backend(client).await? != before;
-    rows(&second, "ending a transaction", "ROLLBACK").await?;
-    Ok(vec![if shared {
-        Finding::problem(
+/// Whether a session keeps its backend.
+pub(super) async fn pooler(client: &Client, url: &DatabaseUrl) -> Result<Vec<Finding>, Error> {
+    const DIRECT: &str = "name the direct URL in MIGRATION_DATABASE_URL (or DATABASE_UNPOOLED_URL, DIRECT_URL); the application keeps its own";
+    Ok(vec![match pooler::of(client, url).await? {
+        Pooling::Session => Finding::ok("pooler", "none in transaction mode: a session keeps its backend"),
+        Pooling::Transaction => Finding::problem(
             "pooler",
             "a pooler in transaction mode: locks and settings of a session do not hold behind it",
-            "name the direct URL in MIGRATION_DATABASE_URL (or DATABASE_UNPOOLED_URL, DIRECT_URL); the application keeps its own",
-        )
-    } else {
-        Finding::ok("pooler", "none in transaction mode: a session keeps its backend")
+            DIRECT,
+        ),
+        Pooling::Unknown => Finding::warning(
+            "pooler",
+            "there was no second connection by which to tell whether one is in transaction mode",
+            DIRECT,
+        ),
     }])
-}
-
-async fn backend(client: &Client) -> Result<Option<String>, Error> {
-    let said = rows(client, "asking for the backend", "SELECT pg_backend_pid()").await?;
-    Ok(said.first().and_then(|row| row.get(0)).map(str::to_owned))
 }
 
 /// Settings of server, database or role that end a run or keep it from writing.

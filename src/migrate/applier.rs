@@ -10,8 +10,8 @@ use crate::migration::failure::{self, Sent};
 use crate::migration::step::Step;
 use crate::migration::{Kind, Version};
 use crate::plan::HISTORY;
-use crate::postgres::interrupt::Interrupt;
 use crate::postgres::lock::{self, Scope};
+use crate::postgres::{self, interrupt::Interrupt};
 use futures_util::TryStreamExt;
 use refinery_core::traits::r#async::{AsyncMigrate, AsyncQuery, AsyncTransaction};
 use refinery_core::{Migration, Runner};
@@ -195,16 +195,12 @@ impl Applier<'_> {
             version.number
         );
         let doing = format!("reading the history {HISTORY}");
-        let answer = self.client.simple_query(&query).await.map_err(Error::database(doing))?;
+        let answer = postgres::rows(&self.client, &query).await.map_err(Error::database(doing))?;
         let diverged = |what: &str| {
             let file = version.file.display();
             Err(Error::Diverged(vec![format!("{file}: another run {what} while this one waited")]))
         };
-        let row = answer.iter().find_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some((row.get(0), row.get(1))),
-            _ => None,
-        });
-        match row {
+        match answer.first().map(|row| (row.get(0), row.get(1))) {
             Some((Some(sum), _)) if sum == version.migration.checksum().to_string() => Ok(true),
             Some((Some(_), _)) => diverged("applied another text as this version"),
             Some((None, Some("t"))) if version.label.starts_with('V') => {

@@ -7,9 +7,10 @@
 
 use super::backoff::Backoff;
 use super::interrupt::Interrupt;
+use super::rows;
 use crate::error::Error;
 use std::time::{Duration, Instant};
-use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
+use tokio_postgres::{Client, SimpleQueryRow};
 
 /// The key, "outgrow" in ASCII: one lock in each database. The server's table of locks shows its two halves.
 pub const KEY: i64 = 0x6f_7574_6772_6f77;
@@ -64,8 +65,8 @@ async fn attempt(client: &Client, scope: Scope) -> Result<bool, Error> {
         Scope::Session => format!("SELECT pg_try_advisory_lock({KEY})"),
         Scope::Transaction => format!("BEGIN; SELECT pg_try_advisory_xact_lock({KEY})"),
     };
-    let answer = client.simple_query(&statement).await.map_err(doing())?;
-    let taken = first(&answer).is_some_and(|row| row.get(0) == Some("t"));
+    let answer = rows(client, &statement).await.map_err(doing())?;
+    let taken = answer.first().is_some_and(|row| row.get(0) == Some("t"));
     if !taken && scope == Scope::Transaction {
         client.batch_execute("ROLLBACK").await.map_err(doing())?;
     }
@@ -74,19 +75,8 @@ async fn attempt(client: &Client, scope: Scope) -> Result<bool, Error> {
 
 /// Who holds the lock, since when, and the statement that would end that session.
 async fn holder(client: &Client) -> Result<String, Error> {
-    let query = format!(
-        "SELECT a.pid, coalesce(nullif(a.application_name, ''), '(no application name)'), \
-                coalesce(to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), '?') \
-         FROM pg_locks l JOIN pg_stat_activity a USING (pid) \
-         WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 \
-           AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-           AND (l.classid::int8 << 32 | l.objid::int8) = {KEY}"
-    );
-    let answer =
-        client.simple_query(&query).await.map_err(Error::database("looking up who holds the lock"))?;
-    let holder = first(&answer).and_then(|row| Some((row.get(0)?, row.get(1)?, row.get(2)?)));
-    Ok(match holder {
-        Some((pid, name, since)) => {
+    Ok(match holders(client).await?.first() {
+        Some(Holder { pid, name, since }) => {
             format!(
                 "pid {pid}, {name}, connected since {since} UTC; to end it: SELECT pg_terminate_backend({pid})"
             )
@@ -95,9 +85,34 @@ async fn holder(client: &Client) -> Result<String, Error> {
     })
 }
 
-fn first(messages: &[SimpleQueryMessage]) -> Option<&SimpleQueryRow> {
-    messages.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(row),
-        _ => None,
-    })
+/// A session that holds the lock.
+#[derive(Debug)]
+pub struct Holder {
+    /// The process of the server that serves it.
+    pub pid: String,
+    /// Its `application_name`, or that it has none.
+    pub name: String,
+    /// When it connected, in UTC, to the second; `?` if this role may not know.
+    pub since: String,
+}
+
+/// The sessions that hold the lock: none or one, unless it is just being handed on.
+///
+/// # Errors
+/// [`Error::Database`] if the server's tables of locks and sessions cannot be read.
+pub async fn holders(client: &Client) -> Result<Vec<Holder>, Error> {
+    let query = format!(
+        "SELECT a.pid, coalesce(nullif(a.application_name, ''), '(no application name)'), \
+                coalesce(to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), '?') \
+         FROM pg_locks l JOIN pg_stat_activity a USING (pid) \
+         WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 \
+           AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+           AND (l.classid::int8 << 32 | l.objid::int8) = {KEY}"
+    );
+    let rows = rows(client, &query).await.map_err(Error::database("looking up who holds the lock"))?;
+    let holder = |row: &SimpleQueryRow| {
+        let [pid, name, since] = [0, 1, 2].map(|at| row.get(at).unwrap_or("?").to_owned());
+        Holder { pid, name, since }
+    };
+    Ok(rows.iter().map(holder).collect())
 }

@@ -24,7 +24,7 @@ use std::future::poll_fn;
 use std::sync::Once;
 use std::time::Duration;
 use tls::Connector;
-use tokio_postgres::{AsyncMessage, Client, Connection, Socket};
+use tokio_postgres::{AsyncMessage, Client, Connection, SimpleQueryMessage, SimpleQueryRow, Socket};
 
 /// Connects, waiting for a target that cannot be reached yet, and starts to pump the connection in the background; a
 /// signal cancels what the session does.
@@ -78,6 +78,20 @@ pub async fn open(url: &DatabaseUrl, interrupt: &Interrupt) -> Result<Session, E
     }
     interrupt.watch(session.canceller.clone());
     Ok(session)
+}
+
+/// The rows of a query without parameters, as text. By simple query: a prepared statement would belong to a session, and
+/// behind a pooler that may be another one a moment later.
+///
+/// # Errors
+/// The driver's.
+pub async fn rows(client: &Client, query: &str) -> Result<Vec<SimpleQueryRow>, tokio_postgres::Error> {
+    let messages = client.simple_query(query).await?;
+    let rows = messages.into_iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    Ok(rows.collect())
 }
 
 /// Moves bytes until the session ends. What the server says unasked (RAISE NOTICE, WARNING) goes to the log.

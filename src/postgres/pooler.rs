@@ -2,12 +2,13 @@
 //! belongs to a session is lost there, or stays behind with somebody else: a lock, a setting, a prepared statement.
 //! (PgBouncer: Features, "SQL feature map for pooling modes".)
 
+use super::rows;
 use super::session::round;
 use super::tls::Connector;
 use crate::config::DatabaseUrl;
 use crate::error::{Error, server_message};
 use tokio::time::timeout;
-use tokio_postgres::{Client, SimpleQueryMessage};
+use tokio_postgres::Client;
 
 /// To whom the server's session belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,11 +66,6 @@ pub async fn of(client: &Client, url: &DatabaseUrl) -> Result<Pooling, Error> {
     Ok(Pooling::Session)
 }
 
-/// By simple query: a prepared statement would belong to a session.
 async fn who(client: &Client) -> Result<Option<String>, tokio_postgres::Error> {
-    let messages = client.simple_query(WHO).await?;
-    Ok(messages.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
-        _ => None,
-    }))
+    Ok(rows(client, WHO).await?.first().and_then(|row| row.get(0)).map(str::to_owned))
 }
