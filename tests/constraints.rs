@@ -163,12 +163,7 @@ fn without_temporary_tables_the_first_refusal_is_reported() {
         "\"t\"",
         "CREATE TABLE t (v); INSERT INTO t VALUES (1), (1)",
     );
-    let role = Role::of(&project);
-    project.execute(&format!(
-        "GRANT ALL ON SCHEMA public TO \"{}\";
-         DO $$ BEGIN EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database()); END $$",
-        role.name
-    ));
+    let role = Role::without_temporary_tables(&project);
     project.run(&mut role.migrate()).exits(6).says(&[
         "this may not be all",
         "permission denied to create temporary tables",

@@ -1,6 +1,7 @@
 //! Promise 1 under fire: killed or interrupted in the middle of the step, between two tables, nothing of it stays, and
 //! the next run completes.
 
+use crate::support::gate::{self, Gate};
 use crate::support::proxy::Proxy;
 use crate::support::server::Server;
 use crate::support::{Outcome, Project};
@@ -8,23 +9,11 @@ use postgres::Client;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
-/// The advisory lock that the test holds to keep the step in the middle of its second table.
-const GATE: i64 = 4242;
-
-/// A run waits at the gate of this test: `pg_locks` shows those of all databases.
-const WAITING: &str = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 4242 AND NOT granted \
-    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-
-/// Two tables; the second waits at the [`GATE`] for each row, in the default of a column that the source does not feed.
+/// Two tables; the second waits at the gate for each row.
 fn two_tables() -> Project {
-    let gate = format!(
-        "CREATE TABLE a (id int); CREATE TABLE b (id int);\n\
-         CREATE FUNCTION gate() RETURNS int LANGUAGE plpgsql AS\n\
-         $$ BEGIN PERFORM pg_advisory_xact_lock_shared({GATE}); RETURN 1; END $$;\n\
-         ALTER TABLE b ADD COLUMN waited int DEFAULT gate();"
-    );
+    let create = format!("CREATE TABLE a (id int); CREATE TABLE b (id int);\n{}", gate::before_rows_of("b"));
     let project = Project::with(&[
-        ("migrations/V1__create.sql", &gate),
+        ("migrations/V1__create.sql", &create),
         ("migrations/V2__import.toml", "source = \"sqlite\"\ntables = [\"a\", \"b\"]\n"),
         ("migrations/V3__after.sql", "CREATE TABLE after_step ();"),
     ]);
@@ -36,9 +25,8 @@ fn two_tables() -> Project {
 }
 
 /// A run that stands in the middle of the step, and the session that holds it there.
-fn held_in_the_step(project: &Project) -> (Child, Client) {
-    let mut gate = project.connect();
-    gate.execute("SELECT pg_advisory_lock($1)", &[&GATE]).expect("the gate");
+fn held_in_the_step(project: &Project) -> (Child, Gate) {
+    let mut gate = Gate::closed(project);
     let mut child = project
         .command(["migrate", "-v"])
         .stdout(Stdio::piped())
@@ -48,7 +36,7 @@ fn held_in_the_step(project: &Project) -> (Child, Client) {
     let stderr = BufReader::new(child.stderr.as_mut().expect("its stderr"));
     let reached = stderr.lines().map(|line| line.expect("UTF-8")).any(|line| line == "copying b");
     assert!(reached, "the run ended before the step");
-    while gate.query(WAITING, &[]).expect("pg_locks").is_empty() {}
+    gate.reached();
     (child, gate)
 }
 
@@ -88,15 +76,14 @@ fn the_server_restarted_in_the_middle_of_the_step() {
     connect(&server.url)
         .and_then(|mut client| client.batch_execute(&format!("CREATE DATABASE \"{database}\"")))
         .expect("a database of the same name");
-    let mut gate = connect(&there).expect("a session");
-    gate.execute("SELECT pg_advisory_lock($1)", &[&GATE]).expect("the gate");
+    let mut gate = Gate::held_by(connect(&there).expect("a session"));
     let run = || {
         let mut command = project.command(["migrate"]);
         command.env("DATABASE_URL", &there).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     };
     let child = run().spawn().expect("a run");
-    while gate.query(WAITING, &[]).expect("pg_locks").is_empty() {}
+    gate.reached();
     server.restart();
     let outcome = Outcome::of(child.wait_with_output().expect("its end"), None);
     assert_ne!(outcome.code, Some(0), "{outcome:#?}");
@@ -113,8 +100,7 @@ fn the_network_cut_in_the_middle_of_the_step() {
     let (host, port) = project.host_and_port();
     let proxy = Proxy::to(port);
     let through = project.url().replace(&format!("{host}:{port}"), &format!("127.0.0.1:{}", proxy.port));
-    let mut gate = project.connect();
-    gate.execute("SELECT pg_advisory_lock($1)", &[&GATE]).expect("the gate");
+    let mut gate = Gate::closed(&project);
     let child = project
         .command(["migrate"])
         .env("DATABASE_URL", through)
@@ -122,7 +108,7 @@ fn the_network_cut_in_the_middle_of_the_step() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("a run");
-    while gate.query(WAITING, &[]).expect("pg_locks").is_empty() {}
+    gate.reached();
     proxy.cut();
     let outcome = Outcome::of(child.wait_with_output().expect("its end"), None).exits(3);
     outcome.says(&["V2__import failed and was rolled back", "V1 before it was applied and stays"]);
@@ -159,11 +145,10 @@ fn terminated_in_the_middle_of_the_step() {
 #[test]
 fn what_an_interrupted_run_says() {
     let project = two_tables();
-    let mut gate = project.connect();
-    gate.execute("SELECT pg_advisory_lock($1)", &[&GATE]).expect("the gate");
+    let mut gate = Gate::closed(&project);
     let child =
         project.command(["migrate"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a run");
-    while gate.query(WAITING, &[]).expect("pg_locks").is_empty() {}
+    gate.reached();
     std::process::Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().expect("kill");
     let outcome = Outcome::of(child.wait_with_output().expect("its end"), None).exits(130);
     outcome.says(&[

@@ -306,17 +306,7 @@ fn a_table_of_nothing_else_and_a_key_of_such_a_type() {
 fn what_is_changed_on_the_way_into_the_table_is_noticed() {
     let project = of_type("", "int[]", &["'{1}'", "'{2}'"]);
     project.outgrow(["migrate", "--to", "1"]).succeeds();
-    // a superuser's event trigger turns on again what the step sets aside
-    project.execute(
-        "CREATE FUNCTION bend() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.v := NEW.v || 9; RETURN NEW; END $$;
-         CREATE TRIGGER bend BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION bend();
-         CREATE FUNCTION insist() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
-           IF EXISTS (SELECT FROM pg_trigger WHERE tgname = 'bend' AND tgenabled = 'D') THEN
-             ALTER TABLE t ENABLE TRIGGER bend;
-           END IF;
-         END $$;
-         CREATE EVENT TRIGGER insist ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION insist()",
-    );
+    project.meddles("NEW.v := NEW.v || 9; RETURN NEW;");
     let differs = "table t: 2 rows read and stored, and their content differs";
     project.outgrow(["migrate"]).exits(8).says(&[differs]);
     project.execute("DROP EVENT TRIGGER insist");
@@ -327,12 +317,7 @@ fn what_is_changed_on_the_way_into_the_table_is_noticed() {
 #[test]
 fn a_role_that_cannot_make_temporary_tables_is_told() {
     let project = of_type("", "int[]", &["'{1}'"]);
-    let role = Role::of(&project);
-    project.execute(&format!(
-        "GRANT ALL ON SCHEMA public TO \"{}\";
-         DO $$ BEGIN EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database()); END $$",
-        role.name
-    ));
+    let role = Role::without_temporary_tables(&project);
     project.run(&mut role.migrate()).exits(7).says(&[
         "making a temporary table for the columns of t that the server itself reads",
         "permission denied to create temporary tables",

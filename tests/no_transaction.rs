@@ -109,7 +109,9 @@ fn killed_while_the_index_was_made() {
     let mut run =
         project.command(["migrate"]).stderr(Stdio::null()).stdout(Stdio::null()).spawn().expect("a run");
     let building = "SELECT pid::text FROM pg_stat_progress_create_index WHERE datname = current_database()";
-    while project.query(building).is_empty() {}
+    // in this phase the index stands in the catalog and is not valid yet
+    let begun = format!("{building} AND phase = 'waiting for writers before build'");
+    while project.query(&begun).is_empty() {}
     run.kill().expect("SIGKILL");
     run.wait().expect("its end");
     // the server still builds, until it notices that nobody listens

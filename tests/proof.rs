@@ -12,16 +12,7 @@ fn with_trigger(body: &str) -> Project {
         "CREATE TABLE t (id, v); INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')",
     );
     project.outgrow(["migrate", "--to", "1"]).succeeds();
-    project.execute(&format!(
-        "CREATE FUNCTION bend() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$;
-         CREATE TRIGGER bend BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION bend();
-         CREATE FUNCTION insist() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
-           IF EXISTS (SELECT FROM pg_trigger WHERE tgname = 'bend' AND tgenabled = 'D') THEN
-             ALTER TABLE t ENABLE TRIGGER bend;
-           END IF;
-         END $$;
-         CREATE EVENT TRIGGER insist ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION insist()"
-    ));
+    project.meddles(body);
     project
 }
 

@@ -1,27 +1,20 @@
 //! The state of the source: what is read while others write, from logs and journals, and how a change is noticed later.
 
+use crate::support::gate::{self, Gate};
 use crate::support::{Outcome, Project};
-use postgres::Client;
 use rusqlite::Connection;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-/// The advisory lock that the test holds to keep the step in its first table.
-const GATE: i64 = 4243;
-
-/// Table `a` is too large for the buffers between reader and server, and each row waits at the [`GATE`]; so `b` is read
+/// Table `a` is too large for the buffers between reader and server, and each row waits at the gate; so `b` is read
 /// only after the gate opens.
 fn held_project() -> Project {
-    let gate = format!(
-        "CREATE TABLE a (id int, v bytea); CREATE TABLE b (id int);\n\
-         CREATE FUNCTION gate() RETURNS int LANGUAGE plpgsql AS\n\
-         $$ BEGIN PERFORM pg_advisory_xact_lock_shared({GATE}); RETURN 1; END $$;\n\
-         ALTER TABLE a ADD COLUMN waited int DEFAULT gate();"
-    );
+    let create =
+        format!("CREATE TABLE a (id int, v bytea); CREATE TABLE b (id int);\n{}", gate::before_rows_of("a"));
     let project = Project::with(&[
-        ("migrations/V1__create.sql", &gate),
+        ("migrations/V1__create.sql", &create),
         ("migrations/V2__import.toml", "source = \"sqlite\"\ntables = [\"a\", \"b\"]\n"),
     ]);
     project.sqlite(
@@ -35,18 +28,15 @@ fn held_project() -> Project {
 }
 
 /// A run in the middle of table `a`, and the session that holds it there.
-fn held(project: &Project) -> (Child, Client) {
-    let mut gate = project.connect();
-    gate.execute("SELECT pg_advisory_lock($1)", &[&GATE]).expect("the gate");
+fn held(project: &Project) -> (Child, Gate) {
+    let mut gate = Gate::closed(project);
     let child =
         project.command(["migrate"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a run");
-    let waiting = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 4243 AND NOT granted \
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-    while gate.query(waiting, &[]).expect("pg_locks").is_empty() {}
+    gate.reached();
     (child, gate)
 }
 
-fn released(child: Child, gate: Client) -> Outcome {
+fn released(child: Child, gate: Gate) -> Outcome {
     drop(gate);
     Outcome::of(child.wait_with_output().expect("its end"), None)
 }

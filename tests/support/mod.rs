@@ -1,6 +1,7 @@
 //! A test in five readable lines: a [`Project`] is a folder with migrations and SQLite files and a database of its own;
 //! [`Project::outgrow`] runs the program in it, and an [`Outcome`] is compared with what it should have said.
 
+pub mod gate;
 mod outcome;
 pub mod pgbouncer;
 pub mod proxy;
@@ -159,6 +160,21 @@ impl Project {
 
     pub fn execute(&self, statements: &str) {
         self.connect().batch_execute(statements).expect(statements);
+    }
+
+    /// Gives table `t` a trigger that does `body` to rows as they are stored, and an event trigger that turns it on again
+    /// whenever a step sets it aside: only a superuser can meddle like that.
+    pub fn meddles(&self, body: &str) {
+        self.execute(&format!(
+            "CREATE FUNCTION bend() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$;
+             CREATE TRIGGER bend BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION bend();
+             CREATE FUNCTION insist() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+               IF EXISTS (SELECT FROM pg_trigger WHERE tgname = 'bend' AND tgenabled = 'D') THEN
+                 ALTER TABLE t ENABLE TRIGGER bend;
+               END IF;
+             END $$;
+             CREATE EVENT TRIGGER insist ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION insist()"
+        ));
     }
 
     /// Whether the target has a table of that name.

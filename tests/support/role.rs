@@ -17,6 +17,17 @@ impl Role<'_> {
         Role { project, name }
     }
 
+    /// A role that may make tables, and no temporary ones, which everybody may unless that was revoked.
+    pub fn without_temporary_tables(project: &Project) -> Role<'_> {
+        let role = Role::of(project);
+        project.execute(&format!(
+            "GRANT ALL ON SCHEMA public TO \"{}\";
+             DO $$ BEGIN EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database()); END $$",
+            role.name
+        ));
+        role
+    }
+
     /// The role runs `outgrow migrate`.
     pub fn migrate(&self) -> Command {
         self.command("migrate")
