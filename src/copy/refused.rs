@@ -122,11 +122,13 @@ pub(super) struct RefusedRows {
 }
 
 /// Fills the tables from `shadows`, and finds the rows that cannot be stored. `known` says of a code, a table and a
-/// constraint's name that such rows have been found already. Triggers and foreign keys are set aside for it.
+/// constraint's name that such rows have been found already; with `fill`, a table of such rows gets its others all the
+/// same, since a function may read them. Triggers and foreign keys are set aside for it.
 pub(super) async fn look_up(
     client: &Client,
     shadows: &Shadows,
     tables: &[BoundTable],
+    fill: bool,
     known: impl Fn(&str, u32, Option<&str>) -> bool,
 ) -> Result<Vec<RefusedRows>, Error> {
     let doing = || Error::database("trying to store each row");
@@ -142,7 +144,7 @@ pub(super) async fn look_up(
                     client.batch_execute("ROLLBACK TO SAVEPOINT outgrow_store").await.map_err(doing())?;
                     // rows that break a rule are many at times, and then not worth the search for others
                     let code = said.code().code();
-                    if code.starts_with("23") && known(code, table.target.oid, said.constraint()) {
+                    if !fill && code.starts_with("23") && known(code, table.target.oid, said.constraint()) {
                         continue;
                     }
                 }

@@ -64,12 +64,15 @@ fn broken<'a>(rule: &'a Rule, found: &Found) -> Reason<'a> {
 
 fn unstored<'a>(rules: &'a [Rule], refused: &RefusedRows, show_values: bool) -> Reason<'a> {
     let name = refused.constraint.as_deref();
-    let mut what = refused::in_words(&refused.code, name);
+    let rule =
+        rules.iter().find(|rule| rule.table == refused.table && name.is_some_and(|name| rule.is_named(name)));
+    let mut what = match rule.filter(|rule| rule.sqlstate == refused.code) {
+        Some(rule) => rule.what.clone(),
+        None => refused::in_words(&refused.code, name),
+    };
     if show_values || refused.harmless {
         what = format!("{what} (the first: {})", refused.message.replace('\n', " "));
     }
-    let rule =
-        rules.iter().find(|rule| rule.table == refused.table && name.is_some_and(|name| rule.is_named(name)));
     Reason {
         columns: rule.map_or(&[], |rule| &rule.columns),
         what,
@@ -77,10 +80,21 @@ fn unstored<'a>(rules: &'a [Rule], refused: &RefusedRows, show_values: bool) -> 
         at_least: refused.at_least,
         groups: refused.first.iter().map(|number| vec![*number]).collect(),
         by: rule
-            .map(|rule| rule.name.clone())
+            .map(named)
             .or(refused.constraint.clone())
             .or(refused.function.clone())
             .or(refused.indexes.clone()),
+    }
+}
+
+/// The name of a rule. Tables are filled in the order of the step, and what a function reads may not be there.
+fn named(rule: &Rule) -> String {
+    let name = &rule.name;
+    match &rule.calls {
+        Some(calls) => {
+            format!("{name}, which calls {calls}: tables that this reads must come first in the step")
+        }
+        None => name.clone(),
     }
 }
 

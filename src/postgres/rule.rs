@@ -21,6 +21,9 @@ pub struct Rule {
     pub sqlstate: &'static str,
     /// It holds for these rows only: it belongs to a partition.
     pub filter: Option<String>,
+    /// Functions that a condition calls and that may read other tables, in words: which rows break it then depends on what
+    /// those hold.
+    pub calls: Option<String>,
     /// How the rows are found.
     pub broken: Broken,
 }
@@ -119,7 +122,7 @@ pub async fn read(client: &Client, tables: &[u32]) -> Result<Vec<Rule>, Error> {
         (EXPRESSIONS, expression),
     ] {
         let rows = client
-            .query(&format!("WITH RECURSIVE scope AS ({SCOPE}) {query}"), &[&tables])
+            .query(&format!("WITH RECURSIVE scope AS ({SCOPE}), asks AS ({CALLS}) {query}"), &[&tables])
             .await
             .map_err(Error::database("reading the target's constraints"))?;
         rules.extend(rows.iter().map(rule));
@@ -135,6 +138,7 @@ fn rule(row: &Row, sqlstate: &'static str, what: String, kind: &str, broken: Bro
         name: format!("{kind} {}", row.get::<_, &str>("name")),
         sqlstate,
         filter: row.get("filter"),
+        calls: None,
         broken,
     }
 }
@@ -156,12 +160,15 @@ fn condition(row: &Row) -> Rule {
         "check constraint" => ("23514", "a value that the condition excludes"),
         _ => ("23514", "no partition for the row"),
     };
-    rule(row, sqlstate, what.into(), row.get("kind"), Broken::True(row.get("broken")))
+    let condition = rule(row, sqlstate, what.into(), row.get("kind"), Broken::True(row.get("broken")));
+    Rule { calls: row.get("calls"), ..condition }
 }
 
 fn domain(row: &Row) -> Rule {
     let broken = Broken::TrueOfValue { column: row.get("quoted"), condition: row.get("broken") };
-    rule(row, "23514", "a value that the condition excludes".into(), "check constraint", broken)
+    let condition =
+        rule(row, "23514", "a value that the condition excludes".into(), "check constraint", broken);
+    Rule { calls: row.get("calls"), ..condition }
 }
 
 fn reference(row: &Row) -> Rule {
@@ -206,30 +213,39 @@ LEFT JOIN pg_catalog.pg_constraint k ON k.conindid = i.indexrelid AND k.contype 
 WHERE s.relid = s.root OR NOT EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhrelid = i.indexrelid)
 ORDER BY s.root, i.indexrelid";
 
+/// The functions that constraints call and whose bodies are SQL, or run it.
+const CALLS: &str = "\
+SELECT d.objid AS rule, string_agg(DISTINCT p.oid::regprocedure::text, ', ') AS calls
+FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid
+JOIN pg_catalog.pg_language l ON l.oid = p.prolang AND l.lanname NOT IN ('internal', 'c')
+WHERE d.classid = 'pg_catalog.pg_constraint'::regclass AND d.refclassid = 'pg_catalog.pg_proc'::regclass
+GROUP BY d.objid";
+
 /// CHECKs, rows without a partition, and what is NOT NULL beyond the columns that the reader knows to be: those that the
 /// server generates, and those of a partition.
 const CONDITIONS: &str = "\
 SELECT s.root, s.filter, k.conname::text AS name, 'check constraint' AS kind,
        ARRAY(SELECT a.attname::text FROM unnest(k.conkey) AS n
              JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = n) AS columns,
-       format('NOT (%s)', pg_catalog.pg_get_expr(k.conbin, k.conrelid)) AS broken
+       format('NOT (%s)', pg_catalog.pg_get_expr(k.conbin, k.conrelid)) AS broken, asks.calls
 FROM scope s JOIN pg_catalog.pg_constraint k ON k.conrelid = s.relid AND k.contype = 'c'
+LEFT JOIN asks ON asks.rule = k.oid
 WHERE (s.relid = s.root OR k.conislocal AND k.coninhcount = 0)
   AND coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true)
 UNION ALL
 SELECT s.root, NULL, c.relname::text, 'partitioned table', '{}',
        format('NOT (%s)', coalesce(string_agg(
-         coalesce(pg_catalog.pg_get_partition_constraintdef(s.relid), 'true'), ' OR ') FILTER (WHERE leaf.relkind <> 'p'), 'false'))
+         coalesce(pg_catalog.pg_get_partition_constraintdef(s.relid), 'true'), ' OR ') FILTER (WHERE leaf.relkind <> 'p'), 'false')), NULL
 FROM scope s JOIN pg_catalog.pg_class c ON c.oid = s.root AND c.relkind = 'p'
 JOIN pg_catalog.pg_class leaf ON leaf.oid = s.relid
 GROUP BY s.root, c.relname
 UNION ALL
 SELECT s.root, NULL, c.relname::text, 'partition', '{}',
-       format('NOT (%s)', pg_catalog.pg_get_partition_constraintdef(s.root))
+       format('NOT (%s)', pg_catalog.pg_get_partition_constraintdef(s.root)), NULL
 FROM scope s JOIN pg_catalog.pg_class c ON c.oid = s.root AND c.relispartition
 WHERE s.relid = s.root AND pg_catalog.pg_get_partition_constraintdef(s.root) IS NOT NULL
 UNION ALL
-SELECT s.root, s.filter, c.relname::text, 'NOT NULL of', ARRAY[a.attname::text], format('%I IS NULL', a.attname)
+SELECT s.root, s.filter, c.relname::text, 'NOT NULL of', ARRAY[a.attname::text], format('%I IS NULL', a.attname), NULL
 FROM scope s JOIN pg_catalog.pg_class c ON c.oid = s.relid
 JOIN pg_catalog.pg_attribute a ON a.attrelid = s.relid AND a.attnum > 0 AND a.attnotnull AND NOT a.attisdropped
 JOIN pg_catalog.pg_attribute r ON r.attrelid = s.root AND r.attname = a.attname
@@ -249,8 +265,9 @@ const DOMAINS: &str = "\
 )
 SELECT d.root, NULL::text AS filter, ARRAY[d.attname::text] AS columns, quote_ident(d.attname) AS quoted,
        format('%s of domain %s', k.conname, d.oid::regtype) AS name,
-       format('NOT (%s)', pg_catalog.pg_get_expr(k.conbin, 0)) AS broken
+       format('NOT (%s)', pg_catalog.pg_get_expr(k.conbin, 0)) AS broken, asks.calls
 FROM domains d JOIN pg_catalog.pg_constraint k ON k.contypid = d.oid AND k.contype = 'c'
+LEFT JOIN asks ON asks.rule = k.oid
 ORDER BY d.root, d.attnum, k.conname";
 
 /// Foreign keys but for temporal ones (PERIOD, PostgreSQL 18), and those whose other table this role may not see whole.
