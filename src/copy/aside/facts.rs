@@ -48,7 +48,7 @@ UNION ALL
 SELECT format('trigger %s of %s', t.tgname, t.tgrelid::regclass),
        concat_ws(' ', to_jsonb(t)::text, pg_catalog.obj_description(t.oid, 'pg_trigger'))
 FROM scope s JOIN pg_catalog.pg_trigger t ON t.tgrelid = s.relid
-WHERE NOT t.tgisinternal
+WHERE NOT t.tgisinternal OR t.tgconstraint = 0
 UNION ALL
 SELECT format('checks of constraint %s of %s', k.conname, k.conrelid::regclass),
        string_agg(concat_ws(' ', (to_jsonb(t) - 'oid' - 'tgname' - 'tgconstraint' - 'tgconstrindid')::text,

@@ -51,7 +51,8 @@ pub(super) async fn read(client: &Client, tables: &[u32]) -> Result<Vec<Trigger>
     if foreign.is_empty() { Ok(triggers) } else { Err(Error::Target(foreign)) }
 }
 
-/// Triggers of the user's own that run at an INSERT (4 in `tgtype`), as COPY does, and are not disabled already.
+/// Triggers of the user's own that run at an INSERT (4 in `tgtype`), as COPY does, and are not disabled already. Before
+/// PostgreSQL 15 those that a partition has from its table are internal, like those of constraints.
 const TRIGGERS: &str = "\
 SELECT s.root, c.relname::text, format('%I.%I', n.nspname, c.relname) AS quoted, t.tgname::text, t.tgenabled::text,
        pg_catalog.pg_has_role(c.relowner, 'USAGE') AS owned, pg_catalog.pg_get_userbyid(c.relowner)::text AS owner
@@ -59,5 +60,5 @@ FROM scope s
 JOIN pg_catalog.pg_trigger t ON t.tgrelid = s.relid
 JOIN pg_catalog.pg_class c ON c.oid = s.relid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND (t.tgtype & 4) <> 0
+WHERE (NOT t.tgisinternal OR t.tgconstraint = 0) AND t.tgenabled <> 'D' AND (t.tgtype & 4) <> 0
 ORDER BY quoted, t.tgname";
