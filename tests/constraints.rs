@@ -177,7 +177,7 @@ fn collations_and_nulls_as_the_server_compares_them() {
     let project = Project::step(
         "CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
          CREATE TABLE p (k text COLLATE nocase PRIMARY KEY);
-         CREATE TABLE c (k text COLLATE nocase REFERENCES p, n int, UNIQUE NULLS NOT DISTINCT (n));",
+         CREATE TABLE c (k text COLLATE nocase REFERENCES p, n int UNIQUE);",
         "\"p\", \"c\"",
         "CREATE TABLE p (k); CREATE TABLE c (k, n); INSERT INTO p VALUES ('Ana'), ('bo'), ('ANA');
          INSERT INTO c VALUES ('ana', 1), ('BO', NULL), ('x', NULL), (NULL, 2)",
@@ -186,8 +186,23 @@ fn collations_and_nulls_as_the_server_compares_them() {
         &project,
         &[
             "p.k: the same value in 2 rows, rowid 1 = 3; primary key p_pkey",
-            "c.n: the same value in 2 rows, rowid 2 = 3; unique index c_n_key",
             "c.k: no row of p(k) for the value in 1 row, rowid 3; foreign key c_k_fkey",
+        ],
+    );
+}
+
+#[test]
+fn nulls_that_are_the_same_since_15() {
+    let project = Project::step(
+        "CREATE TABLE t (n int, UNIQUE NULLS NOT DISTINCT (n));",
+        "\"t\"",
+        "CREATE TABLE t (n); INSERT INTO t VALUES (1), (NULL), (NULL), (2), ('x'), ('y')",
+    );
+    refused(
+        &project,
+        &[
+            "t.n: text that is not a whole number in 2 rows, rowid 5, 6;",
+            "t.n: the same value in 2 rows, rowid 2 = 3; unique index t_n_key",
         ],
     );
 }
