@@ -139,11 +139,11 @@ fn budgets_are_the_servers_time() {
     passes(&format!("-- a\n-- budget: 20 s\n{sleep}-- budget: 10s\n{sleep}{end}"));
     fails(
         &format!("-- a\n{sleep}-- budget: 150 ms\n{sleep}{end}"),
-        &["checks/one.sql:4:1: this statement took 20", " ms, and the budget is 150.0 ms"],
+        &["checks/one.sql:4:1: this statement took ", " ms, and the budget is 150.0 ms"],
     );
     fails(
         &format!("-- a\n-- budget: 300 ms\n{sleep}{sleep}{end}"),
-        &["checks/one.sql: the statements took 40", " ms, and the budget is 300.0 ms"],
+        &["checks/one.sql: the statements took ", " ms, and the budget is 300.0 ms"],
     );
     // what must be refused is not timed
     passes(&format!("-- a\n-- budget: 10 s\n-- expect-error: 22012\nSELECT pg_sleep(0.1), 1 / 0;\n{end}"));

@@ -104,6 +104,18 @@ fn a_misfit_goes_to_the_quarantine_where_a_rule_says_so() {
 }
 
 #[test]
+fn a_second_step_adds_to_the_same_quarantine() {
+    let project = with_rules("id int, v int", LEVERAGE, "[table.t]\nmisfit = \"quarantine\"\n");
+    project.write("migrations/V3__u.sql", "CREATE TABLE u (id int, v int);");
+    let again = "source = \"sqlite\"\ntables = [\"t\"]\n[table.t]\ntarget = \"u\"\nmisfit = \"quarantine\"\n";
+    project.write("migrations/V4__again.toml", again);
+    project.outgrow(["migrate"]).succeeds();
+    let counted =
+        "SELECT version || ' ' || count(*) FROM outgrow_quarantine GROUP BY version ORDER BY version";
+    assert_eq!(project.query(counted), ["2 2", "4 2"]);
+}
+
+#[test]
 fn a_large_quarantine_arrives_whole() {
     let source = "CREATE TABLE t (id INTEGER PRIMARY KEY, v);
         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)

@@ -2,6 +2,7 @@
 //! and what to write in the step.
 
 use super::columns::{BoundTable, key};
+use super::quarantine;
 use crate::error::{Error, Misfits as Report};
 use crate::sqlite::scan::Place;
 use crate::value::Misfit;
@@ -96,6 +97,7 @@ fn advice(table: &BoundTable, index: usize, misfit: Misfit) -> String {
         "an integer" | "a real" if temporal => "read = \"unix_s\", \"unix_ms\", \"unix_us\" or \"julian\"",
         found if found.contains("NUL character") => "nul = \"strip\" or \"replace\"",
         found if found.contains("UTF-8") => "utf8 = \"strip\" or \"replace\"",
+        found if found == quarantine::TOO_LARGE => "misfit = \"null\", or skip = true",
         _ if column.codec.by_input => "skip = true",
         _ if column.target.not_null => "misfit = \"quarantine\"",
         _ => "misfit = \"null\" or \"quarantine\"",

@@ -10,7 +10,8 @@ use barrel::{Migration, backend::Pg, types};
 use bytes::Bytes;
 use futures_util::SinkExt;
 use rusqlite::types::ValueRef;
-use serde_json::{Map, Value, json};
+use serde::ser::{Error as _, Serialize, SerializeMap, Serializer};
+use std::fmt;
 use std::io::{Read, Seek, Write};
 use std::pin::pin;
 use tempfile::SpooledTempFile;
@@ -28,6 +29,12 @@ const COLUMNS: [&str; 6] = ["version", "table_name", "place", "column_name", "re
 /// More than this waits on disk instead of in memory.
 const IN_MEMORY_BYTES: usize = 1 << 20;
 
+/// The server holds no row of more in memory. (PostgreSQL: `memutils.h`, `MaxAllocSize`.)
+const LARGEST_BYTES: usize = 0x3fff_ffff;
+
+/// What is said of a row that is larger there.
+pub(super) const TOO_LARGE: &str = "a misfit in a row whose form in outgrow_quarantine takes over 1 GB";
+
 /// The rows of a step, as a COPY in binary format.
 pub(super) struct Quarantine {
     version: i32,
@@ -40,7 +47,7 @@ impl Quarantine {
         Quarantine { version, spool: SpooledTempFile::new(IN_MEMORY_BYTES), tally: Tally::default() }
     }
 
-    /// Adds a row of `table`, whose value in `column` did not fit.
+    /// Adds a row of `table`, whose value in `column` did not fit; false if it is larger than the server holds.
     pub(super) fn add(
         &mut self,
         table: &str,
@@ -48,14 +55,17 @@ impl Quarantine {
         reason: &str,
         names: &[&str],
         cells: &Cells<'_>,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let tuple = tuple(self.version, table, column, reason, names, cells)?;
+        if tuple.len() > LARGEST_BYTES {
+            return Ok(false);
+        }
         if self.tally.rows == 0 {
             self.spool.write_all(HEADER)?;
         }
         self.tally.add(&tuple);
         self.spool.write_all(&tuple)?;
-        Ok(())
+        Ok(true)
     }
 
     /// Stores the rows and reads them back.
@@ -97,17 +107,18 @@ pub(super) fn tuple(
     names: &[&str],
     cells: &Cells<'_>,
 ) -> Result<Vec<u8>, Error> {
-    let mut row = Map::new();
-    for (index, name) in names.iter().enumerate() {
-        row.insert((*name).to_owned(), lossless(cells.value(index).map_err(std::io::Error::other)?));
-    }
     let place = cells.place().map_err(std::io::Error::other)?.to_string();
-    let row = Value::Object(row).to_string();
     let mut tuple = 6_i16.to_be_bytes().to_vec();
     field(&mut tuple, &version.to_be_bytes());
-    for text in [table, &place, column, reason, &row] {
+    for text in [table, &place, column, reason] {
         field(&mut tuple, text.as_bytes());
     }
+    // a row may be large, so that its form is written where it is needed and nowhere else
+    let start = tuple.len();
+    field(&mut tuple, &[]);
+    serde_json::to_writer(&mut tuple, &SourceRow { names, cells }).map_err(std::io::Error::other)?;
+    let length = length(tuple.len() - start - 4);
+    tuple[start..start + 4].copy_from_slice(&length);
     Ok(tuple)
 }
 
@@ -120,7 +131,7 @@ pub(super) fn columns() -> impl Iterator<Item = &'static str> {
 pub(super) fn query(version: i32, table: Option<&str>) -> String {
     // COPY takes no parameters, and what a quoted string means is up to the session's settings
     let of_table = table.map(|name| {
-        format!(" AND table_name = convert_from(decode('{}', 'hex'), 'UTF8')", hex(name.as_bytes()))
+        format!(" AND table_name = convert_from(decode('{}', 'hex'), 'UTF8')", Hex(name.as_bytes()))
     });
     format!(
         "SELECT {} FROM {TABLE} WHERE version = {version}{}",
@@ -130,28 +141,81 @@ pub(super) fn query(version: i32, table: Option<&str>) -> String {
 }
 
 fn field(tuple: &mut Vec<u8>, bytes: &[u8]) {
-    // SQLite's values end below 1 GB; a row of several that does not is refused by the server
-    tuple.extend_from_slice(&i32::try_from(bytes.len()).unwrap_or(i32::MAX).to_be_bytes());
+    tuple.extend_from_slice(&length(bytes.len()));
     tuple.extend_from_slice(bytes);
+}
+
+fn length(bytes: usize) -> [u8; 4] {
+    i32::try_from(bytes).unwrap_or(i32::MAX).to_be_bytes()
+}
+
+/// A row as an object, its columns in their order.
+struct SourceRow<'a> {
+    names: &'a [&'a str],
+    cells: &'a Cells<'a>,
+}
+
+impl Serialize for SourceRow<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut row = serializer.serialize_map(Some(self.names.len()))?;
+        for (index, name) in self.names.iter().enumerate() {
+            row.serialize_entry(name, &Lossless(self.cells.value(index).map_err(S::Error::custom)?))?;
+        }
+        row.end()
+    }
 }
 
 /// A value with its storage class: `null`, an integer as a number, and otherwise an object that names the class. Text that
 /// PostgreSQL cannot hold, and a blob, are written in hexadecimal.
-fn lossless(value: ValueRef<'_>) -> Value {
-    match value {
-        ValueRef::Null => Value::Null,
-        ValueRef::Integer(number) => json!(number),
-        ValueRef::Real(real) => json!({ "real": format!("{real:?}") }),
-        ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) if !text.contains('\0') => json!({ "text": text }),
-            _ => json!({ "text_hex": hex(bytes) }),
-        },
-        ValueRef::Blob(bytes) => json!({ "blob_hex": hex(bytes) }),
+struct Lossless<'a>(ValueRef<'a>);
+
+impl Serialize for Lossless<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (class, text) = match self.0 {
+            ValueRef::Null => return serializer.serialize_unit(),
+            ValueRef::Integer(number) => return serializer.serialize_i64(number),
+            ValueRef::Real(real) => ("real", Form::Real(real)),
+            ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) if !text.contains('\0') => ("text", Form::Text(text)),
+                _ => ("text_hex", Form::Hex(bytes)),
+            },
+            ValueRef::Blob(bytes) => ("blob_hex", Form::Hex(bytes)),
+        };
+        let mut value = serializer.serialize_map(Some(1))?;
+        value.serialize_entry(class, &text)?;
+        value.end()
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// How a value is written.
+enum Form<'a> {
+    Real(f64),
+    Text(&'a str),
+    Hex(&'a [u8]),
+}
+
+impl Serialize for Form<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Form::Real(real) => serializer.collect_str(&format_args!("{real:?}")),
+            Form::Text(text) => serializer.serialize_str(text),
+            Form::Hex(bytes) => serializer.collect_str(&Hex(bytes)),
+        }
+    }
+}
+
+/// Bytes in hexadecimal, some at a time.
+struct Hex<'a>(&'a [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        for some in self.0.chunks(512) {
+            let digits = |byte: &u8| [byte >> 4, byte & 15].map(|half| char::from(DIGITS[usize::from(half)]));
+            f.write_str(&some.iter().flat_map(digits).collect::<String>())?;
+        }
+        Ok(())
+    }
 }
 
 fn definition() -> String {

@@ -6,12 +6,12 @@ use super::cell::{self, Fate};
 use super::columns::BoundTable;
 use super::misfits::Misfits;
 use super::proof::Tally;
-use super::quarantine::Quarantine;
+use super::quarantine::{self, Quarantine};
 use crate::error::Error;
 use crate::migration::step::Policy;
 use crate::sqlite::Source;
 use crate::sqlite::scan::{Cells, Place};
-use crate::value::Fit;
+use crate::value::{Fit, Misfit};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::mpsc::Sender;
@@ -216,7 +216,12 @@ impl<'a> Reading<'a> {
             self.chunk.truncate(start);
             self.quarantined[index] += 1;
             let name = &self.table.source.name;
-            return self.quarantine.add(name, self.names[index], misfit.0, self.names, cells);
+            if !self.quarantine.add(name, self.names[index], misfit.0, self.names, cells)? {
+                let (place, value) =
+                    (cells.place().map_err(unreadable)?, cells.value(index).map_err(unreadable)?);
+                self.misfits.add(self.table, index, Misfit(quarantine::TOO_LARGE), place, value);
+            }
+            return Ok(());
         }
         self.chunk.extend_from_slice(&self.constants);
         if self.after_misfit != AfterMisfit::ReadOn {
