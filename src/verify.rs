@@ -1,5 +1,5 @@
 //! `outgrow verify`: the SQLite file against the database, cell by cell, any time after the copy. Both sides are read in
-//! one snapshot each; nothing is written, and a role that may only SELECT is enough.
+//! one snapshot each; nothing that stays is written, and a role that may only SELECT is enough.
 
 use crate::cli::VerifyArgs;
 use crate::config::Config;
@@ -9,14 +9,17 @@ use crate::error::{Error, ExitCode};
 use crate::migration::step::Step;
 use crate::migration::{self, Version};
 use crate::plan::{Plan, State};
-use crate::postgres::{self, interrupt::Interrupt};
+use crate::postgres::{self, interrupt::Interrupt, limits};
 use crate::sqlite::Source;
 use serde::Serialize;
 use std::time::Instant;
 use tokio_postgres::Client;
 
-/// A policy that hides rows would make them look missing: with `row_security` off the server refuses instead.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL row_security = off";
+/// A policy that hides rows would make them look missing: with `row_security` off the server refuses instead. Numbers that
+/// the server spells are told apart by their last digit. Not READ ONLY, for values that the server must read are put into a
+/// temporary table; all of it is rolled back.
+const BEGIN: &str =
+    "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL row_security = off; SET LOCAL extra_float_digits = 1";
 
 /// What `outgrow verify` answers.
 #[derive(Debug, Serialize)]
@@ -72,8 +75,7 @@ pub async fn verify(config: &Config, args: &VerifyArgs, interrupt: &Interrupt) -
         ));
     };
     let client = postgres::connect(url, interrupt).await?;
-    let wait = config.lock_timeout.as_millis().clamp(1, i32::MAX as u128);
-    let begin = format!("{BEGIN}; SET LOCAL lock_timeout = {wait}");
+    let begin = format!("{BEGIN}; {}", limits::settings(config.lock_timeout, None, true));
     client.batch_execute(&begin).await.map_err(Error::database("beginning to read"))?;
     let plan = Plan::read(&client, &versions).await?;
     let mut steps = Vec::new();
@@ -107,7 +109,7 @@ pub async fn verify(config: &Config, args: &VerifyArgs, interrupt: &Interrupt) -
         (source, verdict) = compare_step(&client, source, asked, &recorded, args).await?;
         verdicts.push(verdict);
     }
-    client.batch_execute("COMMIT").await.map_err(Error::database("ending to read"))?;
+    client.batch_execute("ROLLBACK").await.map_err(Error::database("ending to read"))?;
     Ok(Verified {
         database: url.to_string(),
         source: file.display().to_string(),

@@ -39,5 +39,6 @@ mod step;
 mod target;
 mod values;
 mod verify;
+mod verify_input;
 mod verify_keys;
 mod verify_rules;

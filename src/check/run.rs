@@ -10,6 +10,7 @@ use crate::migration::failure::{self, Sent};
 use crate::migration::line_and_column;
 use crate::postgres;
 use crate::postgres::interrupt::Interrupt;
+use crate::postgres::limits::milliseconds;
 use crate::postgres::session::{Canceller, Session};
 use futures_util::TryStreamExt;
 use std::pin::pin;
@@ -158,7 +159,6 @@ fn lost(error: Error, url: &DatabaseUrl) -> Error {
 impl Run<'_> {
     /// The statements between BEGIN and ROLLBACK. After a failure the session is closed, which rolls back, too.
     async fn transaction(&mut self) -> Result<(), Stop> {
-        let milliseconds = |time: Duration| time.as_millis().clamp(1, i32::MAX as u128);
         let begin = format!(
             "BEGIN; SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}",
             milliseconds(self.limits.statement),

@@ -6,7 +6,7 @@ use super::misfits::Misfits as Found;
 use super::progress::{Phase, Progress};
 use super::proof;
 use super::quarantine::Quarantine;
-use super::reader::{self, AfterMisfit, Count, Piece};
+use super::reader::{self, AfterMisfit, CHUNKS_IN_FLIGHT, Count, Piece};
 use super::refused::{self, Refusal};
 use super::shadow;
 use super::stage::{LookingUp, Stage};
@@ -20,9 +20,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{self, Receiver};
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
-
-/// Chunks that may wait between reader and server: enough that neither waits for the other for long.
-const CHUNKS_IN_FLIGHT: usize = 4;
 
 /// What a load leaves: its two ends, which can be used again, and how it went.
 pub(super) struct Loaded {

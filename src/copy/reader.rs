@@ -18,7 +18,10 @@ use tokio::sync::mpsc::Sender;
 
 /// Chunks are sent when they reach this: large enough that the socket is never the limit, small enough that a handful
 /// of them is nothing. A chunk exceeds it by one row at most.
-const CHUNK_BYTES: usize = 128 * 1024;
+pub(super) const CHUNK_BYTES: usize = 128 * 1024;
+
+/// Chunks that may wait between reader and server: enough that neither waits for the other for long.
+pub(super) const CHUNKS_IN_FLIGHT: usize = 4;
 
 /// What a COPY in binary format opens with: signature, flags, length of the header extension.
 pub(super) const HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";

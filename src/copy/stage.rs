@@ -89,6 +89,10 @@ impl Form {
 }
 
 impl Staged {
+    fn of(column: &catalog::Column, source: &str, form: Form) -> Staged {
+        Staged { of: column.clone(), name: quote(&column.name), source: source.to_owned(), form }
+    }
+
     /// The column's type in the stage.
     pub(super) fn of_type(&self) -> &str {
         match self.form {
@@ -112,6 +116,11 @@ impl Staged {
         format!("{}::{}", self.text(value), self.of.base)
     }
 
+    /// The staged text as the server spells it once it is stored.
+    pub(super) fn spelt(&self) -> String {
+        format!("{}::{}::pg_catalog.text", self.cast(&self.name), self.of.declared)
+    }
+
     /// The first bytes of the staged text.
     pub(super) fn beginning(&self) -> String {
         let name = &self.name;
@@ -129,28 +138,22 @@ impl Stage {
     /// The stage of the table at `index` of the step's; none if it needs none.
     pub(super) fn of(index: usize, table: &BoundTable, looking_up: Option<&LookingUp>) -> Option<Stage> {
         let as_bytes = looking_up.is_some_and(|looking_up| looking_up.as_bytes);
-        let staged = |of: &catalog::Column, source: &str, form| Staged {
-            of: of.clone(),
-            name: quote(&of.name),
-            source: source.to_owned(),
-            form,
-        };
         let columns = table.columns.iter();
         let columns = columns
-            .map(|column| staged(&column.target, &column.source.name, Form::of(column, as_bytes)))
+            .map(|column| Staged::of(&column.target, &column.source.name, Form::of(column, as_bytes)))
             .collect::<Vec<_>>();
         if columns.iter().all(|column| column.form == Form::Own) {
             return None;
         }
         let constants =
-            table.constants.iter().map(|column| staged(&column.target, &column.target.name, Form::Own));
+            table.constants.iter().map(|column| Staged::of(&column.target, &column.target.name, Form::Own));
         let unfit = looking_up.map(|looking_up| {
             let of = catalog::Column {
                 name: looking_up.unfit.clone(),
                 base: "pg_catalog.bool".to_owned(),
                 ..catalog::Column::default()
             };
-            staged(&of, &of.name, Form::Own)
+            Staged::of(&of, &of.name, Form::Own)
         });
         Some(Stage {
             index,
@@ -161,6 +164,24 @@ impl Stage {
             name: format!("pg_temp.outgrow_stage_{index}"),
             number: shadow::number(slice::from_ref(table)),
             one_by_one: if as_bytes { shadow::one_by_one(slice::from_ref(table)) } else { String::new() },
+        })
+    }
+
+    /// The stage of those columns of `table` alone that the server reads, each as bytes: for what is compared and not loaded.
+    pub(super) fn of_input(table: &BoundTable) -> Option<Stage> {
+        let columns = table.columns.iter().filter(|column| column.codec.by_input);
+        let columns: Vec<Staged> = columns
+            .map(|column| Staged::of(&column.target, &column.source.name, Form::of(column, true)))
+            .collect();
+        (!columns.is_empty()).then(|| Stage {
+            index: 0,
+            of: table.target.clone(),
+            source: table.source.name.clone(),
+            unfit: None,
+            columns,
+            name: "pg_temp.outgrow_spelling".to_owned(),
+            number: shadow::number(slice::from_ref(table)),
+            one_by_one: String::new(),
         })
     }
 
@@ -228,7 +249,7 @@ impl Stage {
             return Ok(stored);
         }
         let normalised = self.by_input().map(|(_, column)| {
-            format!("count(*) FILTER (WHERE {} IS DISTINCT FROM {})", spelt(column), column.name)
+            format!("count(*) FILTER (WHERE {} IS DISTINCT FROM {})", column.spelt(), column.name)
         });
         let normalised: Vec<String> = normalised.collect();
         let query = format!("SELECT {} FROM {}", normalised.join(", "), self.name);
@@ -292,7 +313,7 @@ impl Stage {
         if let Some(difference) = proof::difference(name, sent, staged) {
             return Ok(Some(difference));
         }
-        let staged = self.tally(client, &self.values(spelt), &self.name).await?;
+        let staged = self.tally(client, &self.values(Staged::spelt), &self.name).await?;
         let text = self.values(|column| format!("{}::pg_catalog.text", column.name));
         let stored = self.tally(client, &text, &self.of.own_rows()).await?;
         Ok(proof::difference(name, staged, stored))
@@ -304,11 +325,6 @@ impl Stage {
         proof::rows(client, &self.of.name, &query, |row| tally.add(row)).await?;
         Ok(tally)
     }
-}
-
-/// The staged text as the server spells it once it is stored.
-fn spelt(column: &Staged) -> String {
-    format!("{}::{}::{}::pg_catalog.text", column.name, column.of.base, column.of.declared)
 }
 
 /// (PostgreSQL: System Catalogs, `pg_rewrite`: event 3 is INSERT, `O` and `A` are those that apply to a session.)

@@ -3,6 +3,7 @@
 use crate::error::{Error, server_message};
 use crate::migration::{Kind, Version, sql};
 use crate::postgres::backoff::Backoff;
+use crate::postgres::limits;
 use crate::postgres::lock::{self, Scope};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -22,26 +23,9 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// Sets the limits, and what else a run must not owe to the habits of the platform: time-outs that are meant for
-    /// requests, and hours until the server notices that a machine is gone, while the lock is held. (PostgreSQL: Client
-    /// Connection Defaults; Connection Settings, "TCP Settings".)
-    ///
-    /// `transaction_timeout` came with PostgreSQL 17; `client_connection_check_interval` is for some systems alone.
+    /// The query that sets them ([`limits::settings`]).
     pub(super) fn settings(self, lock: Duration, local: bool) -> String {
-        let set = |name: &str, value: u128| format!("set_config('{name}', '{value}', {local})");
-        format!(
-            "SELECT {}, {}, {}, {}, {}, {}, \
-             CASE WHEN current_setting('server_version_num')::int >= 170000 THEN {} END, \
-             CASE WHEN version() LIKE '%linux%' THEN {} END",
-            set("lock_timeout", milliseconds(lock)),
-            set("statement_timeout", self.statement.map_or(0, milliseconds)),
-            set("idle_in_transaction_session_timeout", 0),
-            set("tcp_keepalives_idle", 30),
-            set("tcp_keepalives_interval", 10),
-            set("tcp_keepalives_count", 6),
-            set("transaction_timeout", 0),
-            set("client_connection_check_interval", 5000),
-        )
+        limits::settings(lock, self.statement, local)
     }
 
     /// How long one statement in a transaction may wait for a lock.
@@ -60,11 +44,6 @@ impl Limits {
             Scope::Transaction => (format!("{settings};\n"), 1),
         }
     }
-}
-
-/// As the server takes it: 0 would mean "for ever".
-fn milliseconds(duration: Duration) -> u128 {
-    duration.as_millis().clamp(1, i32::MAX as u128)
 }
 
 /// Ends the transaction of a version. A savepoint can be made inside a transaction alone: where the version's statements

@@ -1,5 +1,5 @@
 //! The target: one session with the server. In goes a [`DatabaseUrl`]; out come a connected client ([`session`]) whose
-//! notices are logged, the answer to Ctrl-C ([`interrupt`]), the lock against concurrent runs ([`lock`]), whether
+//! notices are logged, the answer to Ctrl-C ([`interrupt`]), how long things may take ([`limits`]), the lock against concurrent runs ([`lock`]), whether
 //! it holds there ([`pooler`]), and what the catalog says of tables,
 //! columns ([`catalog`]) and the rules that rows must keep ([`rule`]).
 
@@ -8,6 +8,7 @@ pub mod catalog;
 mod certificate;
 pub mod interrupt;
 pub mod key;
+pub mod limits;
 pub mod lock;
 pub mod pooler;
 pub mod rule;

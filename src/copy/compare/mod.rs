@@ -1,7 +1,8 @@
 //! A step's tables after the copy, source against target, cell by cell. In go the step and an open source; out come the
-//! [`TableVerdict`]s. Nothing is written on either side.
+//! [`TableVerdict`]s. Nothing that stays is written on either side.
 //!
-//! Both sides of a [`subject`] are read as COPY-binary tuples, the source through the codecs of the copy. [`count`] reads each
+//! Both sides of a [`subject`] are read as COPY-binary tuples, the source through the codecs of the copy, or, for types that the
+//! server alone can read, through a temporary table ([`spelling`]), which is the only thing made. [`count`] reads each
 //! once and ends the matter if the sides are equal; otherwise [`difference`] reads it again for the rows that differ, and
 //! [`value`] for their content, if that was asked for. Memory is bounded by [`difference`]'s limit, whatever the table.
 
@@ -10,6 +11,7 @@ mod difference;
 mod gone;
 mod shape;
 mod sketch;
+mod spelling;
 mod spill;
 mod subject;
 mod value;
@@ -85,6 +87,7 @@ pub async fn compare(
     let with_quarantine = asked.step.tables.iter().any(|table| quarantines(&table.rules));
     let there = There {
         has_quarantine: visible::require(client, &target, with_quarantine).await?,
+        obstacle: spelling::obstacle(client).await?,
         inherited: visible::inherited(client, &target).await?,
         keys: key::primary_keys(client, &oids).await?,
     };
@@ -131,6 +134,8 @@ pub async fn compare(
 /// What is known of the target.
 struct There {
     has_quarantine: bool,
+    /// Why no temporary table can be made.
+    obstacle: Option<&'static str>,
     /// By table: rows in tables that inherit from it.
     inherited: HashMap<u32, BTreeMap<String, u64>>,
     /// By table: the columns of its primary key.
@@ -160,7 +165,10 @@ async fn compare_both(
 ) -> Result<(Source, TableVerdict, Option<TableVerdict>), Error> {
     let (rules, mut problems) = since.columns(&source, both.from, both.to, both.rules)?;
     let mut bound = columns::bind(&source, both.from, both.to, &rules, &mut problems)?;
-    let mut not_compared = take_by_input(&mut bound);
+    let mut not_compared = Vec::new();
+    if let Some(obstacle) = there.obstacle {
+        not_compared = take_by_input(&mut bound, obstacle);
+    }
     not_compared.extend(bound.computed.iter().map(|name| format!("{name} (computed on both sides)")));
     let subject = Subject::stored(bound, there.keys.get(&both.to.oid));
     let found;
@@ -192,11 +200,10 @@ async fn compare_both(
 pub(super) async fn differing_rows(
     client: &Client,
     source: Source,
-    mut bound: BoundTable,
+    bound: BoundTable,
 ) -> Result<(Source, Vec<String>), Error> {
     let oid = bound.target.oid;
     let keys = key::primary_keys(client, &[oid]).await?;
-    take_by_input(&mut bound);
     let subject = Subject::stored(bound, keys.get(&oid));
     let (source, verdict) = compare_subject(client, source, subject, false).await?;
     let kinds = [
@@ -208,10 +215,10 @@ pub(super) async fn differing_rows(
     Ok((source, kinds.map(|(kind, rows)| format!("{kind}: {}", rows.named())).collect()))
 }
 
-/// Takes the columns away whose values the server spells in its own way: name and type of each.
-fn take_by_input(table: &mut BoundTable) -> Vec<String> {
+/// Takes the columns away that the server must read, which the `obstacle` forbids: name and type of each.
+fn take_by_input(table: &mut BoundTable, obstacle: &str) -> Vec<String> {
     let taken = table.columns.extract_if(.., |column| column.codec.by_input);
-    taken.map(|column| format!("{} ({})", column.target.name, column.target.type_name)).collect()
+    taken.map(|column| format!("{} ({}: {obstacle})", column.target.name, column.target.type_name)).collect()
 }
 
 async fn compare_subject(
@@ -220,6 +227,7 @@ async fn compare_subject(
     subject: Subject,
     show_values: bool,
 ) -> Result<(Source, TableVerdict), Error> {
+    let (source, subject) = spelling::spell(client, source, subject).await?;
     let subject = Arc::new(subject);
     let (source, counted) = count::count(client, source, &subject).await?;
     let verdict = TableVerdict {

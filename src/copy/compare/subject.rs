@@ -3,11 +3,12 @@
 //! ends early when nobody waits for it any more.
 
 use super::shape::{Field, Shape, UNFIT};
+use super::spelling::{Pass, Spelling};
 use crate::copy::cell::{self, Fate};
 use crate::copy::columns::BoundTable;
 use crate::copy::{proof, quarantine};
 use crate::error::Error;
-use crate::identifier::quote_all;
+use crate::identifier::quote;
 use crate::migration::step::Policy;
 use crate::sqlite::Source;
 use crate::sqlite::scan::{Cells, Place};
@@ -27,6 +28,8 @@ pub(super) struct Subject {
     /// The target's table.
     pub name: String,
     part: Part,
+    /// What the server makes of the columns that it reads itself, once it was asked ([`super::spelling`]).
+    pub spelling: Option<Spelling>,
     /// What the server is asked for.
     query: String,
     /// Number of columns, as each tuple begins with it.
@@ -88,11 +91,15 @@ pub(super) fn given_up() -> Error {
 impl Subject {
     /// The rows in the table, whose primary key has the columns `key`.
     pub(super) fn stored(table: BoundTable, key: Option<&Vec<String>>) -> Subject {
-        let columns = table.columns.iter().map(|column| &column.target);
         let constants = table.constants.iter().map(|constant| &constant.target);
-        let fields: Vec<Field> = columns.chain(constants).map(Field::of).collect();
+        let columns = table.columns.iter().map(|column| (&column.target, column.codec.by_input));
+        let (mut fields, mut selected) = (Vec::new(), Vec::new());
+        for (column, by_input) in columns.chain(constants.map(|column| (column, false))) {
+            fields.push(if by_input { Field::text(&column.name) } else { Field::of(column) });
+            selected.push(quote(&column.name) + if by_input { "::pg_catalog.text" } else { "" });
+        }
         let key = key.map(|key| key.iter().map(String::as_str).collect()).unwrap_or_default();
-        let query = format!("SELECT {} FROM {}", quote_all(table.target_columns()), table.target.own_rows());
+        let query = format!("SELECT {} FROM {}", selected.join(", "), table.target.own_rows());
         Subject {
             // PostgreSQL has at most 1600 columns in a table
             width: i16::try_from(fields.len()).unwrap_or(i16::MAX).to_be_bytes(),
@@ -100,6 +107,7 @@ impl Subject {
             shape: Shape::of(fields, key),
             name: table.target.name.clone(),
             part: Part::Stored,
+            spelling: None,
             query,
             table,
         }
@@ -114,6 +122,7 @@ impl Subject {
             shape: Shape::of(quarantine::columns().map(Field::text).collect(), vec!["place"]),
             name: quarantine::TABLE.to_owned(),
             part: Part::Quarantined(version),
+            spelling: None,
             query: quarantine::query(version, Some(&table.source.name)),
             width: [0; 2],
             constants: Vec::new(),
@@ -140,6 +149,8 @@ impl Subject {
     ) -> Result<(), Error> {
         let columns: Vec<&str> =
             self.table.columns.iter().map(|column| column.source.name.as_str()).collect();
+        let mut spelt = self.spelling.as_ref().map(Spelling::open);
+        let mut pass = spelt.as_mut().map(|spelt| Pass::over(spelt)).transpose()?;
         let (mut bytes, mut misfits, mut number) = (Vec::new(), Vec::new(), 0_u64);
         source.scan(&self.table.source, &columns, |cells| {
             number += 1;
@@ -154,6 +165,9 @@ impl Subject {
                 misfits.clear();
             }
             if self.is_quarantined() == quarantined.is_some() {
+                if let Some(pass) = &mut pass {
+                    pass.put(&self.table, &mut bytes, &mut misfits)?;
+                }
                 each(&SourceRow { cells, bytes: &bytes, misfits: &misfits })?;
             }
             Ok(())
