@@ -1,19 +1,13 @@
 //! Rows that a rule sends to `outgrow_quarantine` instead of their table: where they were, why, and the row itself in a
-//! form that loses nothing. They wait in memory, and beyond a megabyte in an unlinked temporary file, until the COPY
-//! under way has ended.
+//! form that loses nothing.
 
-use super::proof::{self, Tally};
-use super::reader::{HEADER, TRAILER};
+use super::spool::Spool;
+use super::tuple;
 use crate::error::Error;
 use crate::sqlite::scan::Cells;
 use barrel::{Migration, backend::Pg, types};
-use bytes::Bytes;
-use futures_util::SinkExt;
 use rusqlite::types::ValueRef;
 use serde_json::{Map, Value, json};
-use std::io::{Read, Seek, Write};
-use std::pin::pin;
-use tempfile::SpooledTempFile;
 use tokio_postgres::Client;
 
 /// The table that holds the rows, beside refinery's history.
@@ -25,19 +19,15 @@ pub(super) const DEFINED: &str =
 
 const COLUMNS: [&str; 6] = ["version", "table_name", "place", "column_name", "reason", "source_row"];
 
-/// More than this waits on disk instead of in memory.
-const IN_MEMORY_BYTES: usize = 1 << 20;
-
-/// The rows of a step, as a COPY in binary format.
+/// The rows of a step.
 pub(super) struct Quarantine {
     version: i32,
-    spool: SpooledTempFile,
-    tally: Tally,
+    spool: Spool,
 }
 
 impl Quarantine {
     pub(super) fn new(version: i32) -> Quarantine {
-        Quarantine { version, spool: SpooledTempFile::new(IN_MEMORY_BYTES), tally: Tally::default() }
+        Quarantine { version, spool: Spool::new() }
     }
 
     /// Adds a row of `table`, whose value in `column` did not fit.
@@ -49,42 +39,13 @@ impl Quarantine {
         names: &[&str],
         cells: &Cells<'_>,
     ) -> Result<(), Error> {
-        let tuple = tuple(self.version, table, column, reason, names, cells)?;
-        if self.tally.rows == 0 {
-            self.spool.write_all(HEADER)?;
-        }
-        self.tally.add(&tuple);
-        self.spool.write_all(&tuple)?;
-        Ok(())
+        self.spool.add(&tuple(self.version, table, column, reason, names, cells)?)
     }
 
     /// Stores the rows and reads them back.
-    pub(super) async fn store(mut self, client: &Client) -> Result<(), Error> {
-        if self.tally.rows == 0 {
-            return Ok(());
-        }
-        let doing = || Error::database("storing the quarantined rows");
-        client.batch_execute(&definition()).await.map_err(doing())?;
-        let columns = COLUMNS.join(", ");
-        let statement = format!("COPY {TABLE} ({columns}) FROM STDIN (FORMAT binary)");
-        let mut sink = pin!(client.copy_in(statement.as_str()).await.map_err(doing())?);
-        self.spool.write_all(&TRAILER)?;
-        self.spool.rewind()?;
-        let mut chunk = vec![0; 1 << 16];
-        loop {
-            match self.spool.read(&mut chunk)? {
-                0 => break,
-                read => sink.send(Bytes::copy_from_slice(&chunk[..read])).await.map_err(doing())?,
-            }
-        }
-        sink.finish().await.map_err(doing())?;
-        let mut stored = Tally::default();
-        proof::rows(client, TABLE, &query(self.version, None), |row| stored.add(row)).await?;
-        if stored == self.tally {
-            Ok(())
-        } else {
-            Err(Error::Proof(vec![format!("table {TABLE}: not what was sent")]))
-        }
+    pub(super) async fn store(self, client: &Client) -> Result<(), Error> {
+        let query = query(self.version, None);
+        self.spool.store(client, "the quarantined rows", (TABLE, &COLUMNS), &definition(), &query).await
     }
 }
 
@@ -104,9 +65,9 @@ pub(super) fn tuple(
     let place = cells.place().map_err(std::io::Error::other)?.to_string();
     let row = Value::Object(row).to_string();
     let mut tuple = 6_i16.to_be_bytes().to_vec();
-    field(&mut tuple, &version.to_be_bytes());
+    tuple::append(&mut tuple, &version.to_be_bytes());
     for text in [table, &place, column, reason, &row] {
-        field(&mut tuple, text.as_bytes());
+        tuple::append(&mut tuple, text.as_bytes());
     }
     Ok(tuple)
 }
@@ -129,15 +90,9 @@ pub(super) fn query(version: i32, table: Option<&str>) -> String {
     )
 }
 
-fn field(tuple: &mut Vec<u8>, bytes: &[u8]) {
-    // SQLite's values end below 1 GB; a row of several that does not is refused by the server
-    tuple.extend_from_slice(&i32::try_from(bytes.len()).unwrap_or(i32::MAX).to_be_bytes());
-    tuple.extend_from_slice(bytes);
-}
-
 /// A value with its storage class: `null`, an integer as a number, and otherwise an object that names the class. Text that
 /// PostgreSQL cannot hold, and a blob, are written in hexadecimal.
-fn lossless(value: ValueRef<'_>) -> Value {
+pub(super) fn lossless(value: ValueRef<'_>) -> Value {
     match value {
         ValueRef::Null => Value::Null,
         ValueRef::Integer(number) => json!(number),
@@ -150,7 +105,7 @@ fn lossless(value: ValueRef<'_>) -> Value {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
