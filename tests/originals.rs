@@ -132,6 +132,25 @@ fn the_source_can_be_made_again() {
 }
 
 #[test]
+fn texts_that_the_server_spells_otherwise_are_kept() {
+    let project = Project::step(
+        "CREATE TABLE t (id int PRIMARY KEY, list int[], price money)",
+        "\"t\"",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, list, price);
+         INSERT INTO t VALUES (1, '{1,2}', '$1.00'), (2, '{1, 2}', 5), (3, NULL, '3');",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    assert_eq!(
+        originals(&project),
+        [
+            "t {\"list\":{\"stored\":\"{1,2}\",\"text\":\"{1, 2}\"},\"price\":{\"stored\":\"$5.00\",\"text\":\"5\"}}",
+            "t {\"price\":5}",
+            "t {\"price\":{\"stored\":\"$3.00\",\"text\":\"3\"}}",
+        ]
+    );
+}
+
+#[test]
 fn many_cells_are_kept_beyond_memory() {
     let project = Project::step(
         "CREATE TABLE t (id int PRIMARY KEY, doc jsonb)",

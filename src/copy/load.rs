@@ -102,7 +102,15 @@ pub(super) async fn load(
     let (running, mut pieces) = reading.start();
     let written = write(client, &routes, &mut pieces, after_misfit, &progress, &mut unread).await;
     drop(pieces);
-    Ok(Loaded { unread, ..ended(running, written).await? })
+    let mut loaded = Loaded { unread, ..ended(running, written).await? };
+    if let (Some(originals), Ok(counts)) = (&mut loaded.originals, &mut loaded.counts) {
+        for ((route, table), count) in routes.iter().zip(&loaded.tables).zip(counts) {
+            if let Some(stage) = &route.stage {
+                count.spelling.originals += originals.add_respelt(client, table, stage).await?;
+            }
+        }
+    }
+    Ok(loaded)
 }
 
 /// The table that takes the rows of one of the step's.

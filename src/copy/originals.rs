@@ -1,10 +1,12 @@
 //! Cells that do not come back by themselves. While a table is read, the [`Format`] of each column is found, and every cell
 //! that the stored value, written in that format, would not give back to the last bit is kept: one row of
-//! `outgrow_original` for each row that has such cells, found again by the hash of its key.
+//! `outgrow_original` for each row that has such cells, found again by the hash of its key. Texts that the server itself
+//! reads and spells otherwise follow from the row's stage.
 
 use super::columns::BoundTable;
 use super::quarantine;
 use super::spool::Spool;
+use super::stage::Stage;
 use super::tuple;
 use crate::error::Error;
 use crate::sqlite::Source;
@@ -12,7 +14,7 @@ use crate::value::Format;
 use barrel::{Migration, backend::Pg, types};
 use rusqlite::types::{Value, ValueRef};
 use serde::{Deserialize, Serialize};
-use serde_json::Map;
+use serde_json::{Map, json};
 use std::collections::{BTreeMap, HashMap};
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
@@ -66,6 +68,52 @@ impl Originals {
     /// For the step of this `version`, into tables with these `keys`.
     pub(super) fn new(version: i32, keys: HashMap<u32, Vec<String>>) -> Originals {
         Originals { version, keys, spool: Spool::new() }
+    }
+
+    /// Keeps the texts of `table` that the server spells otherwise, from its `stage`; returns how many rows have such.
+    pub(super) async fn add_respelt(
+        &mut self,
+        client: &Client,
+        table: &BoundTable,
+        stage: &Stage,
+    ) -> Result<u64, Error> {
+        let key = Key::of(table, self.keys.get(&table.target.oid));
+        let sent = table.target_columns().count();
+        let (mut rows, mut added) = (0, Ok(()));
+        let each = |row: &[u8]| {
+            let cells: Vec<&[u8]> = tuple::cells(row).collect();
+            let text = |at: usize| Some(String::from_utf8_lossy(tuple::value(cells.get(at)?)?).into_owned());
+            let mut kept = Map::new();
+            for (at, (index, _)) in stage.by_input().enumerate() {
+                if let (Some(text), Some(stored)) = (text(index), text(sent + at))
+                    && text != stored
+                {
+                    let name = table.columns[index].source.name.clone();
+                    kept.insert(name, json!({ "text": text, "stored": stored }));
+                }
+            }
+            if added.is_ok() {
+                rows += 1;
+                added = self.add(table, &key, row, kept);
+            }
+        };
+        stage.respelt(client, each).await?;
+        added.map(|()| rows)
+    }
+
+    fn add(
+        &mut self,
+        table: &BoundTable,
+        key: &Key,
+        row: &[u8],
+        cells: Map<String, serde_json::Value>,
+    ) -> Result<(), Error> {
+        let mut tuple = 4_i16.to_be_bytes().to_vec();
+        tuple::append(&mut tuple, &self.version.to_be_bytes());
+        tuple::append(&mut tuple, table.source.name.as_bytes());
+        tuple::append(&mut tuple, &key.hash(row).to_be_bytes());
+        tuple::append(&mut tuple, serde_json::Value::Object(cells).to_string().as_bytes());
+        self.spool.add(&tuple)
     }
 
     /// Stores them and reads them back.
@@ -152,10 +200,10 @@ impl<'a> Keeping<'a> {
         table: &'a BoundTable,
         columns: &[&str],
         originals: &'a mut Originals,
-    ) -> Result<Keeping<'a>, Error> {
+    ) -> Keeping<'a> {
         let mut samples: Vec<Vec<(Vec<u8>, Value)>> = vec![Vec::new(); table.columns.len()];
         let (mut nulls, mut empties, mut bytes) = (vec![0_u32; samples.len()], vec![0_u32; samples.len()], 0);
-        source.sample(&table.source, columns, SAMPLE_ROWS, |cells| {
+        let sampled = source.sample(&table.source, columns, SAMPLE_ROWS, |cells| {
             for (index, column) in table.columns.iter().enumerate() {
                 let mut field = Vec::new();
                 match cells.value(index).map_err(std::io::Error::other)? {
@@ -172,7 +220,11 @@ impl<'a> Keeping<'a> {
                 }
             }
             Ok(bytes < SAMPLE_BYTES)
-        })?;
+        });
+        if let Err(error) = sampled {
+            // whatever cannot be read, the scan says so
+            log::debug!("table {}: {error}", table.source.name);
+        }
         let found = table.columns.iter().zip(&samples).zip(nulls.iter().zip(empties));
         let known = found.map(|((column, sample), (nulls, empties))| Known {
             format: Format::of(&column.codec, sample),
@@ -180,7 +232,7 @@ impl<'a> Keeping<'a> {
         });
         let known = known.collect();
         let key = Key::of(table, originals.keys.get(&table.target.oid));
-        Ok(Keeping { table, known, key, cells: Map::new(), rows: 0, originals })
+        Keeping { table, known, key, cells: Map::new(), rows: 0, originals }
     }
 
     /// By column: the way back gives every cell that the codec calls exact.
@@ -215,15 +267,10 @@ impl<'a> Keeping<'a> {
         if self.cells.is_empty() {
             return Ok(());
         }
-        let cells = serde_json::Value::Object(std::mem::take(&mut self.cells)).to_string();
+        let cells = std::mem::take(&mut self.cells);
         let Some(row) = sent else { return Ok(()) };
-        let mut tuple = 4_i16.to_be_bytes().to_vec();
-        tuple::append(&mut tuple, &self.originals.version.to_be_bytes());
-        tuple::append(&mut tuple, self.table.source.name.as_bytes());
-        tuple::append(&mut tuple, &self.key.hash(row).to_be_bytes());
-        tuple::append(&mut tuple, cells.as_bytes());
         self.rows += 1;
-        self.originals.spool.add(&tuple)
+        self.originals.add(self.table, &self.key, row, cells)
     }
 
     /// What the receipt says.
@@ -236,7 +283,7 @@ impl<'a> Keeping<'a> {
         Spelling {
             formats: formats.filter(|(_, format)| *format != ColumnFormat::default()).collect(),
             originals: self.rows,
-            key: if self.rows > 0 { self.key.names(self.table) } else { Vec::new() },
+            key: self.key.names(self.table),
         }
     }
 }

@@ -87,7 +87,7 @@ pub(super) fn read(
         let columns = columns(table);
         let mut reading = Reading::new(table, &columns, pieces, misfits, quarantine);
         if let Some(originals) = originals.as_deref_mut() {
-            reading.keep(Keeping::new(source, table, &columns, originals)?);
+            reading.keep(Keeping::new(source, table, &columns, originals));
         }
         if after_misfit != AfterMisfit::ReadOn {
             reading.send_on(after_misfit);

@@ -110,7 +110,7 @@ impl TableReceipt {
             set_aside: Vec::new(),
             formats: count.spelling.formats.clone(),
             originals: count.spelling.originals,
-            key: count.spelling.key.clone(),
+            key: if count.spelling.originals > 0 { count.spelling.key.clone() } else { Vec::new() },
         }
     }
 
