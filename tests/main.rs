@@ -23,6 +23,7 @@ mod house;
 mod input;
 mod intelibotx;
 mod no_transaction;
+mod originals;
 mod platforms;
 mod pooler;
 mod proof;

@@ -105,7 +105,8 @@ async fn fill(client: &Client, mut reading: Reading) -> Result<Filled, Error> {
             Some(failure) => return Err(failure.into_error(&source.file)),
         }
         let options = options.clone();
-        reading = Reading { source, tables, version, options, after_misfit: AfterMisfit::ReadOn };
+        reading =
+            Reading { source, tables, version, options, after_misfit: AfterMisfit::ReadOn, originals: None };
     }
 }
 

@@ -3,6 +3,7 @@
 use super::columns::BoundTable;
 use super::fits::{self, Unread};
 use super::misfits::Misfits as Found;
+use super::originals::Originals;
 use super::progress::{Phase, Progress};
 use super::proof;
 use super::quarantine::Quarantine;
@@ -27,6 +28,8 @@ pub(super) struct Loaded {
     pub tables: Vec<BoundTable>,
     /// The rows that went elsewhere.
     pub quarantine: Quarantine,
+    /// The cells that do not come back by themselves, if they were asked for.
+    pub originals: Option<Originals>,
     /// What was read of each table, in the same order.
     pub counts: Result<Vec<Count>, Failure>,
     /// What the server refused beside the misfits in `counts`.
@@ -96,7 +99,15 @@ pub(super) async fn load(
     let (running, mut pieces) = reading.start();
     let written = write(client, &routes, &mut pieces, after_misfit, &progress, &mut unread).await;
     drop(pieces);
-    Ok(Loaded { unread, ..ended(running, written).await? })
+    let mut loaded = Loaded { unread, ..ended(running, written).await? };
+    if let (Some(originals), Ok(counts)) = (&mut loaded.originals, &mut loaded.counts) {
+        for ((route, table), count) in routes.iter().zip(&loaded.tables).zip(counts) {
+            if let Some(stage) = &route.stage {
+                count.spelling.originals += originals.add_respelt(client, table, stage).await?;
+            }
+        }
+    }
+    Ok(loaded)
 }
 
 /// The table that takes the rows of one of the step's.
@@ -148,20 +159,24 @@ pub(super) struct Reading {
     pub version: i32,
     pub options: Options,
     pub after_misfit: AfterMisfit,
+    /// Takes the cells that do not come back by themselves; none where nothing will be kept.
+    pub originals: Option<Originals>,
 }
 
 /// The reader at work on its own thread.
-type Running = JoinHandle<(Source, Vec<BoundTable>, Quarantine, Result<(), Error>)>;
+type Running = JoinHandle<(Source, Vec<BoundTable>, Quarantine, Option<Originals>, Result<(), Error>)>;
 
 impl Reading {
     fn start(self) -> (Running, Receiver<Piece>) {
         let (sender, pieces) = mpsc::channel(CHUNKS_IN_FLIGHT);
         let running = tokio::task::spawn_blocking(move || {
-            let Reading { source, tables, version, options, after_misfit } = self;
+            let Reading { source, tables, version, options, after_misfit, mut originals } = self;
             let (mut misfits, mut quarantine) = (Found::new(options.show_values), Quarantine::new(version));
-            let read = reader::read(&source, &tables, after_misfit, &sender, &mut misfits, &mut quarantine);
+            let kept = originals.as_mut();
+            let read =
+                reader::read(&source, &tables, after_misfit, &sender, &mut misfits, &mut quarantine, kept);
             let result = read.and_then(|()| misfits.into_result(&source.file));
-            (source, tables, quarantine, result)
+            (source, tables, quarantine, originals, result)
         });
         (running, pieces)
     }
@@ -169,13 +184,13 @@ impl Reading {
 
 /// Waits for the reader. A misfit or a read error is why a COPY was left open, so it comes before what was written.
 async fn ended(running: Running, written: Result<Vec<Count>, Failure>) -> Result<Loaded, Error> {
-    let (source, tables, quarantine, read) = running.await.map_err(std::io::Error::other)?;
+    let (source, tables, quarantine, originals, read) = running.await.map_err(std::io::Error::other)?;
     let (counts, refused) = match (read, written) {
         (Ok(()), written) => (written, None),
         (Err(Error::Unfit { misfits, .. }), written) => (Err(Failure::Values(misfits)), written.err()),
         (Err(error), _) => (Err(Failure::Other(error)), None),
     };
-    Ok(Loaded { source, tables, quarantine, counts, refused, unread: Vec::new() })
+    Ok(Loaded { source, tables, quarantine, originals, counts, refused, unread: Vec::new() })
 }
 
 async fn write(

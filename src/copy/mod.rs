@@ -22,8 +22,10 @@ mod emptied;
 mod fits;
 mod inspection;
 mod load;
+mod lossless;
 mod misfits;
 mod order;
+mod originals;
 mod own;
 pub mod progress;
 mod proof;
@@ -36,20 +38,24 @@ mod refused;
 mod report;
 mod sequence;
 mod shadow;
+mod spool;
 mod stage;
+mod tuple;
 
 pub use load::Options;
+pub use originals::ColumnFormat;
 pub use receipt::{Receipt, Recorded, TABLE as RECEIPTS, TableReceipt, recorded, sources};
 
 use crate::error::Error;
 use crate::migration::Version;
 use crate::migration::step::Step;
-use crate::postgres::catalog;
+use crate::postgres::{catalog, key};
 use crate::sqlite::{Fingerprint, Source};
 use aside::{Aside, Indexes};
 use columns::BoundTable;
 use inspection::Inspection;
 use load::{Destination, Failure, Loaded, Reading};
+use originals::Originals;
 use progress::Progress;
 use quarantine::Quarantine;
 use reader::{AfterMisfit, Count};
@@ -78,6 +84,10 @@ pub async fn run(
         .map_err(Error::database("preparing the step"))?;
     own::require(client).await?;
     let Prepared { reading, absent, left } = prepare(client, version, step, source, options).await?;
+    let oids: Vec<u32> = reading.tables.iter().map(|table| table.target.oid).collect();
+    let keys = key::row_keys(client, &oids).await?;
+    let definition = reading.source.definition()?;
+    let reading = Reading { originals: Some(Originals::new(version.number, keys)), ..reading };
     let (mut whole, aside) = load_whole(client, reading).await?;
     if options.proof {
         let unequal = load::prove(client, &whole.tables, &whole.counts, &options.progress).await?;
@@ -97,10 +107,13 @@ pub async fn run(
         receipt.set_aside = aside.triggers_of(table.target.oid);
     }
     whole.quarantine.store(client).await?;
+    if let Some(originals) = whole.originals {
+        originals.store(client).await?;
+    }
     let proof = if options.proof { "content" } else { "unproven" };
     let mut receipt = Receipt::new(version, Some(whole.fingerprint), tables, left, proof, started);
     receipt.phases = options.progress.end();
-    receipt::record(client, &receipt).await?;
+    receipt::record(client, &receipt, Some(&definition)).await?;
     Ok(receipt)
 }
 
@@ -151,6 +164,7 @@ async fn prepare(
         version: version.number,
         options: options.clone(),
         after_misfit: AfterMisfit::ReadOn,
+        originals: None,
     };
     Ok(Prepared { reading, absent: bound.absent, left: bound.left })
 }
@@ -172,6 +186,7 @@ struct Whole {
     fingerprint: Fingerprint,
     tables: Vec<BoundTable>,
     quarantine: Quarantine,
+    originals: Option<Originals>,
     counts: Vec<Count>,
 }
 
@@ -189,7 +204,7 @@ async fn load_whole(client: &Client, mut reading: Reading) -> Result<(Whole, Asi
         frozen: emptied.contains(&table.target.oid),
     };
     let loaded = load::load(client, reading, target).await?;
-    let Loaded { source, tables, quarantine, counts, .. } = loaded;
+    let Loaded { source, tables, quarantine, originals, counts, .. } = loaded;
     if let Err(Failure::Other(error)) = counts {
         return Err(error);
     }
@@ -209,11 +224,12 @@ async fn load_whole(client: &Client, mut reading: Reading) -> Result<(Whole, Asi
     let failure = match counts {
         Ok(counts) => {
             aside.compare(client).await?;
-            return Ok((Whole { source, fingerprint, tables, quarantine, counts }, aside));
+            return Ok((Whole { source, fingerprint, tables, quarantine, originals, counts }, aside));
         }
         Err(failure) => failure,
     };
-    let reading = Reading { source, tables, version, options, after_misfit: AfterMisfit::ReadOn };
+    let reading =
+        Reading { source, tables, version, options, after_misfit: AfterMisfit::ReadOn, originals: None };
     Err(constraint::explain(client, reading, failure).await)
 }
 
@@ -275,6 +291,6 @@ pub fn require_source(step: &Step, source: &Path, lock_timeout: Duration) -> Res
 pub async fn without_data(client: &Client, version: &Version, step: &Step) -> Result<Receipt, Error> {
     let tables = step.tables.iter().map(|table| TableReceipt::not_brought(table.name.clone())).collect();
     let receipt = Receipt::new(version, None, tables, Vec::new(), "none", SystemTime::now());
-    receipt::record(client, &receipt).await?;
+    receipt::record(client, &receipt, None).await?;
     Ok(receipt)
 }

@@ -1,7 +1,7 @@
 //! The tables that outgrow keeps beside refinery's history: a table of the application's under such a name is in the way,
 //! and that is said before anything is loaded.
 
-use super::{quarantine, receipt};
+use super::{originals, quarantine, receipt};
 use crate::error::Error;
 use tokio_postgres::Client;
 
@@ -10,14 +10,18 @@ use tokio_postgres::Client;
 /// # Errors
 /// [`Error::Target`].
 pub(super) async fn require(client: &Client) -> Result<(), Error> {
-    let names = [receipt::TABLE, quarantine::TABLE];
+    let names = [receipt::TABLE, quarantine::TABLE, originals::TABLE];
     let rows = client
         .query(COLUMNS, &[&&names[..]])
         .await
         .map_err(Error::database("looking at outgrow's own tables"))?;
     let foreign = rows.iter().filter(|row| {
         let (name, columns): (String, String) = (row.get(0), row.get(1));
-        let own = if name == receipt::TABLE { receipt::COLUMNS } else { quarantine::DEFINED };
+        let own = match name.as_str() {
+            receipt::TABLE => receipt::COLUMNS,
+            originals::TABLE => originals::DEFINED,
+            _ => quarantine::DEFINED,
+        };
         !columns.starts_with(own)
     });
     let faults: Vec<String> = foreign

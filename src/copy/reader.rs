@@ -5,6 +5,7 @@
 use super::cell::{self, Fate};
 use super::columns::BoundTable;
 use super::misfits::Misfits;
+use super::originals::{Keeping, Originals, Spelling};
 use super::proof::Tally;
 use super::quarantine::{self, Quarantine};
 use crate::error::Error;
@@ -71,6 +72,8 @@ pub(super) struct Count {
     pub nulled: BTreeMap<String, u64>,
     /// By column: rows that went to the quarantine because of it.
     pub quarantined: BTreeMap<String, u64>,
+    /// What the way back needs to know.
+    pub spelling: Spelling,
 }
 
 /// Reads every table in order. The receiver going away ends it early and is no error of its own.
@@ -81,10 +84,14 @@ pub(super) fn read(
     pieces: &Sender<Piece>,
     misfits: &mut Misfits,
     quarantine: &mut Quarantine,
+    mut originals: Option<&mut Originals>,
 ) -> Result<(), Error> {
     for table in tables {
         let columns = columns(table);
         let mut reading = Reading::new(table, &columns, pieces, misfits, quarantine);
+        if let Some(originals) = originals.as_deref_mut() {
+            reading.keep(Keeping::new(source, table, &columns, originals));
+        }
         if after_misfit != AfterMisfit::ReadOn {
             reading.send_on(after_misfit);
         }
@@ -153,6 +160,9 @@ struct Reading<'a> {
     repaired: Vec<u64>,
     nulled: Vec<u64>,
     quarantined: Vec<u64>,
+    keeping: Option<Keeping<'a>>,
+    /// By column: a cell that the codec calls exact comes back by itself.
+    usual: Vec<bool>,
 }
 
 impl<'a> Reading<'a> {
@@ -184,7 +194,14 @@ impl<'a> Reading<'a> {
             repaired: none(),
             nulled: none(),
             quarantined: none(),
+            keeping: None,
+            usual: vec![true; table.columns.len()],
         }
+    }
+
+    fn keep(&mut self, keeping: Keeping<'a>) {
+        self.usual = keeping.usual();
+        self.keeping = Some(keeping);
     }
 
     fn send_on(&mut self, after_misfit: AfterMisfit) {
@@ -198,7 +215,15 @@ impl<'a> Reading<'a> {
         let (mut quarantine, mut unfit) = (None, false);
         for index in 0..self.table.columns.len() {
             let value = cells.value(index).map_err(unreadable)?;
-            match cell::convert(&self.table.columns[index], value, &mut self.chunk) {
+            let at = self.chunk.len();
+            let fate = cell::convert(&self.table.columns[index], value, &mut self.chunk);
+            if self.usual[index] && matches!(fate, Fate::Fits(Fit::Exact)) {
+                continue;
+            }
+            if let Some(keeping) = &mut self.keeping {
+                self.usual[index] = keeping.cell(index, &self.chunk[at..], value);
+            }
+            match fate {
                 Fate::Fits(Fit::Exact) => {}
                 Fate::Fits(Fit::Normalised) => {
                     self.normalised[index] += 1;
@@ -218,6 +243,7 @@ impl<'a> Reading<'a> {
         if let Some((index, misfit)) = quarantine {
             self.chunk.truncate(start);
             self.quarantined[index] += 1;
+            self.keeping.as_mut().map_or(Ok(()), |keeping| keeping.end_row(None))?;
             let name = &self.table.source.name;
             if !self.quarantine.add(name, self.names[index], misfit.0, self.names, cells)? {
                 let (place, value) =
@@ -229,6 +255,9 @@ impl<'a> Reading<'a> {
         self.chunk.extend_from_slice(&self.constants);
         if self.after_misfit != AfterMisfit::ReadOn {
             self.chunk.extend_from_slice(&[0, 0, 0, 1, u8::from(unfit)]);
+        }
+        if let Some(keeping) = &mut self.keeping {
+            keeping.end_row(Some(&self.chunk[start..]))?;
         }
         self.count.tally.add(&self.chunk[start..]);
         self.count.bytes += (self.chunk.len() - start) as u64;
@@ -267,6 +296,7 @@ impl<'a> Reading<'a> {
             repaired: by_column(&self.repaired),
             nulled: by_column(&self.nulled),
             quarantined: by_column(&self.quarantined),
+            spelling: self.keeping.take().map(Keeping::spelling).unwrap_or_default(),
             ..self.count
         };
         if self.sends() {

@@ -2,11 +2,12 @@
 //! transaction.
 
 use super::columns::BoundTable;
+use super::originals::ColumnFormat;
 use super::progress::Took;
 use super::reader::Count;
 use crate::error::Error;
 use crate::migration::Version;
-use crate::sqlite::Fingerprint;
+use crate::sqlite::{Definition, Fingerprint};
 use barrel::{Migration, backend::Pg, types};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -63,7 +64,7 @@ pub struct TableReceipt {
     pub hash: Option<String>,
     /// How long its COPY took; reading the source overlaps.
     pub seconds: f64,
-    /// By column: how many values came in another spelling or storage class than they will have on the way back.
+    /// By column: how many values came in another spelling or storage class than the type's usual one.
     pub normalised: BTreeMap<String, u64>,
     /// By column: the rowid of the first of them, or its row number where there is none.
     pub normalised_at: BTreeMap<String, String>,
@@ -76,6 +77,20 @@ pub struct TableReceipt {
     /// Triggers of the table that did not run for these rows, and are enabled again.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub set_aside: Vec<String>,
+    /// By column: what its cells are spelt in on the way back, where that is not the type's usual form.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub formats: BTreeMap<String, ColumnFormat>,
+    /// Rows with cells that their columns' formats do not give back: these are in `outgrow_original`,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub originals: u64,
+    /// by the hash of the values of these columns.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub key: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl TableReceipt {
@@ -93,6 +108,9 @@ impl TableReceipt {
             nulled: count.nulled.clone(),
             quarantined: count.quarantined.clone(),
             set_aside: Vec::new(),
+            formats: count.spelling.formats.clone(),
+            originals: count.spelling.originals,
+            key: if count.spelling.originals > 0 { count.spelling.key.clone() } else { Vec::new() },
         }
     }
 
@@ -134,8 +152,22 @@ impl Receipt {
     }
 }
 
-/// Stores `receipt`, making the table if it is the first.
-pub(super) async fn record(client: &Client, receipt: &Receipt) -> Result<(), Error> {
+/// What is stored of the source.
+#[derive(Debug, Serialize)]
+struct StoredSource<'a> {
+    #[serde(flatten)]
+    fingerprint: &'a Fingerprint,
+    /// What it takes to make the file again; not read where only the fingerprint is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    definition: Option<&'a Definition>,
+}
+
+/// Stores `receipt`, and with it the definition `of_source`, making the table if it is the first.
+pub(super) async fn record(
+    client: &Client,
+    receipt: &Receipt,
+    of_source: Option<&Definition>,
+) -> Result<(), Error> {
     let doing = || Error::database("storing the receipt");
     client.batch_execute(&definition()).await.map_err(doing())?;
     let insert = format!(
@@ -148,7 +180,10 @@ pub(super) async fn record(client: &Client, receipt: &Receipt) -> Result<(), Err
             &[
                 &receipt.version,
                 &receipt.step,
-                &receipt.source.as_ref().map(Json),
+                &receipt
+                    .source
+                    .as_ref()
+                    .map(|fingerprint| Json(StoredSource { fingerprint, definition: of_source })),
                 &Json(&receipt.tables),
                 &Json(&receipt.left),
                 &receipt.proof,
@@ -166,7 +201,7 @@ pub(super) async fn record(client: &Client, receipt: &Receipt) -> Result<(), Err
 /// # Errors
 /// [`Error::Database`] if the receipts cannot be read.
 pub async fn sources(client: &Client) -> Result<BTreeMap<i32, Fingerprint>, Error> {
-    let query = format!("SELECT version, source FROM {TABLE} WHERE source IS NOT NULL");
+    let query = format!("SELECT version, source - 'definition' FROM {TABLE} WHERE source IS NOT NULL");
     let rows = match client.query(&query, &[]).await {
         Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => return Ok(BTreeMap::new()),
         rows => rows.map_err(Error::database("reading the receipts"))?,

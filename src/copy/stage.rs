@@ -265,6 +265,18 @@ impl Stage {
         Ok(stored)
     }
 
+    /// Calls `each` with every row of which the server spells a value otherwise than it was sent: the row as it was sent,
+    /// and, for each column that the server reads, in order, its own spelling.
+    pub(super) async fn respelt(&self, client: &Client, each: impl FnMut(&[u8])) -> Result<(), Error> {
+        let sent = self.values(|column| column.name.clone());
+        let stored: Vec<String> = self.by_input().map(|(_, column)| column.spelt()).collect();
+        let other = self.by_input().map(|(_, column)| format!("{} <> {}", column.spelt(), column.name));
+        let other: Vec<String> = other.collect();
+        let query =
+            format!("SELECT {sent}, {} FROM {} WHERE {}", stored.join(", "), self.name, other.join(" OR "));
+        proof::rows(client, &self.of.name, &query, each).await
+    }
+
     /// Refuses values that the column's modifier would change without an error.
     pub(super) async fn require_kept(&self, client: &Client) -> Result<(), Failure> {
         for (index, column) in self.by_input().filter(|(_, column)| column.of.modifier >= 0) {

@@ -3,6 +3,7 @@
 //! the file, its log or its journal, and nothing is left beside it ([`traces`]).
 
 mod bookkeeping;
+mod definition;
 mod fingerprint;
 mod header;
 pub mod scan;
@@ -11,6 +12,7 @@ mod snapshot;
 mod traces;
 mod wal;
 
+pub use definition::{Definition, Statement};
 pub use fingerprint::{Fingerprint, fingerprint};
 
 use crate::error::Error;

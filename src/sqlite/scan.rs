@@ -62,18 +62,12 @@ impl Source {
         columns: &[&str],
         mut each: impl FnMut(&Cells<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let unreadable = |error: rusqlite::Error| Error::Source {
-            file: self.file.clone(),
-            reason: format!("table {}: {}", table.name, in_words(&error)),
-        };
-        let list = if columns.is_empty() { "NULL".to_owned() } else { quote_all(columns.iter().copied()) };
-        // never through an index: one that is damaged, or short of a row, must not decide what is brought
+        let unreadable = |error: rusqlite::Error| self.unreadable(table, &error);
         let order = match quote_all(table.key.iter().map(String::as_str)) {
             key if key.is_empty() => String::new(),
             key => format!(" ORDER BY {key}"),
         };
-        let rowid = table.rowid.unwrap_or("NULL");
-        let query = format!("SELECT {rowid}, {list} FROM {} NOT INDEXED{order}", quote(&table.name));
+        let query = format!("{}{order}", rows(table, columns));
         let mut statement = self.connection.prepare(&query).map_err(unreadable)?;
         let mut rows = statement.query([]).map_err(unreadable)?;
         let (mut ordinal, mut last) = (0, None);
@@ -97,6 +91,41 @@ impl Source {
             each(&Cells { row, ordinal, has_rowid: table.rowid.is_some() })?;
         }
         Ok(())
+    }
+
+    /// Calls `each` with at most `most` rows from the beginning of `table`, and with as many from its end if it has rowids,
+    /// until `each` has enough.
+    ///
+    /// # Errors
+    /// Those of [`Source::scan`].
+    pub fn sample(
+        &self,
+        table: &Table,
+        columns: &[&str],
+        most: u64,
+        mut each: impl FnMut(&Cells<'_>) -> Result<bool, Error>,
+    ) -> Result<(), Error> {
+        let unreadable = |error: rusqlite::Error| self.unreadable(table, &error);
+        let rowid = table.rowid.filter(|_| table.kind == Kind::Ordinary);
+        let ends = [Some(String::new()), rowid.map(|rowid| format!(" ORDER BY {rowid} DESC"))];
+        for order in ends.into_iter().flatten() {
+            let query = format!("{}{order} LIMIT {most}", rows(table, columns));
+            let mut statement = self.connection.prepare(&query).map_err(unreadable)?;
+            let mut rows = statement.query([]).map_err(unreadable)?;
+            while let Some(row) = rows.next().map_err(unreadable)? {
+                if !each(&Cells { row, ordinal: 0, has_rowid: table.rowid.is_some() })? {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn unreadable(&self, table: &Table, error: &rusqlite::Error) -> Error {
+        Error::Source {
+            file: self.file.clone(),
+            reason: format!("table {}: {}", table.name, in_words(error)),
+        }
     }
 
     /// How many rows `table` has at most, where that can be known without reading it: rowids are used once, and may have gaps.
@@ -137,4 +166,11 @@ impl Source {
             reason: format!("table {table}: {}", in_words(&error)),
         })
     }
+}
+
+/// The query of all rows of `table`: the rowid, if there is one, then `columns`. Never through an index: one that is damaged,
+/// or short of a row, must not decide what is brought.
+fn rows(table: &Table, columns: &[&str]) -> String {
+    let list = if columns.is_empty() { "NULL".to_owned() } else { quote_all(columns.iter().copied()) };
+    format!("SELECT {}, {list} FROM {} NOT INDEXED", table.rowid.unwrap_or("NULL"), quote(&table.name))
 }

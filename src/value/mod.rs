@@ -6,6 +6,7 @@
 //! server's `*_recv` functions (PostgreSQL: COPY, "Binary Format").
 
 mod decimal;
+pub mod format;
 pub mod interval;
 pub mod json;
 mod moment;
@@ -19,6 +20,7 @@ pub mod temporal;
 pub mod text;
 mod zone;
 
+pub use format::Format;
 pub use rules::{Read, Repair, Rules};
 pub use zone::Zone;
 

@@ -48,11 +48,51 @@ const PLUS_INFINITY: u16 = 0xd000;
 const MINUS_INFINITY: u16 = 0xf000;
 
 fn back(bytes: &[u8]) -> Option<Cell<'static>> {
+    let (decimal, scale) = match taken_apart(bytes)? {
+        Numeric::Infinite(real) => return Some(Cell::Real(real)),
+        Numeric::Finite(decimal, scale) => (decimal, scale),
+    };
+    let mut decimal = decimal.without_trailing_zeros();
+    if decimal.scale == 0
+        && decimal.digits.len() <= 19
+        && let Some(number) = decimal.integer()
+    {
+        return Some(Cell::Integer(number));
+    }
+    if let Some(real) = decimal.real()
+        && Decimal::of_real(real).as_ref() == Ok(&decimal)
+    {
+        return Some(Cell::Real(real));
+    }
+    decimal.pad(scale);
+    Cell::spelt(decimal.spelt())
+}
+
+/// The number as the server writes it: with all digits after the point that it keeps. None of one that is not finite.
+pub(super) fn written(bytes: &[u8]) -> Option<String> {
+    match taken_apart(bytes)? {
+        Numeric::Infinite(_) => None,
+        Numeric::Finite(decimal, scale) => {
+            let mut decimal = decimal.without_trailing_zeros();
+            decimal.pad(scale);
+            Some(decimal.spelt())
+        }
+    }
+}
+
+/// What the binary form says.
+enum Numeric {
+    Infinite(f64),
+    /// The number, and how many digits are shown after its point.
+    Finite(Decimal, i32),
+}
+
+fn taken_apart(bytes: &[u8]) -> Option<Numeric> {
     let (head, groups) = bytes.split_first_chunk::<8>()?;
     let word = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
     let negative = match word(4) {
-        PLUS_INFINITY => return Some(Cell::Real(f64::INFINITY)),
-        MINUS_INFINITY => return Some(Cell::Real(f64::NEG_INFINITY)),
+        PLUS_INFINITY => return Some(Numeric::Infinite(f64::INFINITY)),
+        MINUS_INFINITY => return Some(Numeric::Infinite(f64::NEG_INFINITY)),
         0 => false,
         MINUS => true,
         _ => return None,
@@ -65,20 +105,7 @@ fn back(bytes: &[u8]) -> Option<Cell<'static>> {
     let written = i32::try_from(digits.len()).ok()?;
     let mut decimal = Decimal { negative, digits, scale: written - 4 * (weight + 1) };
     decimal.settle();
-    decimal = decimal.without_trailing_zeros();
-    if decimal.scale == 0
-        && decimal.digits.len() <= 19
-        && let Some(number) = decimal.integer()
-    {
-        return Some(Cell::Integer(number));
-    }
-    if let Some(real) = decimal.real()
-        && Decimal::of_real(real).as_ref() == Ok(&decimal)
-    {
-        return Some(Cell::Real(real));
-    }
-    decimal.pad(i32::from(word(6)));
-    Cell::spelt(decimal.spelt())
+    Some(Numeric::Finite(decimal, i32::from(word(6))))
 }
 
 /// `value` times 10^`power` as a whole number, and whether digits had to be rounded away for that.

@@ -6,7 +6,7 @@ use super::text::Limit;
 use super::*;
 use proptest::prelude::*;
 
-fn codecs() -> Vec<(&'static str, Codec)> {
+pub(super) fn codecs() -> Vec<(&'static str, Codec)> {
     let none = Rules::default();
     let read = |read| Rules { read: Some(read), ..Rules::default() };
     let madrid = Rules { zone: Zone::parse("Europe/Madrid"), ..Rules::default() };
@@ -57,7 +57,7 @@ const CLOCK: &str = "([01][0-9]|2[0-4]):[0-6][0-9](:[0-5][0-9]([.,][0-9]{1,10})?
 const ZONE: &str = "(Z|[+-](0[0-9]|1[0-7])(:?[0-5][0-9])?)?";
 
 /// Cells of all classes, most of them near something that a type means.
-fn cells() -> impl Strategy<Value = Cell<'static>> {
+pub(super) fn cells() -> impl Strategy<Value = Cell<'static>> {
     let text = |pattern: &str| {
         proptest::string::string_regex(pattern)
             .expect(pattern)

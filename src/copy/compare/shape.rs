@@ -1,5 +1,6 @@
 //! A row as the comparison sees it: its COPY-binary tuple, cut into cells, and the cells that are its key.
 
+pub(super) use crate::copy::tuple::cells;
 use crate::postgres::catalog;
 use tokio_postgres::types::Type;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
@@ -135,18 +136,6 @@ fn shown(cell: &[u8], type_oid: u32) -> Option<KeyPart> {
         Type::UUID => Some(KeyPart::Uuid(uuid::Uuid::from_slice(cell).ok()?)),
         _ => None,
     }
-}
-
-/// The cells of a COPY-binary tuple, each with the four bytes of its length.
-pub(super) fn cells(row: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = row.get(2..).unwrap_or_default();
-    std::iter::from_fn(move || {
-        let length = i32::from_be_bytes(rest.get(..4)?.try_into().ok()?);
-        // NULL and what does not fit have no bytes
-        let (cell, after) = rest.split_at_checked(4 + usize::try_from(length).unwrap_or(0))?;
-        rest = after;
-        Some(cell)
-    })
 }
 
 /// A hash of a cell: it only says whether it differs in two rows that are already known to be unequal.

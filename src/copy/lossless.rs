@@ -1,0 +1,59 @@
+//! A cell of the source as JSON that loses nothing, whatever its storage class: in `outgrow_quarantine`, and where a cell does
+//! not come back by itself.
+
+use rusqlite::types::ValueRef;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use std::fmt;
+
+/// A value with its storage class: `null`, an integer as a number, and otherwise an object that names the class. Text that
+/// PostgreSQL cannot hold, and a blob, are written in hexadecimal.
+pub(super) struct Lossless<'a>(pub ValueRef<'a>);
+
+impl Serialize for Lossless<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (class, text) = match self.0 {
+            ValueRef::Null => return serializer.serialize_unit(),
+            ValueRef::Integer(number) => return serializer.serialize_i64(number),
+            ValueRef::Real(real) => ("real", Form::Real(real)),
+            ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) if !text.contains('\0') => ("text", Form::Text(text)),
+                _ => ("text_hex", Form::Hex(bytes)),
+            },
+            ValueRef::Blob(bytes) => ("blob_hex", Form::Hex(bytes)),
+        };
+        let mut value = serializer.serialize_map(Some(1))?;
+        value.serialize_entry(class, &text)?;
+        value.end()
+    }
+}
+
+/// How a value is written.
+enum Form<'a> {
+    Real(f64),
+    Text(&'a str),
+    Hex(&'a [u8]),
+}
+
+impl Serialize for Form<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Form::Real(real) => serializer.collect_str(&format_args!("{real:?}")),
+            Form::Text(text) => serializer.serialize_str(text),
+            Form::Hex(bytes) => serializer.collect_str(&Hex(bytes)),
+        }
+    }
+}
+
+/// Bytes in hexadecimal, some at a time.
+pub(super) struct Hex<'a>(pub &'a [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        for some in self.0.chunks(512) {
+            let digits = |byte: &u8| [byte >> 4, byte & 15].map(|half| char::from(DIGITS[usize::from(half)]));
+            f.write_str(&some.iter().flat_map(digits).collect::<String>())?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,300 @@
+//! Cells that do not come back by themselves. While a table is read, the [`Format`] of each column is found, and every cell
+//! that the stored value, written in that format, would not give back to the last bit is kept: one row of
+//! `outgrow_original` for each row that has such cells, found again by the hash of its key. Texts that the server itself
+//! reads and spells otherwise follow from the row's stage.
+
+use super::columns::BoundTable;
+use super::lossless::Lossless;
+use super::spool::Spool;
+use super::stage::Stage;
+use super::tuple;
+use crate::error::Error;
+use crate::sqlite::Source;
+use crate::value::Format;
+use barrel::{Migration, backend::Pg, types};
+use rusqlite::types::{Value, ValueRef};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, json};
+use std::collections::{BTreeMap, HashMap};
+use tokio_postgres::Client;
+use tokio_postgres::types::Type;
+use xxhash_rust::xxh3::xxh3_128;
+
+/// The table that holds the cells, beside refinery's history.
+pub(super) const TABLE: &str = "outgrow_original";
+
+/// Its columns, as the catalog writes them.
+pub(super) const DEFINED: &str = "version integer, table_name text, row_key bytea, cells json";
+
+const COLUMNS: [&str; 4] = ["version", "table_name", "row_key", "cells"];
+
+/// A format is found in so many rows from each end of the table at most,
+const SAMPLE_ROWS: u64 = 100;
+
+/// which together are about as long as this at most.
+const SAMPLE_BYTES: usize = 1 << 20;
+
+/// What the cells of a column are spelt in.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnFormat {
+    /// Cells that are not NULL.
+    #[serde(default)]
+    pub format: Format,
+    /// NULL is empty text.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub empty: bool,
+}
+
+/// What the receipt says of one table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Spelling {
+    /// By column of the target: those that are not in the usual format.
+    pub formats: BTreeMap<String, ColumnFormat>,
+    /// Rows with cells that were kept.
+    pub originals: u64,
+    /// The columns of the target whose values name such a row, in their order.
+    pub key: Vec<String>,
+}
+
+/// The cells that a step keeps.
+pub(super) struct Originals {
+    version: i32,
+    /// By table: the columns of its key.
+    keys: HashMap<u32, Vec<String>>,
+    spool: Spool,
+}
+
+impl Originals {
+    /// For the step of this `version`, into tables with these `keys`.
+    pub(super) fn new(version: i32, keys: HashMap<u32, Vec<String>>) -> Originals {
+        Originals { version, keys, spool: Spool::new() }
+    }
+
+    /// Keeps the texts of `table` that the server spells otherwise, from its `stage`; returns how many rows have such.
+    pub(super) async fn add_respelt(
+        &mut self,
+        client: &Client,
+        table: &BoundTable,
+        stage: &Stage,
+    ) -> Result<u64, Error> {
+        let key = Key::of(table, self.keys.get(&table.target.oid));
+        let sent = table.target_columns().count();
+        let (mut rows, mut added) = (0, Ok(()));
+        let each = |row: &[u8]| {
+            let cells: Vec<&[u8]> = tuple::cells(row).collect();
+            let text = |at: usize| Some(String::from_utf8_lossy(tuple::value(cells.get(at)?)?).into_owned());
+            let mut kept = Map::new();
+            for (at, (index, _)) in stage.by_input().enumerate() {
+                if let (Some(text), Some(stored)) = (text(index), text(sent + at))
+                    && text != stored
+                {
+                    let name = table.columns[index].source.name.clone();
+                    kept.insert(name, json!({ "text": text, "stored": stored }));
+                }
+            }
+            if added.is_ok() {
+                rows += 1;
+                added = self.add(table, &key, row, kept);
+            }
+        };
+        stage.respelt(client, each).await?;
+        added.map(|()| rows)
+    }
+
+    fn add(
+        &mut self,
+        table: &BoundTable,
+        key: &Key,
+        row: &[u8],
+        cells: Map<String, serde_json::Value>,
+    ) -> Result<(), Error> {
+        let mut tuple = 4_i16.to_be_bytes().to_vec();
+        tuple::append(&mut tuple, &self.version.to_be_bytes());
+        tuple::append(&mut tuple, table.source.name.as_bytes());
+        tuple::append(&mut tuple, &key.hash(row).to_be_bytes());
+        tuple::append(&mut tuple, serde_json::Value::Object(cells).to_string().as_bytes());
+        self.spool.add(&tuple)
+    }
+
+    /// Stores them and reads them back.
+    pub(super) async fn store(self, client: &Client) -> Result<(), Error> {
+        let what = "the cells that do not come back by themselves";
+        let query = query(self.version);
+        self.spool.store(client, what, (TABLE, &COLUMNS), &definition(), &query).await
+    }
+}
+
+/// The query of what the step `version` kept.
+pub(super) fn query(version: i32) -> String {
+    format!("SELECT {} FROM {TABLE} WHERE version = {version}", COLUMNS.join(", "))
+}
+
+/// Which columns name a row.
+pub(super) struct Key(Vec<(usize, bool)>);
+
+impl Key {
+    /// Of rows with these columns: those of `key` if all are there, otherwise all. Columns that the server reads have no form
+    /// here that stays.
+    pub(super) fn of(table: &BoundTable, key: Option<&Vec<String>>) -> Key {
+        let own = table.columns.iter().map(|column| (&column.target, !column.codec.by_input));
+        let columns: Vec<_> =
+            own.chain(table.constants.iter().map(|constant| (&constant.target, true))).collect();
+        let part = |index: usize| {
+            let of_type = Type::from_oid(columns[index].0.type_oid);
+            (index, matches!(of_type, Some(Type::INT2 | Type::INT4 | Type::INT8)))
+        };
+        let named = key.and_then(|key| {
+            let at = |name: &String| columns.iter().position(|(column, own)| column.name == *name && *own);
+            key.iter().map(|name| at(name).map(part)).collect::<Option<Vec<_>>>()
+        });
+        let all = || (0..columns.len()).filter(|index| columns[*index].1).map(part).collect();
+        Key(named.filter(|key| !key.is_empty()).unwrap_or_else(all))
+    }
+
+    fn names(&self, table: &BoundTable) -> Vec<String> {
+        let columns: Vec<&str> = table.target_columns().collect();
+        self.0.iter().map(|(index, _)| columns[*index].to_owned()).collect()
+    }
+
+    /// The hash of a row's key. An integer counts as one of eight bytes, so that a column may be made wider.
+    pub(super) fn hash(&self, row: &[u8]) -> u128 {
+        let cells: Vec<&[u8]> = tuple::cells(row).collect();
+        let mut key = Vec::new();
+        for (index, integer) in &self.0 {
+            let cell = cells.get(*index).copied().unwrap_or_default();
+            match tuple::value(cell) {
+                Some(value) if *integer => {
+                    let sign = if value.first().is_some_and(|first| first >> 7 == 1) { 0xff } else { 0 };
+                    key.extend_from_slice(&8_i32.to_be_bytes());
+                    key.extend(std::iter::repeat_n(sign, 8_usize.saturating_sub(value.len())));
+                    key.extend_from_slice(value);
+                }
+                _ => key.extend_from_slice(cell),
+            }
+        }
+        xxh3_128(&key)
+    }
+}
+
+/// What is known of the format of a column.
+#[derive(Default)]
+struct Known {
+    format: Option<Format>,
+    empty: bool,
+}
+
+/// The reading of one table: its formats, and the cells of the row under way that are to be kept.
+pub(super) struct Keeping<'a> {
+    table: &'a BoundTable,
+    known: Vec<Known>,
+    key: Key,
+    cells: Map<String, serde_json::Value>,
+    rows: u64,
+    originals: &'a mut Originals,
+}
+
+impl<'a> Keeping<'a> {
+    /// Finds the formats of `table`, whose cells are read in the order of `columns`.
+    pub(super) fn new(
+        source: &Source,
+        table: &'a BoundTable,
+        columns: &[&str],
+        originals: &'a mut Originals,
+    ) -> Keeping<'a> {
+        let mut samples: Vec<Vec<(Vec<u8>, Value)>> = vec![Vec::new(); table.columns.len()];
+        let (mut nulls, mut empties, mut bytes) = (vec![0_u32; samples.len()], vec![0_u32; samples.len()], 0);
+        let sampled = source.sample(&table.source, columns, SAMPLE_ROWS, |cells| {
+            for (index, column) in table.columns.iter().enumerate() {
+                let mut field = Vec::new();
+                match cells.value(index).map_err(std::io::Error::other)? {
+                    ValueRef::Null => nulls[index] += 1,
+                    ValueRef::Text(b"") if column.empty_is_null => empties[index] += 1,
+                    value => {
+                        if let (Ok(_), Ok(owned)) =
+                            ((column.codec.encode)(value, &mut field), Value::try_from(value))
+                        {
+                            bytes += field.len();
+                            samples[index].push((field, owned));
+                        }
+                    }
+                }
+            }
+            Ok(bytes < SAMPLE_BYTES)
+        });
+        if let Err(error) = sampled {
+            // whatever cannot be read, the scan says so
+            log::debug!("table {}: {error}", table.source.name);
+        }
+        let found = table.columns.iter().zip(&samples).zip(nulls.iter().zip(empties));
+        let known = found.map(|((column, sample), (nulls, empties))| Known {
+            format: Format::of(&column.codec, sample),
+            empty: empties > *nulls,
+        });
+        let known = known.collect();
+        let key = Key::of(table, originals.keys.get(&table.target.oid));
+        Keeping { table, known, key, cells: Map::new(), rows: 0, originals }
+    }
+
+    /// By column: the way back gives every cell that the codec calls exact.
+    pub(super) fn usual(&self) -> Vec<bool> {
+        self.known.iter().map(|known| known.format == Some(Format::Usual) && !known.empty).collect()
+    }
+
+    /// Looks at the cell of the column at `index`, which was sent as `field`, with its length. Returns whether from now on
+    /// only those need a look that the codec does not call exact.
+    pub(super) fn cell(&mut self, index: usize, field: &[u8], value: ValueRef<'_>) -> bool {
+        let (column, known) = (&self.table.columns[index], &mut self.known[index]);
+        let comes_back = match tuple::value(field) {
+            None if known.empty => value == ValueRef::Text(b""),
+            None => value == ValueRef::Null,
+            Some(stored) => {
+                let format = known.format.get_or_insert_with(|| {
+                    let cell = Value::try_from(value).map(|value| (stored.to_vec(), value));
+                    cell.ok().and_then(|cell| Format::of(&column.codec, &[cell])).unwrap_or_default()
+                });
+                let usual = (column.codec.decode)(stored);
+                usual.is_some_and(|usual| format.gives(stored, &usual, value))
+            }
+        };
+        if !comes_back {
+            self.cells.insert(column.source.name.clone(), json!(Lossless(value)));
+        }
+        known.format == Some(Format::Usual) && !known.empty
+    }
+
+    /// The row under way ends: what it has to keep is kept, unless it is not sent.
+    pub(super) fn end_row(&mut self, sent: Option<&[u8]>) -> Result<(), Error> {
+        if self.cells.is_empty() {
+            return Ok(());
+        }
+        let cells = std::mem::take(&mut self.cells);
+        let Some(row) = sent else { return Ok(()) };
+        self.rows += 1;
+        self.originals.add(self.table, &self.key, row, cells)
+    }
+
+    /// What the receipt says.
+    pub(super) fn spelling(self) -> Spelling {
+        let columns = self.table.columns.iter().zip(self.known);
+        let formats = columns.map(|(column, known)| {
+            let format = known.format.unwrap_or_default();
+            (column.target.name.clone(), ColumnFormat { format, empty: known.empty })
+        });
+        Spelling {
+            formats: formats.filter(|(_, format)| *format != ColumnFormat::default()).collect(),
+            originals: self.rows,
+            key: self.key.names(self.table),
+        }
+    }
+}
+
+fn definition() -> String {
+    let mut migration = Migration::new();
+    migration.create_table_if_not_exists(TABLE, |table| {
+        table.add_column("version", types::integer().increments(false));
+        table.add_column("table_name", types::text());
+        table.add_column("row_key", types::custom("bytea"));
+        table.add_column("cells", types::custom("json"));
+    });
+    migration.make::<Pg>()
+}
