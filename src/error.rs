@@ -316,6 +316,7 @@ impl Error {
             Error::Locked(_) => ExitCode::Locked,
             Error::Diverged(_) => ExitCode::Diverged,
             Error::Source { .. } | Error::Misfits { .. } | Error::Unfit { .. } => ExitCode::Source,
+            Error::Sql { code, .. } if *code == SqlState::LOCK_NOT_AVAILABLE => ExitCode::Locked,
             Error::Target(_) | Error::Hidden(_) | Error::Sql { .. } => ExitCode::Migration,
             Error::Proof(_) => ExitCode::Proof,
             Error::Version { source, .. } | Error::Stopped { source, .. } => source.exit_code(),

@@ -109,12 +109,24 @@ fn so_does_a_step() {
 #[test]
 fn the_attempts_end_with_the_lock_timeout() {
     let (project, _application) = application_uses_t(ALTER);
-    project.outgrow(["migrate", "--lock-attempt", "20ms", "--lock-timeout", "200ms"]).exits(7).says(&[
+    project.outgrow(["migrate", "--lock-attempt", "20ms", "--lock-timeout", "200ms"]).exits(4).says(&[
         "attempt 2 in",
         "V2__alter failed and was rolled back",
         "V2__alter.sql:2:1: canceling statement due to lock timeout",
     ]);
     assert!(!project.has_table("u"));
+}
+
+#[test]
+fn a_step_whose_table_stays_in_use_says_who_holds_it() {
+    let step = ("migrations/V2__step.toml", "source = \"sqlite\"\ntables = [\"t\"]\n");
+    let (project, _application) = application_uses_t(step);
+    project.outgrow(["migrate", "--lock-attempt", "20ms", "--lock-timeout", "200ms"]).exits(4).says(&[
+        "the app, idle in transaction, holds one on t",
+        "attempt 2 in",
+        "V2__step failed and was rolled back",
+        "canceling statement due to lock timeout",
+    ]);
 }
 
 #[test]

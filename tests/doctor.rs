@@ -168,8 +168,9 @@ fn settings_that_bite() {
         "ALTER DATABASE \"{name}\" SET statement_timeout = '30s'; ALTER DATABASE \"{name}\" SET idle_in_transaction_session_timeout = 5000"
     ));
     let outcome = doctor(&project).succeeds();
-    finds(&outcome, "settings", &["warning: statement_timeout is 30s", "options=-c%20statement_timeout%3D0"]);
-    finds(&outcome, "settings", &["warning: idle_in_transaction_session_timeout is 5s"]);
+    let limits =
+        "ok: idle_in_transaction_session_timeout is 5s, statement_timeout is 30s: for the application alone";
+    finds(&outcome, "settings", &[limits, "--statement-timeout"]);
     project.execute(&format!("ALTER DATABASE \"{name}\" SET default_transaction_read_only = on"));
     finds(&doctor(&project).exits(1), "settings", &["problem: default_transaction_read_only is on"]);
 }

@@ -94,3 +94,31 @@ fn in_transaction_mode_a_version_without_a_transaction_is_refused() {
     command.env("DATABASE_URL", &url).env("MIGRATION_DATABASE_URL", direct);
     project.run(&mut command).succeeds();
 }
+
+/// A pooler's mode: the URL of a database behind it, and what the doctor says of it.
+type Mode = (fn(&Project) -> String, &'static str);
+
+#[test]
+fn every_command_works_behind_either() {
+    let modes: [Mode; 2] = [
+        (pgbouncer::transaction_mode, "a pooler in transaction mode"),
+        (pgbouncer::session_mode, "none in transaction mode"),
+    ];
+    for (url, pooler) in modes {
+        let project = Project::intelibotx();
+        project.write(
+            "checks/users.sql",
+            "-- users have arrived\nSELECT 1 WHERE NOT EXISTS (SELECT FROM \"user\")",
+        );
+        let url = url(&project);
+        let run = |arguments: &[&str]| project.run(project.command(arguments).env("DATABASE_URL", &url));
+        run(&["doctor"]).succeeds().prints(&[pooler]);
+        run(&["migrate", "--to", "5"]).succeeds();
+        run(&["migrate", "--dry-run"]).succeeds().prints(&["V6__import_from_sqlite"]);
+        run(&["status"]).succeeds().prints(&["pending"]);
+        run(&["migrate"]).succeeds();
+        run(&["verify"]).succeeds();
+        run(&["check"]).succeeds();
+        no_lock_stays(&project);
+    }
+}

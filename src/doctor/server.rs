@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::postgres::pooler::{self, Pooling};
 use crate::postgres::session::Session;
 use std::time::Instant;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, SimpleQueryRow};
 
 /// A connection, and a round trip, should take less than this many milliseconds.
 const LIMIT: f64 = 100.0;
@@ -173,9 +173,9 @@ pub(super) async fn pooler(client: &Client, url: &DatabaseUrl) -> Result<Vec<Fin
     const DIRECT: &str = "name the direct URL in MIGRATION_DATABASE_URL (or DATABASE_UNPOOLED_URL, DIRECT_URL); the application keeps its own";
     Ok(vec![match pooler::of(client, url).await? {
         Pooling::Session => Finding::ok("pooler", "none in transaction mode: a session keeps its backend"),
-        Pooling::Transaction => Finding::problem(
+        Pooling::Transaction => Finding::warning(
             "pooler",
-            "a pooler in transaction mode: locks and settings of a session do not hold behind it",
+            "a pooler in transaction mode: each version holds the lock by itself, and one without a transaction is refused",
             DIRECT,
         ),
         Pooling::Unknown => Finding::warning(
@@ -189,16 +189,17 @@ pub(super) async fn pooler(client: &Client, url: &DatabaseUrl) -> Result<Vec<Fin
 /// Settings of server, database or role that end a run or keep it from writing.
 pub(super) async fn settings(client: &Client) -> Result<Vec<Finding>, Error> {
     let query = "SELECT name, current_setting(name) FROM pg_settings WHERE name IN \
-        ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout', 'idle_session_timeout') \
-        AND setting <> '0' ORDER BY name";
+        ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout') AND setting <> '0' ORDER BY name";
     let mut findings = Vec::new();
-    for row in rows(client, "reading the settings", query).await? {
-        let (name, value) = (row.get(0).unwrap_or_default(), row.get(1).unwrap_or_default());
-        findings.push(Finding::warning(
-            "settings",
-            format!("{name} is {value}: the server ends what takes longer"),
-            format!("options=-c%20{name}%3D0 in the URL, or ALTER ROLE … SET {name} = 0, if a version may take that long"),
-        ));
+    let said = rows(client, "reading the settings", query).await?;
+    let text = |row: &SimpleQueryRow, at| row.get(at).unwrap_or_default().to_owned();
+    let limits = said.iter().map(|row| format!("{} is {}", text(row, 0), text(row, 1)));
+    let limits = limits.collect::<Vec<_>>().join(", ");
+    if !limits.is_empty() {
+        let found = format!(
+            "{limits}: for the application alone; versions have the limit of --statement-timeout, if any"
+        );
+        findings.push(Finding::ok("settings", found));
     }
     let query = "SELECT current_setting('default_transaction_read_only'), pg_is_in_recovery()";
     let said = rows(client, "reading the settings", query).await?;
