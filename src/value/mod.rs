@@ -16,6 +16,7 @@ pub mod numeric;
 #[cfg(test)]
 mod properties;
 mod rules;
+mod short;
 pub mod temporal;
 pub mod text;
 mod zone;

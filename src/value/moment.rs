@@ -35,11 +35,11 @@ impl Moment {
     }
 
     fn read(text: &mut Cursor<'_>) -> Option<Moment> {
-        let year = text.number(4)?;
+        let year = text.number::<4>()?;
         text.one_of(b"-")?;
-        let month = text.number(2)?;
+        let month = text.number::<2>()?;
         text.one_of(b"-")?;
-        let days = days(year, month, text.number(2)?)?;
+        let days = days(year, month, text.number::<2>()?)?;
         if text.0.is_empty() {
             return Some(Moment { days, clock: None, offset: None });
         }
@@ -113,6 +113,11 @@ fn days(year: i64, month: i64, day: i64) -> Option<i32> {
 
 /// Appends `YYYY-MM-DD`, if the text form has the year.
 pub(super) fn spell_date(days: i64, out: &mut Spelt) -> Option<()> {
+    out.extend_from_slice(&date(days)?);
+    Some(())
+}
+
+fn date(days: i64) -> Option<[u8; 10]> {
     if !(FIRST_DAY..=LAST_DAY).contains(&days) {
         return None;
     }
@@ -120,25 +125,29 @@ pub(super) fn spell_date(days: i64, out: &mut Spelt) -> Option<()> {
         Date::from_julian_day(i32::try_from(days).ok()? + EPOCH).ok()?.to_calendar_date();
     let ([a, b, c, d], [e, f], [g, h]) =
         (digits(year.unsigned_abs()), digits(u32::from(u8::from(month))), digits(day.into()));
-    out.extend_from_slice(&[a, b, c, d, b'-', e, f, b'-', g, h]);
-    Some(())
+    Some([a, b, c, d, b'-', e, f, b'-', g, h])
 }
 
 /// Appends `HH:MM:SS.ffffff` of microseconds since midnight.
 pub(super) fn spell_clock(micros: i64, out: &mut Spelt) {
+    out.extend_from_slice(&clock(micros));
+}
+
+fn clock(micros: i64) -> [u8; 15] {
     // a day has fewer seconds than 2^32, and a second fewer microseconds
     let part = |number: i64| u32::try_from(number).unwrap_or(0);
     let (seconds, micros) = (part(micros / SECOND), part(micros % SECOND));
     let ([a, b], [c, d], [e, f]) = (digits(seconds / 3600), digits(seconds / 60 % 60), digits(seconds % 60));
-    out.extend_from_slice(&[a, b, b':', c, d, b':', e, f, b'.']);
-    out.extend_from_slice(&digits::<6>(micros));
+    let [g, h, i, j, k, l] = digits(micros);
+    [a, b, b':', c, d, b':', e, f, b'.', g, h, i, j, k, l]
 }
 
 /// Appends `YYYY-MM-DD HH:MM:SS.ffffff`.
 pub(super) fn spell_moment(micros: i64, out: &mut Spelt) -> Option<()> {
-    spell_date(micros.div_euclid(DAY), out)?;
-    out.push(b' ');
-    spell_clock(micros.rem_euclid(DAY), out);
+    let mut moment = [b' '; 26];
+    moment[..10].copy_from_slice(&date(micros.div_euclid(DAY))?);
+    moment[11..].copy_from_slice(&clock(micros.rem_euclid(DAY)));
+    out.extend_from_slice(&moment);
     Some(())
 }
 
@@ -163,18 +172,24 @@ pub(super) fn digits<const N: usize>(mut number: u32) -> [u8; N] {
     digits
 }
 
+/// A number of nothing but digits, a few.
+fn whole(digits: &[u8]) -> Option<i64> {
+    digits.iter().try_fold(0, |value, digit| {
+        let digit = digit.wrapping_sub(b'0');
+        (digit < 10).then(|| value * 10 + i64::from(digit))
+    })
+}
+
 /// The rest of a text, read from the left.
 struct Cursor<'a>(&'a [u8]);
 
 impl Cursor<'_> {
-    /// Exactly `digits` digits.
-    fn number(&mut self, digits: usize) -> Option<i64> {
-        let (number, rest) = self.0.split_at_checked(digits)?;
-        if !number.iter().all(u8::is_ascii_digit) {
-            return None;
-        }
+    /// Exactly `N` digits.
+    fn number<const N: usize>(&mut self) -> Option<i64> {
+        let (number, rest) = self.0.split_first_chunk::<N>()?;
+        let value = whole(number)?;
         self.0 = rest;
-        Some(number.iter().fold(0, |value, digit| value * 10 + i64::from(digit - b'0')))
+        Some(value)
     }
 
     fn one_of(&mut self, choice: &[u8]) -> Option<u8> {
@@ -188,12 +203,12 @@ impl Cursor<'_> {
 
     /// Nanoseconds since midnight.
     fn clock(&mut self) -> Option<i64> {
-        let hours = self.number(2)?;
+        let hours = self.number::<2>()?;
         self.one_of(b":")?;
-        let minutes = self.number(2)?;
+        let minutes = self.number::<2>()?;
         let (mut seconds, mut nanos) = (0, 0);
         if self.one_of(b":").is_some() {
-            seconds = self.number(2)?;
+            seconds = self.number::<2>()?;
             if self.one_of(b".,").is_some() {
                 nanos = self.fraction()?;
             }
@@ -204,11 +219,18 @@ impl Cursor<'_> {
 
     /// One to nine digits, as nanoseconds.
     fn fraction(&mut self) -> Option<i64> {
-        let digits = self.0.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        if !(1..=9).contains(&digits) {
-            return None;
+        // what SQLAlchemy writes has six, and nothing after them
+        if let Ok(six) = <&[u8; 6]>::try_from(self.0)
+            && let Some(micros) = whole(six)
+        {
+            self.0 = &[];
+            return Some(micros * 1000);
         }
-        Some(self.number(digits)? * 10_i64.pow(u32::try_from(9 - digits).ok()?))
+        let digits = self.0.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let (number, rest) = self.0.split_at(digits);
+        self.0 = rest;
+        let unit = 10_i64.pow(9_u32.checked_sub(u32::try_from(digits).ok().filter(|digits| *digits > 0)?)?);
+        Some(whole(number)? * unit)
     }
 
     /// Seconds east of Greenwich, if anything is left. PostgreSQL takes displacements below 16 hours.
@@ -221,14 +243,14 @@ impl Cursor<'_> {
             b'-' => -1,
             _ => return self.0.is_empty().then_some(Some(0)),
         };
-        let hours = self.number(2)?;
+        let hours = self.number::<2>()?;
         let (mut minutes, mut seconds) = (0, 0);
         if !self.0.is_empty() {
             self.one_of(b":");
-            minutes = self.number(2)?;
+            minutes = self.number::<2>()?;
         }
         if self.one_of(b":").is_some() {
-            seconds = self.number(2)?;
+            seconds = self.number::<2>()?;
         }
         let real = self.0.is_empty() && hours < 16 && minutes < 60 && seconds < 60;
         real.then_some(Some(sign * (hours * 3600 + minutes * 60 + seconds)))

@@ -1,6 +1,7 @@
 //! `numeric`, and numbers that count something in units of a power of ten.
 
 use super::decimal::{Decimal, MAX_WHOLE, MINUS};
+use super::short::Short;
 use super::{Cell, Codec, Misfit, Rules, Spelt, moment};
 use rusqlite::types::ValueRef;
 
@@ -32,6 +33,13 @@ pub fn numeric(modifier: i32, rules: &Rules) -> Codec {
             }
             return Ok(false);
         }
+        if let Some(short) = short(value)
+            && let Some(short) =
+                limit.map_or(Some(short), |(precision, scale)| short.within(precision, scale))
+            && short.write(out)
+        {
+            return Ok(false);
+        }
         let mut decimal = Decimal::of(value)?;
         let mut changed = false;
         if let Some((precision, scale)) = limit {
@@ -47,7 +55,27 @@ pub fn numeric(modifier: i32, rules: &Rules) -> Codec {
 const PLUS_INFINITY: u16 = 0xd000;
 const MINUS_INFINITY: u16 = 0xf000;
 
+/// The number that a cell is, if it is short.
+fn short(value: ValueRef<'_>) -> Option<Short> {
+    match value {
+        ValueRef::Integer(number) => Short::integer(number),
+        ValueRef::Real(real) if real.is_finite() => {
+            Some(Short::parse(zmij::Buffer::new().format_finite(real).as_bytes())?.without_trailing_zeros())
+        }
+        ValueRef::Text(bytes) => Short::parse(bytes),
+        ValueRef::Real(_) | ValueRef::Blob(_) | ValueRef::Null => None,
+    }
+}
+
 fn back(bytes: &[u8]) -> Option<Cell<'static>> {
+    if let Some(short) = Short::read(bytes) {
+        if let Some(number) = short.whole() {
+            return Some(Cell::Integer(number));
+        }
+        if let Some(real) = short.real() {
+            return Some(Cell::Real(real));
+        }
+    }
     let (decimal, scale) = match taken_apart(bytes)? {
         Numeric::Infinite(real) => return Some(Cell::Real(real)),
         Numeric::Finite(decimal, scale) => (decimal, scale),
