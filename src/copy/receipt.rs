@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::migration::Version;
 use crate::sqlite::{Definition, Fingerprint};
 use barrel::{Migration, backend::Pg, types};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 use tokio_postgres::Client;
@@ -231,9 +231,7 @@ pub enum Recorded {
 /// [`Error::Database`] if the query fails.
 pub async fn recorded(client: &Client, version: i32) -> Result<Recorded, Error> {
     let doing = || Error::database("reading the receipt");
-    let readable = format!("SELECT has_table_privilege(to_regclass('{TABLE}'), 'SELECT')");
-    let readable: Option<bool> = client.query_one(&readable, &[]).await.map_err(doing())?.get(0);
-    if readable != Some(true) {
+    if !is_readable(client, TABLE).await? {
         return Ok(Recorded::Unknown);
     }
     let query = format!("SELECT source->>'sha256' FROM {TABLE} WHERE version = $1");
@@ -243,6 +241,54 @@ pub async fn recorded(client: &Client, version: i32) -> Result<Recorded, Error> 
         Some(None) => Recorded::WithoutData,
         None => Recorded::Unknown,
     })
+}
+
+/// What a receipt says for the way back.
+#[derive(Debug, Default)]
+pub(super) struct ForTheWayBack {
+    /// What the source was made of.
+    pub definition: Option<Definition>,
+    /// What was copied.
+    pub tables: Vec<Spelt>,
+    /// Source tables with rows that were left behind.
+    pub left: Vec<String>,
+}
+
+/// The spelling of one table.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Spelt {
+    /// Its name in the target.
+    pub table: String,
+    pub formats: BTreeMap<String, ColumnFormat>,
+    pub originals: u64,
+    pub key: Vec<String>,
+}
+
+/// Reads the receipt of `version`; nothing of it is known if there is none, or if this role may not read it.
+pub(super) async fn for_the_way_back(client: &Client, version: i32) -> Result<ForTheWayBack, Error> {
+    let doing = || Error::database("reading the receipt");
+    if !is_readable(client, TABLE).await? {
+        return Ok(ForTheWayBack::default());
+    }
+    let query = format!("SELECT source->'definition', tables, left_behind FROM {TABLE} WHERE version = $1");
+    let Some(row) = client.query_opt(&query, &[&version]).await.map_err(doing())? else {
+        return Ok(ForTheWayBack::default());
+    };
+    // a receipt that another version of outgrow wrote may say less than ours
+    Ok(ForTheWayBack {
+        definition: row.try_get::<_, Json<Definition>>(0).ok().map(|definition| definition.0),
+        tables: row.try_get::<_, Json<Vec<Spelt>>>(1).map(|tables| tables.0).unwrap_or_default(),
+        left: row.try_get::<_, Json<Vec<String>>>(2).map(|left| left.0).unwrap_or_default(),
+    })
+}
+
+/// Whether there is a table of that name, and this role may read it.
+pub(super) async fn is_readable(client: &Client, table: &str) -> Result<bool, Error> {
+    let query = "SELECT has_table_privilege(to_regclass($1), 'SELECT')";
+    let row = client.query_one(query, &[&table]).await;
+    let readable: Option<bool> = row.map_err(Error::database("looking for outgrow's own tables"))?.get(0);
+    Ok(readable == Some(true))
 }
 
 fn definition() -> String {
