@@ -13,8 +13,11 @@ fn cell(value: ValueRef<'_>) -> String {
         ValueRef::Null => "NULL".to_owned(),
         ValueRef::Integer(number) => number.to_string(),
         ValueRef::Real(real) => format!("real {real:?}"),
-        ValueRef::Text(text) => format!("text {:?}", text.escape_ascii().to_string()),
-        ValueRef::Blob(bytes) => format!("blob {:?}", bytes.escape_ascii().to_string()),
+        ValueRef::Text(text) => match std::str::from_utf8(text) {
+            Ok(text) if !text.contains('\0') => format!("'{text}'"),
+            _ => format!("text {}", text.escape_ascii()),
+        },
+        ValueRef::Blob(bytes) => format!("blob {}", bytes.escape_ascii()),
     }
 }
 
@@ -50,20 +53,26 @@ pub fn everything(file: &Path) -> Vec<String> {
                 .map(|value| format!("{setting} {value}")),
         );
     }
-    let tables = rows(
-        &connection,
-        "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'virtual') AND name <> 'sqlite_schema' ORDER BY name",
-    );
     let mut names = connection
         .prepare("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'virtual') AND name <> 'sqlite_schema' ORDER BY name")
         .expect("the list");
     let names: Vec<String> =
         names.query_map([], |row| row.get(0)).expect("the list").collect::<Result<_, _>>().expect("names");
-    assert_eq!(tables.len(), names.len());
     for name in names {
         let mut found = rows(&connection, &format!("SELECT * FROM \"{}\"", name.replace('"', "\"\"")));
         found.sort();
         lines.extend(found.into_iter().map(|row| format!("{name}: {row}")));
     }
     lines
+}
+
+/// The two files hold the same.
+#[track_caller]
+pub fn assert_same(one: &Path, other: &Path) {
+    let (one, other) = (everything(one), everything(other));
+    let only = |a: &[String], b: &[String]| -> Vec<String> {
+        a.iter().filter(|line| !b.contains(line)).cloned().collect()
+    };
+    assert_eq!(only(&one, &other), only(&other, &one));
+    assert_eq!(one.len(), other.len());
 }

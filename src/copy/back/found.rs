@@ -19,6 +19,8 @@ pub(super) struct Original {
     pub cell: Option<Cell<'static>>,
     /// The text that the server made of it, where the server itself reads the column.
     pub stored: Option<String>,
+    /// It is what was sent, and the cell that this came from is in the column's format.
+    pub sent: bool,
 }
 
 impl Found {
@@ -73,11 +75,11 @@ impl Found {
             self.connection.prepare_cached("DELETE FROM kept WHERE rowid = ?1")?.execute([rowid])?;
             let found: Map<String, Value> = serde_json::from_str(&text).unwrap_or_default();
             for (name, value) in found {
-                let stored = value.get("stored").cloned();
-                let entry = cells.entry(name).or_insert(value);
-                if let Some(stored) = stored {
-                    *entry = json!({ "kept": entry.take(), "stored": stored });
-                }
+                let cell = match (cells.remove(&name), value.get("stored")) {
+                    (Some(kept), Some(stored)) => json!({ "kept": kept, "stored": stored }),
+                    _ => value,
+                };
+                cells.insert(name, cell);
             }
         }
         Ok(cells)
@@ -88,5 +90,6 @@ impl Found {
 pub(super) fn original(value: &Value) -> Option<Original> {
     let stored = value.get("stored").and_then(Value::as_str).map(str::to_owned);
     let cell = given_back(value.get("kept").unwrap_or(value))?;
-    Some(Original { cell, stored })
+    let sent = stored.is_some() && value.get("kept").is_none();
+    Some(Original { cell, stored, sent })
 }

@@ -60,10 +60,14 @@ pub(super) fn cells<'a>(
     if kept.is_empty() {
         return Ok((cells, 0));
     }
-    for ((column, field), cell) in columns.iter().zip(tuple::cells(row)).zip(cells.iter_mut()) {
+    let columns = columns.iter().zip(&table.formats);
+    for (((column, format), field), cell) in columns.zip(tuple::cells(row)).zip(cells.iter_mut()) {
         let Some(original) = kept.get(&column.source.name).and_then(found::original) else { continue };
         if still(column, &original, field, &mut scratch) {
-            *cell = original.cell;
+            *cell = match original.cell {
+                Some(sent) if original.sent => Some(format.format.apply(field, sent)),
+                kept => kept,
+            };
             originals += 1;
         }
     }
