@@ -25,7 +25,8 @@ use tokio_postgres::Client;
 /// in which they lie.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL row_security = off; \
                      SET LOCAL synchronize_seqscans = off; SET LOCAL statement_timeout = 0; \
-                     SET LOCAL idle_in_transaction_session_timeout = 0";
+                     SET LOCAL idle_in_transaction_session_timeout = 0; \
+                     SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'";
 
 /// What `outgrow export` answers.
 #[derive(Debug, Serialize)]
@@ -69,6 +70,7 @@ pub async fn export(
     let url = config.database()?;
     let destination = Destination::of(&args.file, args.force, config.source.as_deref())?;
     let client = postgres::connect(url, interrupt).await?;
+    destination.require_no_source(&client).await?;
     let wait = config.lock_timeout.as_millis().clamp(1, i32::MAX as u128);
     let begin = format!("{BEGIN}; SET LOCAL lock_timeout = {wait}");
     client.batch_execute(&begin).await.map_err(Error::database("beginning to read"))?;
@@ -91,7 +93,6 @@ pub async fn export(
         entry.is_some_and(|entry| entry.state == State::Applied)
     });
     let steps: Vec<_> = applied.filter_map(|version| Some((version, version.step()?))).collect();
-    destination.require_no_source(&client).await?;
     let temporary = destination.temporary()?;
     let written = back::write(&client, &steps, &temporary, config.lock_timeout, progress).await;
     let written = written.map_err(|error| destination.named(error))?;

@@ -23,7 +23,8 @@
 //! One cell: [`sqlite::scan`] lends it as a borrowed value; `copy::reader` hands it to the [`value::Codec`] that
 //! `copy::codec` chose for its column from the target's [`postgres::catalog`]; the codec appends COPY-binary bytes to a
 //! chunk, which crosses a bounded channel to `copy::load` and goes to the server. What stands in its way there is set aside
-//! by `copy::aside`; what the target's own rules ([`postgres::rule`]) refuse is found by `copy::constraint`.
+//! by `copy::aside`; what the target's own rules ([`postgres::rule`]) refuse is found by `copy::constraint`. What the way back
+//! would not give by itself, in the column's [`value::Format`], is kept by `copy::originals`; [`copy::back`] is that way.
 //!
 //! Who may use whom, checked by a test: `main → run → commands → {copy, migration} → {sqlite, postgres} → value → error`.
 //! `sqlite` and `postgres` do not know each other; only [`run`] and `main` know [`output`].

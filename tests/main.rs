@@ -19,6 +19,7 @@ mod door;
 mod export;
 mod export_files;
 mod export_tables;
+mod export_under_way;
 mod files;
 mod history;
 mod history_traffic;

@@ -231,7 +231,9 @@ pub enum Recorded {
 /// [`Error::Database`] if the query fails.
 pub async fn recorded(client: &Client, version: i32) -> Result<Recorded, Error> {
     let doing = || Error::database("reading the receipt");
-    if !is_readable(client, TABLE).await? {
+    let readable = format!("SELECT has_table_privilege(to_regclass('{TABLE}'), 'SELECT')");
+    let readable: Option<bool> = client.query_one(&readable, &[]).await.map_err(doing())?.get(0);
+    if readable != Some(true) {
         return Ok(Recorded::Unknown);
     }
     let query = format!("SELECT source->>'sha256' FROM {TABLE} WHERE version = $1");
@@ -260,15 +262,25 @@ pub(super) struct ForTheWayBack {
 pub(super) struct Spelt {
     /// Its name in the target.
     pub table: String,
+    /// `copied`, or why not.
+    pub state: String,
     pub formats: BTreeMap<String, ColumnFormat>,
     pub originals: u64,
     pub key: Vec<String>,
 }
 
-/// Reads the receipt of `version`; nothing of it is known if there is none, or if this role may not read it.
+impl ForTheWayBack {
+    /// The step brought the table of that name.
+    pub(super) fn copied(&self, table: &str) -> bool {
+        self.tables.iter().any(|known| known.table.eq_ignore_ascii_case(table) && known.state == "copied")
+    }
+}
+
+/// Reads the receipt of `version`; nothing of it is known if there is none.
 pub(super) async fn for_the_way_back(client: &Client, version: i32) -> Result<ForTheWayBack, Error> {
     let doing = || Error::database("reading the receipt");
-    if !is_readable(client, TABLE).await? {
+    let there = client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&TABLE]).await;
+    if !there.map_err(doing())?.get::<_, bool>(0) {
         return Ok(ForTheWayBack::default());
     }
     let query = format!("SELECT source->'definition', tables, left_behind FROM {TABLE} WHERE version = $1");
@@ -281,14 +293,6 @@ pub(super) async fn for_the_way_back(client: &Client, version: i32) -> Result<Fo
         tables: row.try_get::<_, Json<Vec<Spelt>>>(1).map(|tables| tables.0).unwrap_or_default(),
         left: row.try_get::<_, Json<Vec<String>>>(2).map(|left| left.0).unwrap_or_default(),
     })
-}
-
-/// Whether there is a table of that name, and this role may read it.
-pub(super) async fn is_readable(client: &Client, table: &str) -> Result<bool, Error> {
-    let query = "SELECT has_table_privilege(to_regclass($1), 'SELECT')";
-    let row = client.query_one(query, &[&table]).await;
-    let readable: Option<bool> = row.map_err(Error::database("looking for outgrow's own tables"))?.get(0);
-    Ok(readable == Some(true))
 }
 
 fn definition() -> String {

@@ -97,11 +97,11 @@ pub(super) async fn of(
     let all: Vec<String> = all.iter().map(|row| row.get(0)).collect();
     let mut target = catalog::tables(client, &all.iter().map(String::as_str).collect::<Vec<_>>()).await?;
     target.retain(|table| all.contains(&table.name));
-    visible::require(client, &target, false).await?;
+    let has_quarantine = visible::require(client, &target, true).await?;
     let oids: Vec<u32> = target.iter().map(|table| table.oid).collect();
     let keys = key::row_keys(client, &oids).await?;
     let mut notes = Vec::new();
-    let fed = feed(steps, &target, &mut notes);
+    let fed = feed(steps, &target, &receipts, &mut notes);
     let mut definition = merged(steps, &receipts, &mut notes);
     let new = fed.iter().filter(|fed| source_name(&definition, fed).is_none());
     let new: Vec<(String, &catalog::Table)> = new.map(|fed| (name(fed), fed.target)).collect();
@@ -109,7 +109,6 @@ pub(super) async fn of(
         definition.statements.push(statement);
     }
     let (source, refused) = skeleton(file, &definition, lock_timeout)?;
-    let has_quarantine = receipt::is_readable(client, quarantine::TABLE).await?;
     let mut tables = Vec::new();
     for fed in &fed {
         let Some(from) = same_name(&source.tables, &name(fed), |table| &table.name) else { continue };
@@ -139,6 +138,7 @@ pub(super) async fn of(
 fn feed<'a>(
     steps: &[(&'a Version, &'a Step)],
     target: &'a [catalog::Table],
+    receipts: &HashMap<i32, ForTheWayBack>,
     notes: &mut Vec<String>,
 ) -> Vec<Fed<'a>> {
     let mut fed: Vec<Fed<'a>> = target.iter().map(|target| Fed { target, step: None }).collect();
@@ -146,12 +146,14 @@ fn feed<'a>(
         for table in &step.tables {
             let name = table.rules.target.as_ref().unwrap_or(&table.name);
             let oid = same_name(target, name, |known| &known.name).map(|found| found.oid);
+            let copied = receipts.get(&version.number).is_some_and(|receipt| receipt.copied(name));
             match fed.iter_mut().find(|fed| Some(fed.target.oid) == oid) {
                 Some(found) => found.step = Some((version, table)),
-                None => notes.push(format!(
-                    "{}: empty in the file, if it is there; {} brought it, and the target has no table {name} any more",
+                None if copied => notes.push(format!(
+                    "{}: empty in the file; {} brought it, and the target has no table {name} any more",
                     table.name, version.label
                 )),
+                None => {}
             }
         }
     }
@@ -173,7 +175,16 @@ fn merged(
                 .iter()
                 .map(|left| format!("{left}: empty in the file; {} left it behind", version.label)),
         );
-        let Some(definition) = &receipt.definition else { continue };
+        let Some(definition) = &receipt.definition else {
+            if receipt.tables.iter().any(|table| table.state == "copied") || receipt.tables.is_empty() {
+                notes.push(format!(
+                    "{}: there is no receipt of what its source was made of and how its cells were written, so that its tables \
+                     are made from the catalog, and their cells are as SQLAlchemy writes them",
+                    version.label
+                ));
+            }
+            continue;
+        };
         let known = std::mem::replace(&mut merged, definition.clone());
         merged.statements.retain(|new| !known.statements.iter().any(|statement| statement.name == new.name));
         merged.statements.splice(0..0, known.statements);
