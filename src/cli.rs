@@ -107,6 +107,8 @@ pub enum Verb {
     Status(StatusArgs),
     /// Compare source and target, cell by cell, any time after the copy; reads only
     Verify(VerifyArgs),
+    /// Write the target's tables to a new SQLite file that the old application opens as its own
+    Export(ExportArgs),
     /// Run the acceptance checks in checks/, each in a transaction that is rolled back
     Check(CheckArgs),
     /// Say whether a run from here would succeed: connection, server, rights, locks, source; changes nothing
@@ -166,6 +168,17 @@ pub struct VerifyArgs {
     /// Show the values of rows that differ; otherwise rows are named by id or rowid alone
     #[arg(long)]
     pub show_values: bool,
+}
+
+/// Options of `outgrow export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// The file to write
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Replace a file that is there already; never the source
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// Options of `outgrow check`.

@@ -237,6 +237,14 @@ pub enum Error {
     /// Rows of the target are hidden from this role, or it may not read them: all tables of which that is so.
     #[error("{}", listed("the target cannot be compared", .0))]
     Hidden(Vec<String>),
+    /// Not everything in the target can go back to an SQLite file: all of it.
+    #[error("{}", listed(&format!("{} was not written, because not everything goes back", .file.display()), .problems))]
+    Back {
+        /// The file that was to be written.
+        file: PathBuf,
+        /// By table, column and reason.
+        problems: Vec<String>,
+    },
     /// A statement of a migration file failed.
     #[error("{failure}")]
     Sql {
@@ -315,7 +323,9 @@ impl Error {
             Error::Connection { .. } => ExitCode::Connection,
             Error::Locked(_) => ExitCode::Locked,
             Error::Diverged(_) => ExitCode::Diverged,
-            Error::Source { .. } | Error::Misfits { .. } | Error::Unfit { .. } => ExitCode::Source,
+            Error::Source { .. } | Error::Misfits { .. } | Error::Unfit { .. } | Error::Back { .. } => {
+                ExitCode::Source
+            }
             Error::Sql { code, .. } if *code == SqlState::LOCK_NOT_AVAILABLE => ExitCode::Locked,
             Error::Target(_) | Error::Hidden(_) | Error::Sql { .. } => ExitCode::Migration,
             Error::Proof(_) => ExitCode::Proof,

@@ -14,6 +14,7 @@
 //! | `status` | [`plan::status`] → [`plan::open`]: [`migration::load`] beside [`postgres::connect`] → [`plan::Plan::of`] |
 //! | `check` | [`check::check`] reads the folder, then a session and a transaction for each file |
 //! | `verify` | [`verify::verify`] → [`plan::Plan::read`] → [`copy::compare::compare`], which reads both sides table by table |
+//! | `export` | [`export::export`] → [`plan::Plan::read`] → [`copy::back::write`], which reads the server and fills the file |
 //! | `doctor` | [`doctor::doctor`] → [`postgres::open`] → [`plan::Plan::read`], and a finding for each thing a run depends on |
 //!
 //! One connection: [`config`] takes the URL, libpq's variables and files apart; `postgres::wait` repeats the rounds of
@@ -22,7 +23,8 @@
 //! One cell: [`sqlite::scan`] lends it as a borrowed value; `copy::reader` hands it to the [`value::Codec`] that
 //! `copy::codec` chose for its column from the target's [`postgres::catalog`]; the codec appends COPY-binary bytes to a
 //! chunk, which crosses a bounded channel to `copy::load` and goes to the server. What stands in its way there is set aside
-//! by `copy::aside`; what the target's own rules ([`postgres::rule`]) refuse is found by `copy::constraint`.
+//! by `copy::aside`; what the target's own rules ([`postgres::rule`]) refuse is found by `copy::constraint`. What the way back
+//! would not give by itself, in the column's [`value::Format`], is kept by `copy::originals`; [`copy::back`] is that way.
 //!
 //! Who may use whom, checked by a test: `main → run → commands → {copy, migration} → {sqlite, postgres} → value → error`.
 //! `sqlite` and `postgres` do not know each other; only [`run`] and `main` know [`output`].
@@ -33,6 +35,7 @@ pub mod config;
 pub mod copy;
 pub mod doctor;
 pub mod error;
+pub mod export;
 pub mod identifier;
 pub mod migrate;
 pub mod migration;
@@ -81,6 +84,13 @@ pub async fn run(cli: Cli, output: &Output) -> Result<ExitCode, Error> {
                 output.show(&checked)
             }
             Verb::Verify(args) => output.show(&verify::verify(&config, args, &interrupt).await?),
+            Verb::Export(args) => {
+                let progress = Progress::default();
+                let watch = output.watch(&progress);
+                let exported = export::export(&config, args, &interrupt, &progress).await;
+                drop(watch);
+                output.show(&exported?)
+            }
             Verb::Doctor => output.show(&doctor::doctor(&config, &interrupt).await?),
         }
     };

@@ -208,8 +208,9 @@ What becomes of a cell is decided by its storage class in SQLite and the type of
 SQLite's column was declared with means nothing. A value that the target cannot hold exactly is refused, and the step
 with it: nothing is rounded, cut or guessed unless the step has a rule for it, and then the receipt counts it.
 
-*kept*: the way back gives the same cell. *comes back as*: the same value, in another spelling or storage class on the
-way back; the receipt counts it as normalised. *changed to*: a rule made it another value; the receipt counts that too.
+*kept*: as the type's usual form is written. *comes back as*: the same value, whose usual form is another spelling or
+storage class; the receipt counts it as normalised. *changed to*: a rule made it another value; the receipt counts that too.
+Whichever it is, [the way back](export.md) gives the cell as it was, because the step records what it takes.
 *refused*: the reason, as the report gives it. NULL stays NULL, and is refused if the column is NOT NULL.
 
 An enum takes its labels, spelt as the type spells them; a domain takes what its base type takes; `citext` is `text`.

@@ -4,7 +4,7 @@ use crate::support::repository;
 use std::path::{Path, PathBuf};
 
 /// Module → the modules it may import. `main → lib → commands → {copy, migration} → {sqlite, postgres} → value → error`.
-const MAY_IMPORT: [(&str, &[&str]); 15] = [
+const MAY_IMPORT: [(&str, &[&str]); 16] = [
     ("error", &[]),
     ("identifier", &[]),
     ("cli", &[]),
@@ -17,9 +17,10 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("plan", &["config", "copy", "error", "migration", "postgres"]),
     ("migrate", &["cli", "config", "copy", "error", "identifier", "migration", "plan", "postgres", "sqlite"]),
     ("verify", &["cli", "config", "copy", "error", "migration", "plan", "postgres", "sqlite"]),
+    ("export", &["cli", "config", "copy", "error", "migration", "plan", "postgres", "sqlite"]),
     ("doctor", &["config", "copy", "error", "migration", "plan", "postgres", "sqlite"]),
     ("check", &["cli", "config", "error", "migration", "postgres"]),
-    ("output", &["check", "cli", "copy", "doctor", "error", "migrate", "plan", "verify"]),
+    ("output", &["check", "cli", "copy", "doctor", "error", "export", "migrate", "plan", "verify"]),
 ];
 
 /// External crate → the files that may name it.

@@ -1,8 +1,10 @@
 //! A cell of the source as JSON that loses nothing, whatever its storage class: in `outgrow_quarantine`, and where a cell does
 //! not come back by itself.
 
+use crate::value::Cell;
 use rusqlite::types::ValueRef;
 use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::Value;
 use std::fmt;
 
 /// A value with its storage class: `null`, an integer as a number, and otherwise an object that names the class. Text that
@@ -55,5 +57,59 @@ impl fmt::Display for Hex<'_> {
             f.write_str(&some.iter().flat_map(digits).collect::<String>())?;
         }
         Ok(())
+    }
+}
+
+/// The value that [`Lossless`] wrote, as SQLite had it; `None` if it is nothing of the kind.
+pub(super) fn given_back(value: &Value) -> Option<Option<Cell<'static>>> {
+    let bytes = |text: &str| {
+        let pairs = text.as_bytes().as_chunks::<2>().0.iter();
+        pairs
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+            .collect::<Option<Vec<u8>>>()
+    };
+    let object = match value {
+        Value::Null => return Some(None),
+        Value::Number(number) => return number.as_i64().map(|number| Some(Cell::Integer(number))),
+        other => other.as_object()?,
+    };
+    let text = |key: &str| object.get(key).and_then(Value::as_str);
+    let cell = match (text("real"), text("text"), text("text_hex"), text("blob_hex")) {
+        (Some(real), ..) => Cell::Real(real.parse().ok()?),
+        (_, Some(text), ..) => Cell::Text(text.as_bytes().to_vec().into()),
+        (_, _, Some(hex), _) => Cell::Text(bytes(hex)?.into()),
+        (.., Some(hex)) => Cell::Blob(bytes(hex)?.into()),
+        _ => return None,
+    };
+    Some(Some(cell))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn nothing_is_lost() {
+        for value in [
+            ValueRef::Null,
+            ValueRef::Integer(i64::MIN),
+            ValueRef::Real(0.1),
+            ValueRef::Real(-0.0),
+            ValueRef::Real(f64::NEG_INFINITY),
+            ValueRef::Real(5e-324),
+            ValueRef::Text("ñ".as_bytes()),
+            ValueRef::Text(b"a\0"),
+            ValueRef::Text(b"\xff"),
+            ValueRef::Blob(&[0, 255]),
+        ] {
+            let text = json!(Lossless(value)).to_string();
+            let back = given_back(&serde_json::from_str(&text).expect("JSON")).expect("a value");
+            match (value, back) {
+                (ValueRef::Null, None) => {}
+                (value, Some(cell)) => assert!(cell.is(value), "{text}"),
+                (_, None) => panic!("{text}"),
+            }
+        }
     }
 }

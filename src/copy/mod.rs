@@ -12,6 +12,7 @@
 //! Afterwards every row is read back and compared ([`proof`]), [`sequence`]s continue above the largest id, and the [`receipt`] is written.
 
 mod aside;
+pub mod back;
 mod bind;
 mod cell;
 pub mod codec;
@@ -45,6 +46,10 @@ mod tuple;
 pub use load::Options;
 pub use originals::ColumnFormat;
 pub use receipt::{Receipt, Recorded, TABLE as RECEIPTS, TableReceipt, recorded, sources};
+
+/// The tables that outgrow keeps in the target, refinery's own history among them.
+const TABLES_OF_OURS: [&str; 5] =
+    ["refinery_schema_history", receipt::TABLE, quarantine::TABLE, originals::TABLE, "outgrow_progress"];
 
 use crate::error::Error;
 use crate::migration::Version;

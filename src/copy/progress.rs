@@ -44,6 +44,8 @@ pub enum Phase {
     Reading,
     /// Rows are read, converted and sent.
     Loading,
+    /// Rows go back to an SQLite file.
+    Exporting,
     /// The server makes indexes.
     Indexes,
     /// The server checks foreign keys.
@@ -77,6 +79,12 @@ impl Progress {
 
     /// The step is over; returns what its phases took.
     pub(super) fn end(&self) -> Vec<Took> {
+        self.finish()
+    }
+
+    /// Nothing follows; returns what the phases took.
+    #[must_use]
+    pub fn finish(&self) -> Vec<Took> {
         let mut state = self.state();
         state.end();
         std::mem::take(&mut state.took)
@@ -110,6 +118,7 @@ impl std::fmt::Display for Phase {
         f.write_str(match self {
             Phase::Reading => "reading",
             Phase::Loading => "loading",
+            Phase::Exporting => "exporting",
             Phase::Indexes => "indexes",
             Phase::Keys => "keys",
             Phase::Proof => "proof",

@@ -89,15 +89,17 @@ pub(super) async fn rows(
 
 /// Cuts a COPY-binary stream into rows. The server sends a message a row, but the protocol does not promise it.
 #[derive(Default)]
-struct Rows {
+pub(super) struct Rows {
     begun: bool,
-    ended: bool,
+    /// The end of the stream has come.
+    pub ended: bool,
     /// The beginning of a row whose rest is still to come.
     pending: Vec<u8>,
 }
 
 impl Rows {
-    fn feed(&mut self, bytes: &[u8], mut each: impl FnMut(&[u8])) {
+    /// Calls `each` with every row that is whole with these `bytes`.
+    pub(super) fn feed(&mut self, bytes: &[u8], mut each: impl FnMut(&[u8])) {
         let joined;
         let mut rest = if self.pending.is_empty() {
             bytes

@@ -102,6 +102,11 @@ pub(super) fn query(version: i32, table: Option<&str>) -> String {
     )
 }
 
+/// The query of the rows themselves, of one table.
+pub(super) fn rows(version: i32, table: &str) -> String {
+    format!("SELECT source_row::pg_catalog.text FROM ({}) AS quarantined", query(version, Some(table)))
+}
+
 /// A row as an object, its columns in their order.
 struct SourceRow<'a> {
     names: &'a [&'a str],

@@ -236,6 +236,8 @@ impl<'a> Reading<'a> {
                 Fate::Quarantined(misfit) => quarantine = quarantine.or(Some((index, misfit))),
                 Fate::Refused(misfit) => {
                     unfit = true;
+                    // nothing will be kept
+                    self.keeping = None;
                     self.misfits.add(self.table, index, misfit, cells.place().map_err(unreadable)?, value);
                 }
             }

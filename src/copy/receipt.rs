@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::migration::Version;
 use crate::sqlite::{Definition, Fingerprint};
 use barrel::{Migration, backend::Pg, types};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 use tokio_postgres::Client;
@@ -242,6 +242,56 @@ pub async fn recorded(client: &Client, version: i32) -> Result<Recorded, Error> 
         Some(Some(sha256)) => Recorded::From(sha256),
         Some(None) => Recorded::WithoutData,
         None => Recorded::Unknown,
+    })
+}
+
+/// What a receipt says for the way back.
+#[derive(Debug, Default)]
+pub(super) struct ForTheWayBack {
+    /// What the source was made of.
+    pub definition: Option<Definition>,
+    /// What was copied.
+    pub tables: Vec<Spelt>,
+    /// Source tables with rows that were left behind.
+    pub left: Vec<String>,
+}
+
+/// The spelling of one table.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Spelt {
+    /// Its name in the target.
+    pub table: String,
+    /// `copied`, or why not.
+    pub state: String,
+    pub formats: BTreeMap<String, ColumnFormat>,
+    pub originals: u64,
+    pub key: Vec<String>,
+}
+
+impl ForTheWayBack {
+    /// The step brought the table of that name.
+    pub(super) fn copied(&self, table: &str) -> bool {
+        self.tables.iter().any(|known| known.table.eq_ignore_ascii_case(table) && known.state == "copied")
+    }
+}
+
+/// Reads the receipt of `version`; nothing of it is known if there is none.
+pub(super) async fn for_the_way_back(client: &Client, version: i32) -> Result<ForTheWayBack, Error> {
+    let doing = || Error::database("reading the receipt");
+    let there = client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&TABLE]).await;
+    if !there.map_err(doing())?.get::<_, bool>(0) {
+        return Ok(ForTheWayBack::default());
+    }
+    let query = format!("SELECT source->'definition', tables, left_behind FROM {TABLE} WHERE version = $1");
+    let Some(row) = client.query_opt(&query, &[&version]).await.map_err(doing())? else {
+        return Ok(ForTheWayBack::default());
+    };
+    // a receipt that another version of outgrow wrote may say less than ours
+    Ok(ForTheWayBack {
+        definition: row.try_get::<_, Json<Definition>>(0).ok().map(|definition| definition.0),
+        tables: row.try_get::<_, Json<Vec<Spelt>>>(1).map(|tables| tables.0).unwrap_or_default(),
+        left: row.try_get::<_, Json<Vec<String>>>(2).map(|left| left.0).unwrap_or_default(),
     })
 }
 

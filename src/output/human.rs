@@ -81,7 +81,7 @@ fn applied(table: &mut Table, version: &Applied) {
 const WORTH_A_RATE: u64 = 1_000_000;
 
 /// Bytes as the server got them.
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     if bytes == 0 { String::new() } else { DecimalBytes(bytes).to_string() }
 }
 

@@ -3,6 +3,7 @@
 
 mod checked;
 mod doctor;
+mod exported;
 mod human;
 mod junit;
 mod log;

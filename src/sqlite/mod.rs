@@ -11,6 +11,7 @@ pub mod schema;
 mod snapshot;
 mod traces;
 mod wal;
+pub mod writer;
 
 pub use definition::{Definition, Statement};
 pub use fingerprint::{Fingerprint, fingerprint};

@@ -1,6 +1,7 @@
 //! A test in five readable lines: a [`Project`] is a folder with migrations and SQLite files and a database of its own;
 //! [`Project::outgrow`] runs the program in it, and an [`Outcome`] is compared with what it should have said.
 
+pub mod cells;
 pub mod gate;
 mod outcome;
 pub mod pgbouncer;

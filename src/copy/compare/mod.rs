@@ -16,7 +16,7 @@ mod spill;
 mod subject;
 mod value;
 mod verdict;
-mod visible;
+pub(super) mod visible;
 
 pub use verdict::{Row, Rows, TableVerdict, Unfit, Value};
 

@@ -11,7 +11,7 @@ use tokio_postgres::Client;
 ///
 /// # Errors
 /// [`Error::Hidden`].
-pub(super) async fn require(
+pub(in crate::copy) async fn require(
     client: &Client,
     tables: &[catalog::Table],
     with_quarantine: bool,

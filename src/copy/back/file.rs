@@ -1,0 +1,241 @@
+//! The writing half: a thread that has the file takes the rows as they come, table by table, and finishes it.
+
+use super::found::Found;
+use super::plan::{BackTable, Plan};
+use super::problems::Problems;
+use super::proof::{self, Adding, Sums};
+use super::{Piece, Written, WrittenTable, row};
+use crate::copy::lossless::given_back;
+use crate::copy::progress::{Phase, Progress};
+use crate::copy::proof::Rows;
+use crate::error::Error;
+use crate::sqlite::Source;
+use crate::sqlite::writer::{Insert, Writer};
+use crate::value::Cell;
+use rusqlite::types::ValueRef;
+use serde_json::{Map, Value};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::Receiver;
+
+/// What became of the file.
+pub(super) struct Filled {
+    pub written: Written,
+    /// Everything that does not go back.
+    pub problems: Vec<String>,
+    /// By table: how the file differs from what was sent.
+    pub unequal: Vec<Option<String>>,
+}
+
+/// The COPYs, one after the other.
+pub(super) struct Input(Receiver<Piece>);
+
+impl Input {
+    pub(super) fn new(pieces: Receiver<Piece>) -> Input {
+        Input(pieces)
+    }
+
+    /// Calls `each` with every row of the COPY under way, up to its end.
+    fn rows(&mut self, mut each: impl FnMut(&[u8]) -> Result<(), Error>) -> Result<(), Error> {
+        let (mut rows, mut failed) = (Rows::default(), None);
+        while failed.is_none() {
+            match self.0.blocking_recv() {
+                Some(Piece::Chunk(bytes)) => rows.feed(&bytes, |row| {
+                    if failed.is_none() {
+                        failed = each(row).err();
+                    }
+                }),
+                Some(Piece::End) if rows.ended => return Ok(()),
+                // whoever reads has stopped and says why
+                _ => return Err(Error::Io(std::io::Error::other("the reading ended early"))),
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+/// SQLite's failure to write `file`.
+pub(super) fn unwritable(file: &Path, error: &rusqlite::Error) -> Error {
+    Error::Io(std::io::Error::other(format!("writing {}: {error}", file.display())))
+}
+
+/// Fills `file`, which has the schema of `plan`, and proves it.
+pub(super) fn fill(
+    file: &Path,
+    mut plan: Plan,
+    mut input: Input,
+    progress: &Progress,
+) -> Result<(Plan, Filled), Error> {
+    let failed = |error: rusqlite::Error| unwritable(file, &error);
+    let found = Found::new().map_err(failed)?;
+    for _ in &plan.kept {
+        input.rows(|row| found.add(row).map_err(failed))?;
+    }
+    found.complete().map_err(failed)?;
+    let writer = Writer::open(file).map_err(failed)?;
+    writer.begin().map_err(failed)?;
+    let (mut problems, mut sums, mut tables) = (Problems::default(), Vec::new(), Vec::new());
+    for table in &plan.tables {
+        progress.begin(Phase::Exporting, &table.bound.source.name, None);
+        let mut filling = Filling {
+            table,
+            found: &found,
+            writer: &writer,
+            failed: &failed,
+            adding: Adding::of(table),
+            sums: Sums::default(),
+            written: WrittenTable {
+                table: table.bound.source.name.clone(),
+                target: table.bound.target.name.clone(),
+                step: table.step.as_ref().map(|(_, label)| label.clone()),
+                ..WrittenTable::default()
+            },
+        };
+        let started = Instant::now();
+        filling.stored(&mut input, progress, &mut problems)?;
+        if table.quarantined {
+            filling.quarantined(&mut input, &mut problems)?;
+        }
+        filling.written.seconds = started.elapsed().as_secs_f64();
+        log::info!(target: crate::PROGRESS, "exported {}: {} rows, {} bytes in {:.1} s",
+            filling.written.table, filling.written.rows, filling.written.bytes, filling.written.seconds);
+        tables.push(filling.written);
+        sums.push(filling.sums);
+    }
+    let mut filled = Filled {
+        written: Written { tables, notes: std::mem::take(&mut plan.notes) },
+        unequal: plan.tables.iter().map(|_| None).collect(),
+        problems: std::mem::take(&mut plan.refused),
+    };
+    let whole = problems.is_empty() && filled.problems.is_empty();
+    filled.problems.extend(problems.lines());
+    if whole {
+        finish(&writer, &plan, progress, &mut filled).map_err(failed)?;
+    }
+    if filled.problems.is_empty() {
+        writer.commit().map_err(failed)?;
+        filled.unequal = prove(file, &plan.tables, &sums, progress)?;
+        if filled.unequal.iter().all(Option::is_none) {
+            writer.close(&plan.definition).map_err(failed)?;
+        }
+    }
+    Ok((plan, filled))
+}
+
+/// Makes what comes after the rows, and has SQLite look through the file.
+fn finish(writer: &Writer, plan: &Plan, progress: &Progress, filled: &mut Filled) -> rusqlite::Result<()> {
+    progress.begin(Phase::Indexes, "indexes, triggers and views", None);
+    writer.set_sequences(&plan.sequences)?;
+    filled.problems.extend(writer.make_rest(&plan.definition));
+    if !filled.problems.is_empty() {
+        return Ok(());
+    }
+    progress.begin(Phase::Keys, "integrity_check", None);
+    let (wrong, orphans) = writer.check()?;
+    filled.problems.extend(wrong.into_iter().map(|line| format!("SQLite's integrity_check: {line}")));
+    filled.written.notes.extend(orphans.into_iter().map(|((table, parent), rows)| {
+        format!("{table}: {rows} rows refer to rows of {parent} that are not there, as they do in the target")
+    }));
+    Ok(())
+}
+
+/// Reads the file and compares it with what was sent, table by table.
+fn prove(
+    file: &Path,
+    tables: &[BackTable],
+    sums: &[Sums],
+    progress: &Progress,
+) -> Result<Vec<Option<String>>, Error> {
+    let source = Source::open(file, Duration::ZERO)?;
+    let each = tables.iter().zip(sums).map(|(table, sent)| {
+        progress.begin(Phase::Proof, &table.bound.source.name, None);
+        let found = proof::of_file(&source, table, |rows| progress.rows(rows))?;
+        Ok(proof::difference(table, sent, &found))
+    });
+    each.collect()
+}
+
+/// One table under way.
+struct Filling<'a> {
+    table: &'a BackTable,
+    found: &'a Found,
+    writer: &'a Writer,
+    failed: &'a dyn Fn(rusqlite::Error) -> Error,
+    adding: Adding<'a>,
+    sums: Sums,
+    written: WrittenTable,
+}
+
+impl Filling<'_> {
+    /// The rows that the server has in the table.
+    fn stored(
+        &mut self,
+        input: &mut Input,
+        progress: &Progress,
+        problems: &mut Problems,
+    ) -> Result<(), Error> {
+        let (table, failed) = (self.table, self.failed);
+        let columns = table.bound.columns.iter().enumerate();
+        // the file computes these itself
+        let bound: Vec<(usize, &str)> = columns
+            .filter(|(_, column)| !column.source.generated)
+            .map(|(index, column)| (index, column.source.name.as_str()))
+            .collect();
+        let names: Vec<&str> = bound.iter().map(|(_, name)| *name).collect();
+        let mut insert = self.writer.insert(&table.bound.source.name, &names).map_err(failed)?;
+        input.rows(|tuple| {
+            self.written.rows += 1;
+            self.written.bytes += tuple.len() as u64;
+            let number = self.written.rows;
+            progress.rows(number);
+            let (cells, originals) = row::cells(table, self.found, tuple, number, problems)?;
+            self.written.originals += originals;
+            for (at, (index, _)) in bound.iter().enumerate() {
+                insert.bind(at, cells[*index].as_ref()).map_err(failed)?;
+            }
+            if let Err(refusal) = insert.row().map_err(failed)? {
+                problems.add(&table.bound.source.name, &refusal, || row::name(table, tuple, number));
+            }
+            self.adding.sent(&mut self.sums, tuple, &cells);
+            Ok(())
+        })
+    }
+
+    /// The rows that the step put into the quarantine.
+    fn quarantined(&mut self, input: &mut Input, problems: &mut Problems) -> Result<(), Error> {
+        let (table, failed) = (self.table, self.failed);
+        let source = &table.bound.source;
+        let (mut insert, mut scratch): (Option<(Vec<String>, Insert<'_>)>, _) = (None, Vec::new());
+        input.rows(|tuple| {
+            let text = crate::copy::tuple::cells(tuple)
+                .next()
+                .and_then(crate::copy::tuple::value)
+                .unwrap_or_default();
+            let row: Map<String, Value> = serde_json::from_slice(text).unwrap_or_default();
+            if insert.as_ref().is_none_or(|(names, _)| !names.iter().eq(row.keys())) {
+                let names: Vec<String> = row.keys().cloned().collect();
+                let list: Vec<&str> = names.iter().map(String::as_str).collect();
+                let prepared = self.writer.insert(&source.name, &list).map_err(failed)?;
+                insert = Some((names, prepared));
+            }
+            let Some((_, insert)) = &mut insert else { return Ok(()) };
+            let cells: Vec<Option<Cell<'static>>> =
+                row.values().map(|value| given_back(value).unwrap_or_default()).collect();
+            for (at, cell) in cells.iter().enumerate() {
+                insert.bind(at, cell.as_ref()).map_err(failed)?;
+            }
+            self.written.quarantined += 1;
+            let number = self.written.quarantined;
+            if let Err(refusal) = insert.row().map_err(failed)? {
+                problems.add(&source.name, &refusal, || format!("quarantined row number {number}"));
+            }
+            let by_column = |index: usize| {
+                let name = &table.bound.columns[index].source.name;
+                let at = row.keys().position(|key| key == name);
+                at.and_then(|at| cells[at].as_ref()).map_or(ValueRef::Null, Cell::value)
+            };
+            self.adding.read(&mut self.sums, &mut scratch, by_column);
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,95 @@
+//! The cells that a step kept ([`super::originals`]), found again by the key of their row: in a private database of SQLite's own,
+//! which keeps on disk what does not fit into its cache, and is gone when it is closed.
+
+use crate::copy::lossless::given_back;
+use crate::copy::originals::Key;
+use crate::copy::tuple;
+use crate::value::Cell;
+use rusqlite::{Connection, OptionalExtension, Result, params};
+use serde_json::{Map, Value, json};
+
+/// The cells of all steps.
+pub(super) struct Found {
+    connection: Connection,
+}
+
+/// A kept cell.
+pub(super) struct Original {
+    /// As SQLite had it.
+    pub cell: Option<Cell<'static>>,
+    /// The text that the server made of it, where the server itself reads the column.
+    pub stored: Option<String>,
+    /// It is what was sent, and the cell that this came from is in the column's format.
+    pub sent: bool,
+}
+
+impl Found {
+    pub(super) fn new() -> Result<Found> {
+        let connection = Connection::open("")?;
+        connection.execute_batch(
+            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -16384; BEGIN;
+             CREATE TABLE kept (version INTEGER, of_table TEXT, row_key BLOB, respelt INTEGER, cells TEXT)",
+        )?;
+        Ok(Found { connection })
+    }
+
+    /// Adds what a step kept, as a COPY-binary tuple.
+    pub(super) fn add(&self, row: &[u8]) -> Result<()> {
+        let values: Vec<Option<&[u8]>> = tuple::cells(row).map(tuple::value).collect();
+        let [Some(version), Some(table), Some(key), Some(cells)] = values[..] else { return Ok(()) };
+        let version = version.try_into().map_or(0, i32::from_be_bytes);
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        let cells = text(cells);
+        let respelt = serde_json::from_str(&cells)
+            .is_ok_and(|cells: Map<String, Value>| cells.values().any(|cell| cell.get("stored").is_some()));
+        let mut insert = self.connection.prepare_cached("INSERT INTO kept VALUES (?1, ?2, ?3, ?4, ?5)")?;
+        insert.execute(params![version, text(table), key, respelt, cells])?;
+        Ok(())
+    }
+
+    /// Everything was added.
+    pub(super) fn complete(&self) -> Result<()> {
+        self.connection.execute_batch("CREATE INDEX found ON kept (of_table, row_key, version, respelt)")
+    }
+
+    /// The cells that were kept for `row`, by the source's names of their columns. Of rows with the same key, as there are where
+    /// nothing tells rows apart, each has its own: what was given once is not given again.
+    pub(super) fn take(
+        &self,
+        version: i32,
+        table: &str,
+        key: &Key,
+        row: &[u8],
+    ) -> Result<Map<String, Value>> {
+        let hash = key.hash(row).to_be_bytes();
+        let mut cells = Map::new();
+        // what the server spells otherwise is beside the rest, and names its text
+        for respelt in [false, true] {
+            let mut find = self.connection.prepare_cached(
+                "SELECT rowid, cells FROM kept WHERE of_table = ?1 AND row_key = ?2 AND version = ?3 AND respelt = ?4 LIMIT 1",
+            )?;
+            let found: Option<(i64, String)> = find
+                .query_row(params![table, hash, version, respelt], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            let Some((rowid, text)) = found else { continue };
+            self.connection.prepare_cached("DELETE FROM kept WHERE rowid = ?1")?.execute([rowid])?;
+            let found: Map<String, Value> = serde_json::from_str(&text).unwrap_or_default();
+            for (name, value) in found {
+                let cell = match (cells.remove(&name), value.get("stored")) {
+                    (Some(kept), Some(stored)) => json!({ "kept": kept, "stored": stored }),
+                    _ => value,
+                };
+                cells.insert(name, cell);
+            }
+        }
+        Ok(cells)
+    }
+}
+
+/// The cell that `value` says.
+pub(super) fn original(value: &Value) -> Option<Original> {
+    let stored = value.get("stored").and_then(Value::as_str).map(str::to_owned);
+    let cell = given_back(value.get("kept").unwrap_or(value))?;
+    let sent = stored.is_some() && value.get("kept").is_none();
+    Some(Original { cell, stored, sent })
+}

@@ -1,0 +1,155 @@
+//! The way back: the target's tables as an SQLite file that the application opens as its own. In go the applied steps and an
+//! empty file; out comes what was written, proven, or every reason why not everything goes back.
+//!
+//! [`plan`] says which tables there are, made as the source had them or, for those that never came from SQLite, as [`made`]
+//! from the catalog, and binds both ends as a step does. Rows are read in one snapshot by COPY and cross a bounded channel to
+//! a thread that has the file ([`file`]): there the codec's way back gives a [`row`] its usual cells, each column's format its
+//! spelling, and [`found`] the cells that were kept. Afterwards the file is read through the conversions of the way there, and
+//! must give the very rows that the server sent.
+
+mod file;
+mod found;
+mod made;
+mod plan;
+mod problems;
+mod proof;
+mod row;
+mod sequence;
+
+use super::columns::BoundTable;
+use super::progress::Progress;
+use super::{compare, originals};
+use crate::error::Error;
+use crate::migration::Version;
+use crate::migration::step::Step;
+use crate::sqlite::Source;
+use futures_util::TryStreamExt;
+use plan::Plan;
+use serde::Serialize;
+use std::path::Path;
+use std::pin::pin;
+use std::time::Duration;
+use tokio::sync::mpsc::{self, Sender};
+use tokio_postgres::Client;
+
+/// Chunks that may wait between server and file.
+const CHUNKS_IN_FLIGHT: usize = 4;
+
+/// A chunk is sent on when it has reached this.
+const CHUNK_BYTES: usize = 128 << 10;
+
+/// What was written.
+#[derive(Debug, Default, Serialize)]
+pub struct Written {
+    /// The tables, in the order of the file's schema.
+    pub tables: Vec<WrittenTable>,
+    /// What is in the target and has no place in the file, or in the file and is empty, and why.
+    pub notes: Vec<String>,
+}
+
+/// One table of the file.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct WrittenTable {
+    /// Its name in the file.
+    pub table: String,
+    /// Its name in the target.
+    pub target: String,
+    /// The step that brought it; none if it never came from SQLite.
+    pub step: Option<String>,
+    /// Rows that the server sent.
+    pub rows: u64,
+    /// Their size in COPY-binary form.
+    pub bytes: u64,
+    /// Rows from the quarantine beside them.
+    pub quarantined: u64,
+    /// Cells that came back as they were kept, because their column's format does not give them.
+    pub originals: u64,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// What the channel carries.
+enum Piece {
+    /// A part of a COPY.
+    Chunk(Vec<u8>),
+    /// The COPY has ended.
+    End,
+}
+
+/// Fills the empty `file` with the target's tables, in the transaction that `client` is in.
+///
+/// # Errors
+/// [`Error::Back`] with everything that does not go back; [`Error::Hidden`] if rows of the target cannot be seen;
+/// [`Error::Proof`] if the file does not give the rows that were read.
+pub async fn write(
+    client: &Client,
+    steps: &[(&Version, &Step)],
+    file: &Path,
+    lock_timeout: Duration,
+    progress: &Progress,
+) -> Result<Written, Error> {
+    let plan = plan::of(client, steps, file, lock_timeout).await?;
+    let queries: Vec<String> = plan.queries().collect();
+    let (sender, pieces) = mpsc::channel(CHUNKS_IN_FLIGHT);
+    let (path, progress) = (file.to_owned(), progress.clone());
+    let filling =
+        tokio::task::spawn_blocking(move || file::fill(&path, plan, file::Input::new(pieces), &progress));
+    let mut read = Ok(());
+    for query in &queries {
+        read = send(client, query, &sender).await;
+        if read.is_err() || sender.is_closed() {
+            break;
+        }
+    }
+    drop(sender);
+    let filled = filling.await.map_err(std::io::Error::other)?;
+    // a file that could not be written on is why the reading ended, and the other way round
+    let (plan, mut filled) = match (read, filled) {
+        (Err(error), _) | (Ok(()), Err(error)) => return Err(error),
+        (Ok(()), Ok(filled)) => filled,
+    };
+    let Plan { tables, .. } = plan;
+    for (table, unequal) in tables.into_iter().zip(&filled.unequal) {
+        if let Some(line) = unequal {
+            filled.problems.push(line.clone());
+            filled.problems.extend(differing(client, file, lock_timeout, table.bound).await?);
+        }
+    }
+    if filled.problems.is_empty() {
+        return Ok(filled.written);
+    }
+    Err(Error::Back { file: file.to_owned(), problems: filled.problems })
+}
+
+/// Sends what `query` gives, as a COPY in binary format.
+async fn send(client: &Client, query: &str, pieces: &Sender<Piece>) -> Result<(), Error> {
+    let doing = || Error::database("reading the target");
+    let copy = format!("COPY ({query}) TO STDOUT (FORMAT binary)");
+    let mut stream = pin!(client.copy_out(copy.as_str()).await.map_err(doing())?);
+    let mut chunk = Vec::with_capacity(CHUNK_BYTES);
+    while let Some(bytes) = stream.try_next().await.map_err(doing())? {
+        chunk.extend_from_slice(&bytes);
+        if chunk.len() >= CHUNK_BYTES {
+            let full = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK_BYTES));
+            if pieces.send(Piece::Chunk(full)).await.is_err() {
+                // whoever writes has stopped and says why
+                return Ok(());
+            }
+        }
+    }
+    let _ = pieces.send(Piece::Chunk(chunk)).await;
+    let _ = pieces.send(Piece::End).await;
+    Ok(())
+}
+
+/// The rows of a table that the file does not give as the target has them.
+async fn differing(
+    client: &Client,
+    file: &Path,
+    lock_timeout: Duration,
+    bound: BoundTable,
+) -> Result<Vec<String>, Error> {
+    let source = Source::open(file, lock_timeout)?;
+    let (_, rows) = compare::differing_rows(client, source, bound).await?;
+    Ok(rows.into_iter().map(|row| format!("  {row}")).collect())
+}

@@ -1,0 +1,342 @@
+//! Which tables the file has, and how each is fed. The schema is made here, empty, so that SQLite itself says what the tables
+//! are; then both ends are bound by the rules of the step that brought them.
+
+use super::made;
+use super::originals::{self, ColumnFormat};
+use super::sequence;
+use crate::copy::bind::same_name;
+use crate::copy::columns::{self, BoundTable};
+use crate::copy::compare::visible;
+use crate::copy::originals::Key;
+use crate::copy::receipt::{self, ForTheWayBack, Spelt};
+use crate::copy::{TABLES_OF_OURS, quarantine};
+use crate::error::Error;
+use crate::identifier::quote;
+use crate::migration::Version;
+use crate::migration::step::{Step, StepTable, TableRules};
+use crate::postgres::{catalog, key};
+use crate::sqlite::writer::Writer;
+use crate::sqlite::{Definition, Source, Statement, schema};
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::time::Duration;
+use tokio_postgres::Client;
+use tokio_postgres::types::Type;
+
+/// What is to be written.
+pub(super) struct Plan {
+    pub definition: Definition,
+    pub tables: Vec<BackTable>,
+    /// Versions whose kept cells are read first.
+    pub kept: Vec<i32>,
+    /// What `sqlite_sequence` counts.
+    pub sequences: BTreeMap<String, i64>,
+    pub notes: Vec<String>,
+    /// Statements that SQLite refused.
+    pub refused: Vec<String>,
+}
+
+/// A table with its two ends.
+pub(super) struct BackTable {
+    pub bound: BoundTable,
+    /// By bound column.
+    pub formats: Vec<ColumnFormat>,
+    /// The step that brought it: number and label.
+    pub step: Option<(i32, String)>,
+    /// Names a row whose cells were kept, if there are such.
+    pub key: Option<Key>,
+    /// Rows of it are in the quarantine.
+    pub quarantined: bool,
+    /// The positions of the bound columns that name a row.
+    pub named_by: Vec<usize>,
+    order: String,
+}
+
+impl Plan {
+    /// What the server is asked, in the order in which the file takes it.
+    pub(super) fn queries(&self) -> impl Iterator<Item = String> {
+        let kept = self.kept.iter().map(|version| originals::query(*version));
+        kept.chain(self.tables.iter().flat_map(BackTable::queries))
+    }
+}
+
+impl BackTable {
+    fn queries(&self) -> impl Iterator<Item = String> {
+        let columns = self.bound.columns.iter().map(|column| {
+            let name = quote(&column.target.name);
+            if column.codec.by_input { format!("{name}::pg_catalog.text") } else { name }
+        });
+        let constants = self.bound.constants.iter().map(|constant| quote(&constant.target.name));
+        let list: Vec<String> = columns.chain(constants).collect();
+        let rows = format!("SELECT {} FROM {}{}", list.join(", "), self.bound.target.own_rows(), self.order);
+        let step = self.step.as_ref().filter(|_| self.quarantined);
+        let quarantined = step.map(|(version, _)| quarantine::rows(*version, &self.bound.source.name));
+        std::iter::once(rows).chain(quarantined)
+    }
+}
+
+/// A table of the target, and what fed it.
+struct Fed<'a> {
+    target: &'a catalog::Table,
+    step: Option<(&'a Version, &'a StepTable)>,
+}
+
+/// Plans the file, and makes its schema in it.
+pub(super) async fn of(
+    client: &Client,
+    steps: &[(&Version, &Step)],
+    file: &Path,
+    lock_timeout: Duration,
+) -> Result<Plan, Error> {
+    let mut receipts = HashMap::new();
+    for (version, _) in steps {
+        receipts.insert(version.number, receipt::for_the_way_back(client, version.number).await?);
+    }
+    let ours: Vec<&str> = TABLES_OF_OURS.to_vec();
+    let all = client.query(ALL, &[&ours]).await.map_err(Error::database("listing the target's tables"))?;
+    let all: Vec<String> = all.iter().map(|row| row.get(0)).collect();
+    let mut target = catalog::tables(client, &all.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+    target.retain(|table| all.contains(&table.name));
+    let has_quarantine = visible::require(client, &target, true).await?;
+    let oids: Vec<u32> = target.iter().map(|table| table.oid).collect();
+    let keys = key::row_keys(client, &oids).await?;
+    let mut notes = Vec::new();
+    let fed = feed(steps, &target, &receipts, &mut notes);
+    let mut definition = merged(steps, &receipts, &mut notes);
+    let new = fed.iter().filter(|fed| source_name(&definition, fed).is_none());
+    let new: Vec<(String, &catalog::Table)> = new.map(|fed| (name(fed), fed.target)).collect();
+    for statement in made::statements(client, &new).await? {
+        definition.statements.push(statement);
+    }
+    let (source, refused) = skeleton(file, &definition, lock_timeout)?;
+    let mut tables = Vec::new();
+    for fed in &fed {
+        let Some(from) = same_name(&source.tables, &name(fed), |table| &table.name) else { continue };
+        let bound = bind(&source, from, fed, &mut notes)?;
+        left_behind(client, &bound, &mut notes).await?;
+        let receipt = fed.step.and_then(|(version, _)| receipts.get(&version.number));
+        let spelt =
+            receipt.and_then(|receipt| receipt.tables.iter().find(|table| table.table == fed.target.name));
+        tables.push(table(bound, fed, spelt, keys.get(&fed.target.oid), has_quarantine, &mut notes));
+    }
+    // the schema's own order, so that two exports are alike
+    tables.sort_by_key(|table| {
+        definition.statements.iter().position(|statement| statement.name == table.bound.source.name)
+    });
+    let mut kept: Vec<i32> = tables
+        .iter()
+        .filter(|table| table.key.is_some())
+        .filter_map(|table| Some(table.step.as_ref()?.0))
+        .collect();
+    kept.sort_unstable();
+    kept.dedup();
+    let sequences = sequence::last(client, &definition, &tables).await?;
+    Ok(Plan { definition, tables, kept, sequences, notes, refused })
+}
+
+/// Which step feeds each table of the target: the last that names it. A table of a step that is not there is a note.
+fn feed<'a>(
+    steps: &[(&'a Version, &'a Step)],
+    target: &'a [catalog::Table],
+    receipts: &HashMap<i32, ForTheWayBack>,
+    notes: &mut Vec<String>,
+) -> Vec<Fed<'a>> {
+    let mut fed: Vec<Fed<'a>> = target.iter().map(|target| Fed { target, step: None }).collect();
+    for (version, step) in steps {
+        for table in &step.tables {
+            let name = table.rules.target.as_ref().unwrap_or(&table.name);
+            let oid = same_name(target, name, |known| &known.name).map(|found| found.oid);
+            let copied = receipts.get(&version.number).is_some_and(|receipt| receipt.copied(name));
+            match fed.iter_mut().find(|fed| Some(fed.target.oid) == oid) {
+                Some(found) => found.step = Some((version, table)),
+                None if copied => notes.push(format!(
+                    "{}: empty in the file; {} brought it, and the target has no table {name} any more",
+                    table.name, version.label
+                )),
+                None => {}
+            }
+        }
+    }
+    fed
+}
+
+/// What the sources were made of, all steps together.
+fn merged(
+    steps: &[(&Version, &Step)],
+    receipts: &HashMap<i32, ForTheWayBack>,
+    notes: &mut Vec<String>,
+) -> Definition {
+    let mut merged = Definition::default();
+    for (version, _) in steps {
+        let Some(receipt) = receipts.get(&version.number) else { continue };
+        notes.extend(
+            receipt
+                .left
+                .iter()
+                .map(|left| format!("{left}: empty in the file; {} left it behind", version.label)),
+        );
+        let Some(definition) = &receipt.definition else {
+            if receipt.tables.iter().any(|table| table.state == "copied") || receipt.tables.is_empty() {
+                notes.push(format!(
+                    "{}: there is no receipt of what its source was made of and how its cells were written, so that its tables \
+                     are made from the catalog, and their cells are as SQLAlchemy writes them",
+                    version.label
+                ));
+            }
+            continue;
+        };
+        let known = std::mem::replace(&mut merged, definition.clone());
+        merged.statements.retain(|new| !known.statements.iter().any(|statement| statement.name == new.name));
+        merged.statements.splice(0..0, known.statements);
+        for (table, last) in known.sequences {
+            let counted = merged.sequences.entry(table).or_insert(last);
+            *counted = last.max(*counted);
+        }
+    }
+    merged
+}
+
+/// What the file calls a table.
+fn name(fed: &Fed<'_>) -> String {
+    fed.step.map_or(&fed.target.name, |(_, table)| &table.name).clone()
+}
+
+/// The statement that makes the table, if a source had it.
+fn source_name<'a>(definition: &'a Definition, fed: &Fed<'_>) -> Option<&'a Statement> {
+    let name = name(fed);
+    let tables = definition.statements.iter().filter(|statement| statement.kind == "table");
+    tables.into_iter().find(|statement| statement.name.eq_ignore_ascii_case(&name))
+}
+
+/// Makes the schema, and opens the file to look at it. The second value is what SQLite refused.
+fn skeleton(
+    file: &Path,
+    definition: &Definition,
+    lock_timeout: Duration,
+) -> Result<(Source, Vec<String>), Error> {
+    let made = Writer::create(file, definition).and_then(|(writer, refused)| {
+        writer.commit()?;
+        Ok(refused)
+    });
+    let refused = made.map_err(|error| super::file::unwritable(file, &error))?;
+    Ok((Source::open(file, lock_timeout)?, refused))
+}
+
+fn bind(
+    source: &Source,
+    from: &schema::Table,
+    fed: &Fed<'_>,
+    notes: &mut Vec<String>,
+) -> Result<BoundTable, Error> {
+    let none = TableRules::default();
+    let rules = fed.step.map_or(&none, |(_, table)| &table.rules);
+    let mut faults = Vec::new();
+    let bound = columns::bind(source, from, fed.target, rules, &mut faults)?;
+    notes.extend(faults);
+    let missing = from.columns.iter().filter(|column| {
+        !column.generated && !bound.columns.iter().any(|known| known.source.name == column.name)
+    });
+    notes.extend(missing.map(|column| {
+        format!(
+            "{}.{}: what the file's own schema gives a row without it; the target's table {} has no such column, or the \
+             step skips it",
+            from.name, column.name, fed.target.name
+        )
+    }));
+    Ok(bound)
+}
+
+/// Notes columns of the target that hold values and have none in the file.
+async fn left_behind(client: &Client, bound: &BoundTable, notes: &mut Vec<String>) -> Result<(), Error> {
+    let target = &bound.target;
+    let extra = target
+        .columns
+        .iter()
+        .filter(|column| !column.generated && !bound.target_columns().any(|known| known == column.name));
+    let extra: Vec<&catalog::Column> = extra.collect();
+    if extra.is_empty() {
+        return Ok(());
+    }
+    let counts: Vec<String> = extra.iter().map(|column| format!("count({})", quote(&column.name))).collect();
+    let query = format!("SELECT {} FROM {}", counts.join(", "), target.own_rows());
+    let row = client.query_one(&query, &[]).await.map_err(Error::database("counting what stays behind"))?;
+    for (at, column) in extra.iter().enumerate() {
+        let count: i64 = row.get(at);
+        if count > 0 {
+            notes.push(format!(
+                "{}.{}: {count} values stay behind; the file's table {} has no such column",
+                target.name, column.name, bound.source.name
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn table(
+    bound: BoundTable,
+    fed: &Fed<'_>,
+    spelt: Option<&Spelt>,
+    key: Option<&Vec<String>>,
+    has_quarantine: bool,
+    notes: &mut Vec<String>,
+) -> BackTable {
+    let format = |name: &String| spelt.and_then(|spelt| spelt.formats.get(name)).cloned().unwrap_or_default();
+    let formats = bound.columns.iter().map(|column| format(&column.target.name)).collect();
+    let position = |name: &String| bound.columns.iter().position(|column| column.target.name == *name);
+    let named_by = key.map(|key| key.iter().filter_map(position).collect()).unwrap_or_default();
+    let kept = spelt.filter(|spelt| spelt.originals > 0);
+    let findable =
+        kept.filter(|spelt| spelt.key.iter().all(|name| bound.target_columns().any(|known| known == name)));
+    if let (Some(spelt), None) = (kept, findable) {
+        notes.push(format!(
+            "{}: {} rows were kept with cells in another spelling than their columns', and cannot be found again: \
+             the target has not all of the columns {} any more",
+            bound.target.name,
+            spelt.originals,
+            spelt.key.join(", ")
+        ));
+    }
+    BackTable {
+        formats,
+        step: fed.step.map(|(version, _)| (version.number, version.label.clone())),
+        key: findable.map(|spelt| Key::of(&bound, Some(&spelt.key))),
+        quarantined: has_quarantine && fed.step.is_some(),
+        named_by,
+        order: order(&bound),
+        bound,
+    }
+}
+
+/// The order in which the file stores rows: by rowid or, without one, by the key.
+fn order(bound: &BoundTable) -> String {
+    let by_rowid = bound.columns.iter().find(|column| column.source.is_rowid);
+    let by_key = bound
+        .source
+        .key
+        .iter()
+        .filter(|_| bound.source.rowid.is_none())
+        .map(|name| bound.columns.iter().find(|column| column.source.name.eq_ignore_ascii_case(name)));
+    let columns: Option<Vec<_>> = match by_rowid {
+        Some(column) => Some(vec![column]),
+        None => by_key.collect(),
+    };
+    let columns = columns.unwrap_or_default().into_iter().map(|column| {
+        let text =
+            matches!(Type::from_oid(column.target.type_oid), Some(Type::TEXT | Type::VARCHAR | Type::BPCHAR));
+        format!("{}{}", quote(&column.target.name), if text { " COLLATE \"C\"" } else { "" })
+    });
+    let columns: Vec<String> = columns.collect();
+    if columns.is_empty() { String::new() } else { format!(" ORDER BY {}", columns.join(", ")) }
+}
+
+/// The application's tables that a query without a schema finds. Partitions are read through their table, and those of
+/// extensions are made anew. (PostgreSQL: System Catalogs, `pg_depend`.)
+const ALL: &str = "\
+SELECT c.relname::text
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
+  AND pg_catalog.pg_table_is_visible(c.oid) AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+  AND c.relname <> ALL ($1)
+  AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d
+                  WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+ORDER BY c.relname";

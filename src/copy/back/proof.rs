@@ -1,0 +1,148 @@
+//! The proof of a file: its rows, read through the conversions of the way there, must add up to the rows that the server sent.
+//! Columns that the server itself reads have no such conversion; of these the file must give the cells that were written.
+
+use super::plan::BackTable;
+use crate::copy::cell::{self, Fate};
+use crate::copy::columns::BoundColumn;
+use crate::copy::lossless::Lossless;
+use crate::copy::proof::Tally;
+use crate::copy::tuple;
+use crate::error::Error;
+use crate::sqlite::Source;
+use crate::value::Cell;
+use rusqlite::types::ValueRef;
+use serde_json::{Map, json};
+use tokio_postgres::types::Type;
+
+/// What a table must give.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Sums {
+    /// The rows in the table, as the server has them.
+    stored: Tally,
+    /// Those of them that are cells, as they were written.
+    written: Tally,
+    /// The rows that are quarantined.
+    quarantined: Tally,
+}
+
+/// How the rows of a table are added up.
+pub(super) struct Adding<'a> {
+    table: &'a BackTable,
+    /// The server's bytes are those of the conversion, all of them.
+    plain: bool,
+    scratch: Vec<u8>,
+}
+
+impl<'a> Adding<'a> {
+    pub(super) fn of(table: &'a BackTable) -> Adding<'a> {
+        let plain =
+            table.bound.columns.iter().all(|column| !column.codec.by_input && !has_free_scale(column));
+        Adding { table, plain, scratch: Vec::new() }
+    }
+
+    /// Adds a row that the server sent, and the cells that were written for it.
+    pub(super) fn sent(&mut self, sums: &mut Sums, row: &[u8], cells: &[Option<Cell<'_>>]) {
+        self.stored(sums, row);
+        self.written(sums, |index| cells[index].as_ref().map_or(ValueRef::Null, Cell::value));
+    }
+
+    fn stored(&mut self, sums: &mut Sums, row: &[u8]) {
+        if self.plain {
+            return sums.stored.add(row);
+        }
+        self.scratch.clear();
+        for (index, cell) in tuple::cells(row).enumerate() {
+            let column = self.table.bound.columns.get(index);
+            if column.is_some_and(|column| column.codec.by_input) {
+                continue;
+            }
+            let at = self.scratch.len();
+            self.scratch.extend_from_slice(cell);
+            // length, groups, weight and sign; then how many digits are shown, which is no part of the number
+            if column.is_some_and(has_free_scale)
+                && let Some(scale) = self.scratch.get_mut(at + 10..at + 12)
+            {
+                scale.fill(0);
+            }
+        }
+        sums.stored.add(&self.scratch);
+    }
+
+    fn written<'b>(&mut self, sums: &mut Sums, value: impl Fn(usize) -> ValueRef<'b>) {
+        if self.plain {
+            return;
+        }
+        self.scratch.clear();
+        for (index, _) in
+            self.table.bound.columns.iter().enumerate().filter(|(_, column)| column.codec.by_input)
+        {
+            let text = json!(Lossless(value(index))).to_string();
+            tuple::append(&mut self.scratch, text.as_bytes());
+        }
+        sums.written.add(&self.scratch);
+    }
+
+    /// Adds a row as the file has it: its `value`s by bound column. A cell that the conversion refuses makes the sums unequal.
+    pub(super) fn read<'b>(
+        &mut self,
+        sums: &mut Sums,
+        row: &mut Vec<u8>,
+        value: impl Fn(usize) -> ValueRef<'b>,
+    ) {
+        let columns = &self.table.bound.columns;
+        row.clear();
+        let width = i16::try_from(columns.len() + self.table.bound.constants.len()).unwrap_or(i16::MAX);
+        row.extend_from_slice(&width.to_be_bytes());
+        let mut quarantined = false;
+        for (index, column) in columns.iter().enumerate() {
+            quarantined |= matches!(cell::convert(column, value(index), row), Fate::Quarantined(_));
+        }
+        if quarantined {
+            let cells = columns.iter().enumerate();
+            let cells: Map<_, _> = cells
+                .map(|(index, column)| (column.source.name.clone(), json!(Lossless(value(index)))))
+                .collect();
+            return sums.quarantined.add(serde_json::Value::Object(cells).to_string().as_bytes());
+        }
+        for constant in &self.table.bound.constants {
+            row.extend_from_slice(&constant.field);
+        }
+        self.stored(sums, row);
+        self.written(sums, value);
+    }
+}
+
+/// A number of which the server keeps zeros after the point that mean nothing.
+fn has_free_scale(column: &BoundColumn) -> bool {
+    Type::from_oid(column.target.type_oid) == Some(Type::NUMERIC) && column.target.modifier < 4
+}
+
+/// The sums of a table in the file.
+pub(super) fn of_file(source: &Source, table: &BackTable, mut rows: impl FnMut(u64)) -> Result<Sums, Error> {
+    let columns: Vec<&str> = table.bound.columns.iter().map(|column| column.source.name.as_str()).collect();
+    let (mut sums, mut adding, mut row, mut count) = (Sums::default(), Adding::of(table), Vec::new(), 0);
+    source.scan(&table.bound.source, &columns, |cells| {
+        count += 1;
+        rows(count);
+        adding.read(&mut sums, &mut row, |index| cells.value(index).unwrap_or(ValueRef::Null));
+        Ok(())
+    })?;
+    Ok(sums)
+}
+
+/// How the sums `found` in the file differ from those of what was sent.
+pub(super) fn difference(table: &BackTable, sent: &Sums, found: &Sums) -> Option<String> {
+    let name = &table.bound.source.name;
+    if sent == found {
+        return None;
+    }
+    let (rows, there) =
+        (sent.stored.rows + sent.quarantined.rows, found.stored.rows + found.quarantined.rows);
+    if rows != there {
+        return Some(format!("{name}: {rows} rows were written, and the file has {there}"));
+    }
+    Some(format!(
+        "{name}: what the file has is not what the target has: the type that a column of the file declares makes other \
+         values of these (SQLite: Type Affinity)"
+    ))
+}

@@ -1,0 +1,215 @@
+//! `outgrow export FILE`: the target's tables as an SQLite file that the old application opens as its own.
+//!
+//! Everything is read in one snapshot, and written to a temporary file beside the destination, that nobody else may read.
+//! Only when SQLite finds nothing wrong with it, and its rows are proven, it takes the destination's name.
+
+use crate::cli::ExportArgs;
+use crate::config::Config;
+use crate::copy::back::{self, Written};
+use crate::copy::progress::{Progress, Took};
+use crate::copy::{self};
+use crate::error::{Error, ExitCode};
+use crate::migration;
+use crate::plan::{Plan, State};
+use crate::postgres::{self, interrupt::Interrupt};
+use crate::sqlite;
+use serde::Serialize;
+use std::ffi::OsString;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use tempfile::{NamedTempFile, TempPath};
+use tokio_postgres::Client;
+
+/// A policy that hides rows would leave them out: with `row_security` off the server refuses instead. Rows come in the order
+/// in which they lie.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL row_security = off; \
+                     SET LOCAL synchronize_seqscans = off; SET LOCAL statement_timeout = 0; \
+                     SET LOCAL idle_in_transaction_session_timeout = 0; \
+                     SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'";
+
+/// What `outgrow export` answers.
+#[derive(Debug, Serialize)]
+pub struct Exported {
+    /// The database, without its password.
+    pub database: String,
+    /// The file.
+    pub file: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// What is in it.
+    #[serde(flatten)]
+    pub written: Written,
+    /// What took how long.
+    pub phases: Vec<Took>,
+    /// All of it.
+    pub seconds: f64,
+}
+
+impl Exported {
+    /// 0.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::Done
+    }
+}
+
+/// Writes the target's tables to the file.
+///
+/// # Errors
+/// [`Error::Config`] if the file is in the way of another, or its folder is none; [`Error::Diverged`] if the file of an applied
+/// step was edited; [`Error::Back`] with everything that does not go back; those of [`postgres::connect`].
+pub async fn export(
+    config: &Config,
+    args: &ExportArgs,
+    interrupt: &Interrupt,
+    progress: &Progress,
+) -> Result<Exported, Error> {
+    let started = Instant::now();
+    let versions = migration::load(&config.migrations)?;
+    let url = config.database()?;
+    let destination = Destination::of(&args.file, args.force, config.source.as_deref())?;
+    let client = postgres::connect(url, interrupt).await?;
+    destination.require_no_source(&client).await?;
+    let wait = config.lock_timeout.as_millis().clamp(1, i32::MAX as u128);
+    let begin = format!("{BEGIN}; SET LOCAL lock_timeout = {wait}");
+    client.batch_execute(&begin).await.map_err(Error::database("beginning to read"))?;
+    let plan = Plan::read(&client, &versions).await?;
+    let edited =
+        plan.entries.iter().filter(|entry| entry.state == State::Divergent && entry.kind == Some("step"));
+    let edited: Vec<String> = edited
+        .map(|entry| {
+            format!(
+                "{} was edited or renamed after it was applied: put the old file back to export",
+                entry.label
+            )
+        })
+        .collect();
+    if !edited.is_empty() {
+        return Err(Error::Diverged(edited));
+    }
+    let applied = versions.iter().filter(|version| {
+        let entry = plan.entries.iter().find(|entry| entry.version == version.number);
+        entry.is_some_and(|entry| entry.state == State::Applied)
+    });
+    let steps: Vec<_> = applied.filter_map(|version| Some((version, version.step()?))).collect();
+    let temporary = destination.temporary()?;
+    let written = back::write(&client, &steps, &temporary, config.lock_timeout, progress).await;
+    let written = written.map_err(|error| destination.named(error))?;
+    client.batch_execute("COMMIT").await.map_err(Error::database("ending to read"))?;
+    let bytes = destination.take(temporary)?;
+    Ok(Exported {
+        database: url.to_string(),
+        file: args.file.display().to_string(),
+        bytes,
+        written,
+        phases: progress.finish(),
+        seconds: started.elapsed().as_secs_f64(),
+    })
+}
+
+/// Where the file goes.
+struct Destination {
+    file: PathBuf,
+    folder: PathBuf,
+    force: bool,
+}
+
+impl Destination {
+    /// Refuses what must not be replaced: a file without `force`, and the source in any case.
+    fn of(file: &Path, force: bool, source: Option<&Path>) -> Result<Destination, Error> {
+        let refused = |what: &str| Err(Error::Config(format!("{}: {what}", file.display())));
+        let folder = match file.parent() {
+            Some(folder) if folder.as_os_str().is_empty() => PathBuf::from("."),
+            Some(folder) => folder.to_owned(),
+            None => return refused("it is no name of a file"),
+        };
+        if file.file_name().is_none() || file.is_dir() {
+            return refused("it is a folder; name the file to write");
+        }
+        if !folder.is_dir() {
+            return refused("there is no such folder to write it in");
+        }
+        let same = |source: &Path| match (source.canonicalize(), file.canonicalize()) {
+            (Ok(source), Ok(file)) => source == file,
+            _ => false,
+        };
+        if source.is_some_and(same) {
+            return refused("it is the source, which is never written to; name another file");
+        }
+        if !force && file.symlink_metadata().is_ok() {
+            return refused("it is there already; name another file, or replace it with --force");
+        }
+        for suffix in ["-wal", "-journal"] {
+            let mut beside = OsString::from(file);
+            beside.push(suffix);
+            if Path::new(&beside).symlink_metadata().is_ok() {
+                return refused(&format!(
+                    "beside it is {}, which SQLite would take for a part of the new file: it belongs to a database that an \
+                     application has open, or that was moved away; name another file, or remove it",
+                    Path::new(&beside).display()
+                ));
+            }
+        }
+        Ok(Destination { file: file.to_owned(), folder, force })
+    }
+
+    /// A file that is replaced must not be one that a step was copied from.
+    async fn require_no_source(&self, client: &Client) -> Result<(), Error> {
+        if !self.force || !self.file.is_file() {
+            return Ok(());
+        }
+        let sources = copy::sources(client).await?;
+        let Ok(known) = sqlite::fingerprint(&self.file) else { return Ok(()) };
+        if sources.values().any(|source| source.sha256 == known.sha256) {
+            return Err(Error::Config(format!(
+                "{}: it is the source that a step was copied from, and is not replaced; name another file",
+                self.file.display()
+            )));
+        }
+        Ok(())
+    }
+
+    /// An empty file beside the destination that only its owner may read; gone when dropped.
+    fn temporary(&self) -> Result<TempPath, Error> {
+        let name = self.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let temporary = tempfile::Builder::new()
+            .prefix(&format!(".{name}."))
+            .suffix(".outgrow")
+            .tempfile_in(&self.folder)
+            .map_err(|error| Error::Config(format!("{}: {error}", self.folder.display())))?;
+        Ok(NamedTempFile::into_temp_path(temporary))
+    }
+
+    /// The error, about the destination instead of the temporary file.
+    fn named(&self, error: Error) -> Error {
+        match error {
+            Error::Back { problems, .. } => Error::Back { file: self.file.clone(), problems },
+            other => other,
+        }
+    }
+
+    /// Gives the finished file its name, durably; returns its size. Whoever made a file of that name in the meantime keeps it,
+    /// unless it was to be replaced.
+    fn take(&self, temporary: TempPath) -> Result<u64, Error> {
+        let finished = File::open(&temporary)?;
+        finished.sync_all()?;
+        let bytes = finished.metadata()?.len();
+        let taken =
+            if self.force { temporary.persist(&self.file) } else { temporary.persist_noclobber(&self.file) };
+        taken.map_err(|error| Error::Config(format!("{}: {}", self.file.display(), error.error)))?;
+        sync_folder(&self.folder)?;
+        Ok(bytes)
+    }
+}
+
+/// A name is durable when its folder is.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> Result<(), Error> {
+    Ok(File::open(folder)?.sync_all()?)
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> Result<(), Error> {
+    Ok(())
+}

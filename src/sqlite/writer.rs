@@ -1,0 +1,232 @@
+//! A new SQLite file. In goes a [`Definition`]; out comes a file with the same schema, filled row by row. Nobody else has the
+//! file open, and it counts for nothing until it is whole: there is no journal, and nothing waits for the disk before the
+//! end.
+
+use super::{Definition, Statement};
+use crate::identifier::{quote, quote_all};
+use crate::value::Cell;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, Result};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Kibibytes of pages that are held.
+const CACHE: i64 = 32 << 10;
+
+/// By table and the table referred to: rows that refer to no row.
+pub type Orphans = BTreeMap<(String, String), u64>;
+
+/// The file under way.
+pub struct Writer {
+    connection: Connection,
+}
+
+impl Writer {
+    /// Makes the tables of `definition` in the empty `file`. Returns with them what SQLite refused, in words.
+    ///
+    /// # Errors
+    /// SQLite's, if the file cannot be written.
+    pub fn create(file: &Path, definition: &Definition) -> Result<(Writer, Vec<String>)> {
+        let connection = fast(file)?;
+        let settings = [
+            ("page_size", definition.page_size.to_string()),
+            ("encoding", format!("'{}'", definition.encoding.replace('\'', ""))),
+            ("auto_vacuum", definition.auto_vacuum.to_string()),
+            ("user_version", definition.user_version.to_string()),
+            ("application_id", definition.application_id.to_string()),
+        ];
+        for (name, value) in settings {
+            if value != "0" && value != "''" {
+                // some answer with a row
+                connection.execute_batch(&format!("PRAGMA {name} = {value}"))?;
+            }
+        }
+        let writer = Writer { connection };
+        writer.begin()?;
+        let tables = definition.statements.iter().filter(|statement| statement.kind == "table");
+        let (first, second): (Vec<&Statement>, Vec<&Statement>) =
+            tables.partition(|statement| statement.is_virtual());
+        // a virtual table brings the tables that keep its content
+        let refused = first.into_iter().chain(second).filter_map(|statement| {
+            if statement.name.to_ascii_lowercase().starts_with("sqlite_") || writer.has(&statement.name) {
+                return None;
+            }
+            writer.make(statement).err()
+        });
+        let refused = refused.collect();
+        Ok((writer, refused))
+    }
+
+    /// Opens a file that was made so.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn open(file: &Path) -> Result<Writer> {
+        Ok(Writer { connection: fast(file)? })
+    }
+
+    /// Runs a statement of the schema; what SQLite says against it, in words.
+    fn make(&self, statement: &Statement) -> std::result::Result<(), String> {
+        self.connection
+            .execute_batch(&statement.sql)
+            .map_err(|error| format!("{} {}: SQLite cannot make it: {error}", statement.kind, statement.name))
+    }
+
+    fn has(&self, table: &str) -> bool {
+        let found = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE)";
+        self.connection.query_row(found, [table], |row| row.get(0)).unwrap_or(false)
+    }
+
+    /// Begins a transaction. One is under way in a new file.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn begin(&self) -> Result<()> {
+        self.connection.execute_batch("BEGIN")
+    }
+
+    /// Ends the transaction under way, so that another connection can read.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn commit(&self) -> Result<()> {
+        self.connection.execute_batch("COMMIT")
+    }
+
+    /// The statement that adds rows with these columns to `table`. Whatever the schema says of conflicts, a row that is in
+    /// the way of another is refused.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn insert(&self, table: &str, columns: &[&str]) -> Result<Insert<'_>> {
+        let marks = vec!["?"; columns.len()].join(", ");
+        let (table, list) = (quote(table), quote_all(columns.iter().copied()));
+        let sql = if columns.is_empty() {
+            format!("INSERT OR ABORT INTO {table} DEFAULT VALUES")
+        } else {
+            format!("INSERT OR ABORT INTO {table} ({list}) VALUES ({marks})")
+        };
+        Ok(Insert { statement: self.connection.prepare(&sql)? })
+    }
+
+    /// Sets what `sqlite_sequence` counts, where that is more than it is already. (SQLite: AUTOINCREMENT.)
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn set_sequences(&self, sequences: &BTreeMap<String, i64>) -> Result<()> {
+        if !self.has("sqlite_sequence") {
+            return Ok(());
+        }
+        for (table, last) in sequences {
+            let known = "SELECT max(seq) FROM sqlite_sequence WHERE name = ?1";
+            let known: Option<i64> = self.connection.query_row(known, [table], |row| row.get(0))?;
+            let last = known.unwrap_or(*last).max(*last);
+            self.connection.execute("DELETE FROM sqlite_sequence WHERE name = ?1", [table])?;
+            let insert = "INSERT INTO sqlite_sequence (name, seq) VALUES (?1, ?2)";
+            self.connection.execute(insert, rusqlite::params![table, last])?;
+        }
+        Ok(())
+    }
+
+    /// Makes what is not a table, in order, after the rows. Returns what SQLite refused, in words.
+    pub fn make_rest(&self, definition: &Definition) -> Vec<String> {
+        let rest = definition.statements.iter().filter(|statement| statement.kind != "table");
+        rest.filter(|statement| !self.has(&statement.name))
+            .filter_map(|statement| self.make(statement).err())
+            .collect()
+    }
+
+    /// Looks through the whole file: what SQLite finds wrong with it, and how many rows refer to rows that are not there, by
+    /// table and the table referred to. (SQLite: PRAGMA `integrity_check`, `foreign_key_check`.)
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn check(&self) -> Result<(Vec<String>, Orphans)> {
+        let mut check = self.connection.prepare("PRAGMA main.integrity_check(20)")?;
+        let found = check.query_map([], |row| row.get::<_, String>(0))?;
+        let found: Vec<String> = found.collect::<Result<_>>()?;
+        let mut orphans = BTreeMap::new();
+        let mut check = self.connection.prepare("PRAGMA main.foreign_key_check")?;
+        let mut rows = check.query([])?;
+        loop {
+            match rows.next() {
+                Ok(Some(row)) => *orphans.entry((row.get(0)?, row.get(2)?)).or_default() += 1,
+                Ok(None) => break,
+                // a key that refers to columns which are no key is the schema's own matter
+                Err(error) => {
+                    log::debug!("foreign_key_check: {error}");
+                    break;
+                }
+            }
+        }
+        Ok((found.into_iter().filter(|line| line != "ok").collect(), orphans))
+    }
+
+    /// Leaves the file in the journal mode that `definition` says, and closes it.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn close(self, definition: &Definition) -> Result<()> {
+        if definition.wal {
+            self.connection.execute_batch("PRAGMA journal_mode = WAL")?;
+        }
+        self.connection.close().map_err(|(_, error)| error)
+    }
+}
+
+fn fast(file: &Path) -> Result<Connection> {
+    let connection = Connection::open(file)?;
+    connection.execute_batch(&format!(
+        "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA foreign_keys = OFF; PRAGMA cache_size = -{CACHE}"
+    ))?;
+    Ok(connection)
+}
+
+impl Statement {
+    /// It makes a virtual table.
+    #[must_use]
+    pub fn is_virtual(&self) -> bool {
+        let mut words = self.sql.split_ascii_whitespace().skip(1);
+        words.next().is_some_and(|word| word.eq_ignore_ascii_case("virtual"))
+    }
+}
+
+/// Adds rows to one table.
+pub struct Insert<'a> {
+    statement: rusqlite::Statement<'a>,
+}
+
+impl Insert<'_> {
+    /// Sets the value at `index`, from 0.
+    ///
+    /// # Errors
+    /// SQLite's, if it is too long.
+    pub fn bind(&mut self, index: usize, cell: Option<&Cell<'_>>) -> Result<()> {
+        let value = cell.map_or(ValueRef::Null, Cell::value);
+        self.statement.raw_bind_parameter(index + 1, ToSqlOutput::Borrowed(value))
+    }
+
+    /// Adds the row; what SQLite has against it, in words without values.
+    ///
+    /// # Errors
+    /// SQLite's, if the file cannot be written.
+    pub fn row(&mut self) -> Result<std::result::Result<(), String>> {
+        match self.statement.raw_execute() {
+            Ok(_) => Ok(Ok(())),
+            Err(error) => match error.sqlite_error_code() {
+                Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig) => {
+                    Ok(Err(refusal(&error)))
+                }
+                _ => Err(error),
+            },
+        }
+    }
+}
+
+/// SQLite's own words for a constraint; they name it and no value.
+fn refusal(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::SqliteFailure(_, Some(said)) => said.clone(),
+        other => other.to_string(),
+    }
+}

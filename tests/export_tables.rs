@@ -1,0 +1,245 @@
+//! Tables of all kinds on the way back: what SQLite has besides plain tables, what the target has beyond the source, and what
+//! the file's own rules refuse.
+
+use crate::support::{Project, cells};
+
+#[track_caller]
+fn comes_back(project: &Project) {
+    project.outgrow(["migrate"]).succeeds();
+    project.outgrow(["export", "back.db"]).succeeds();
+    cells::assert_same(&project.path("back.db"), &project.path("app.db"));
+}
+
+#[test]
+fn all_that_a_schema_has_comes_back() {
+    comes_back(&Project::step(
+        "CREATE TABLE plain (id bigserial PRIMARY KEY, a int, b text, c int GENERATED ALWAYS AS (a * 2) STORED);
+         CREATE TABLE pair (a text, b int, v float8, PRIMARY KEY (b, a));
+         CREATE TABLE strict (id int PRIMARY KEY, r float8, t text, b bytea, anything text);
+         CREATE TABLE child (id int PRIMARY KEY, parent bigint REFERENCES plain);
+         CREATE TABLE empty (id int PRIMARY KEY, v text)",
+        "\"plain\", \"pair\", \"strict\", \"child\", \"empty\"",
+        "PRAGMA user_version = 3; PRAGMA application_id = 77; PRAGMA page_size = 1024;
+         CREATE TABLE plain (id INTEGER PRIMARY KEY AUTOINCREMENT, a INT CHECK (a < 100), b TEXT UNIQUE ON CONFLICT REPLACE,
+                             c INT GENERATED ALWAYS AS (a * 2) STORED, d INT AS (a + 1));
+         CREATE TABLE pair (a TEXT, b INT, v REAL DEFAULT 2.5, PRIMARY KEY (b, a)) WITHOUT ROWID;
+         CREATE TABLE strict (id INTEGER PRIMARY KEY, r REAL, t TEXT, b BLOB, anything ANY) STRICT;
+         CREATE TABLE child (id INTEGER PRIMARY KEY, parent REFERENCES plain (id) ON DELETE CASCADE);
+         CREATE TABLE empty (id INTEGER PRIMARY KEY AUTOINCREMENT, v TEXT);
+         CREATE INDEX partial ON plain (b COLLATE NOCASE DESC) WHERE a > 1;
+         CREATE UNIQUE INDEX expression ON plain (lower(b));
+         CREATE VIEW seen AS SELECT a FROM plain;
+         CREATE TRIGGER t AFTER INSERT ON child BEGIN INSERT INTO empty (v) VALUES (new.id); END;
+         INSERT INTO plain (id, a, b) VALUES (1, 1, 'x'), (40, 2, 'Y'), (99, 3, NULL); DELETE FROM plain WHERE id = 99;
+         INSERT INTO pair VALUES ('ñ', 1, 1), ('a', 1, NULL), ('Z', 1, -0.0), ('b', -1, 3);
+         INSERT INTO strict VALUES (1, 1, 'a', x'00', '007'), (2, NULL, NULL, NULL, 'x');
+         INSERT INTO empty VALUES (5, 'gone'); DELETE FROM empty; INSERT INTO child VALUES (1, 40), (2, NULL); DELETE FROM empty;",
+    ));
+}
+
+#[test]
+fn names_are_only_names() {
+    let project = Project::step(
+        "CREATE TABLE \"a \"\"b'; DROP TABLE x; --\" (\"select\" int PRIMARY KEY, \"ñ %s\" text, \"a.b\" text);
+         CREATE TABLE \"Order\" (\"Id\" int)",
+        "\"a \\\"b'; DROP TABLE x; --\", \"order\"",
+        "CREATE TABLE \"a \"\"b'; DROP TABLE x; --\" (\"select\" INTEGER PRIMARY KEY, \"ñ %s\", [a.b]);
+         INSERT INTO \"a \"\"b'; DROP TABLE x; --\" VALUES (1, 'x', 5), (2, 7, NULL);
+         CREATE TABLE \"order\" (ID INT); INSERT INTO \"order\" VALUES (1), ('2');",
+    );
+    comes_back(&project);
+}
+
+#[test]
+fn encodings_and_damaged_text_come_back() {
+    comes_back(&Project::step(
+        "CREATE TABLE t (id int PRIMARY KEY, v text)",
+        "\"t\"",
+        "PRAGMA encoding = 'UTF-16le'; CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'ñ🔑'), (2, '');",
+    ));
+}
+
+#[test]
+fn a_full_text_index_comes_back() {
+    let project = Project::step(
+        "CREATE TABLE notes (title text, body text)",
+        "\"notes\"",
+        "CREATE VIRTUAL TABLE notes USING fts5(title, body); INSERT INTO notes VALUES ('one', 'the first'), ('two', 'another');",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    project.outgrow(["export", "back.db"]).succeeds();
+    let file = project.path("back.db");
+    assert_eq!(cells::query(&file, "SELECT title FROM notes WHERE notes MATCH 'first'"), ["'one'"]);
+}
+
+#[test]
+fn what_stays_behind_is_named() {
+    let project = Project::step(
+        "CREATE TABLE t (id int PRIMARY KEY, v int)",
+        "\"t\", \"u\"]\nskip = [\"log\"",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v INT); INSERT INTO t VALUES (1, 2);
+         CREATE TABLE u (id INTEGER PRIMARY KEY, w INT DEFAULT 9); INSERT INTO u VALUES (1, 5);
+         CREATE TABLE log (line TEXT); INSERT INTO log VALUES ('x');",
+    );
+    project.write(
+        "migrations/V1__create.sql",
+        "CREATE TABLE t (id int PRIMARY KEY, v int); CREATE TABLE u (id int PRIMARY KEY, w int)",
+    );
+    project.write(
+        "migrations/V3__later.sql",
+        "ALTER TABLE t ADD extra text; UPDATE t SET extra = 'x'; ALTER TABLE u RENAME w TO w2;
+         CREATE TABLE fresh (id bigint PRIMARY KEY, parent int REFERENCES t, at timestamptz, price numeric(9,2), n numeric, doc jsonb, yes boolean,
+                             list int[], code varchar(5) UNIQUE, raw bytea, key uuid, twice bigint GENERATED ALWAYS AS (id * 2) STORED);
+         INSERT INTO fresh VALUES (1, 1, '2024-01-01 12:00Z', 1.50, 123456789012345678901234567890.10, '{\"b\": 1}', true, '{1,2}', 'a', '\\x00', '0b9d8f2e-4c1a-4f6b-9a7d-2f6c1b3e5d70'),
+                                  (2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    let outcome = project.outgrow(["export", "back.db"]).succeeds();
+    outcome.prints(&[
+        "log: empty in the file; V2__import left it behind",
+        "t.extra: 1 values stay behind; the file's table t has no such column",
+        "u.w2: 1 values stay behind",
+        "u.w: what the file's own schema gives a row without it",
+        "fresh",
+        "never came from SQLite",
+    ]);
+    let file = project.path("back.db");
+    assert_eq!(cells::query(&file, "SELECT * FROM u"), ["1 | 9"]);
+    assert_eq!(cells::query(&file, "SELECT count(*) FROM log"), ["0"]);
+    assert_eq!(
+        cells::query(&file, "SELECT * FROM fresh WHERE id = 1"),
+        [
+            "1 | 1 | '2024-01-01 12:00:00.000000+00:00' | real 1.5 | '123456789012345678901234567890.10' | '{\"b\": 1}' | 1 | \
+          '{1,2}' | 'a' | blob \\x00 | '0b9d8f2e-4c1a-4f6b-9a7d-2f6c1b3e5d70'"
+        ]
+    );
+    assert_eq!(
+        cells::query(
+            &file,
+            "SELECT type FROM pragma_table_info('fresh') WHERE name IN ('id', 'at', 'price')"
+        ),
+        ["'INTEGER'", "'DATETIME'", "'NUMERIC(9, 2)'"]
+    );
+}
+
+#[test]
+fn a_database_that_never_had_a_source_is_exported_too() {
+    let project = Project::step(
+        "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'a')",
+        "\"t\"",
+        "",
+    );
+    std::fs::remove_file(project.path("app.db")).expect("no source");
+    project.outgrow(["migrate", "--without-data"]).succeeds();
+    project.outgrow(["export", "back.db"]).succeeds();
+    assert_eq!(cells::query(&project.path("back.db"), "SELECT * FROM t"), ["1 | 'a'"]);
+}
+
+#[test]
+fn what_sqlite_refuses_is_reported_all_at_once() {
+    let project = Project::step(
+        "CREATE TABLE t (id int PRIMARY KEY, a int, b text, c text); CREATE TABLE s (id int PRIMARY KEY, v text)",
+        "\"t\", \"s\"",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a INT CHECK (a < 10), b TEXT NOT NULL, c TEXT UNIQUE ON CONFLICT IGNORE);
+         CREATE TABLE s (id INTEGER PRIMARY KEY, v INT) STRICT; INSERT INTO t VALUES (1, 1, 'b', 'c'); INSERT INTO s VALUES (1, 2)",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    project.execute(
+        "INSERT INTO t VALUES (2, 11, 'b', 'd'), (3, 12, 'b', 'e'), (4, 1, NULL, 'f'), (5, 1, 'b', 'c'); INSERT INTO s VALUES (2, 'word')",
+    );
+    let outcome = project.outgrow(["export", "back.db"]).exits(6);
+    outcome
+        .says(&[
+            "back.db was not written",
+            "t: CHECK constraint failed: a < 10, in 2 rows: id 2, id 3",
+            "t: NOT NULL constraint failed: t.b, in 1 row: id 4",
+            "t: UNIQUE constraint failed: t.c, in 1 row: id 5",
+            "s: cannot store TEXT value in INT column s.v, in 1 row: id 2",
+        ])
+        .never_says(&["word"]);
+    assert!(!project.path("back.db").exists());
+}
+
+#[test]
+fn what_sqlite_has_no_form_for_is_reported_all_at_once() {
+    let project = Project::step(
+        "CREATE TABLE t (id int PRIMARY KEY, f float8, n numeric, d date, ts timestamp, z timestamptz, c time)",
+        "\"t\"",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, f, n, d, ts, z, c);",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    project.execute(
+        "INSERT INTO t VALUES (1, 'NaN', 'NaN', 'infinity', '-infinity', '10000-01-01Z', '24:00');
+         INSERT INTO t (id, d) VALUES (2, '0001-12-31 BC')",
+    );
+    project.outgrow(["export", "back.db"]).exits(6).says(&[
+        "t.f: NaN, which SQLite stores as NULL, in 1 row: id 1",
+        "t.n: NaN",
+        "t.d: infinity, a year before 1",
+        "in 2 rows: id 1, id 2",
+        "t.ts: infinity",
+        "t.z: infinity",
+        "t.c: 24:00:00",
+    ]);
+}
+
+#[test]
+fn an_affinity_that_makes_another_value_is_noticed() {
+    let project = Project::step(
+        "CREATE TABLE t (id int PRIMARY KEY, n numeric)",
+        "\"t\"",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, n NUMERIC); INSERT INTO t VALUES (1, 1.5);",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    project.execute("INSERT INTO t VALUES (2, 12345678901234567890123.5)");
+    let outcome = project.outgrow(["export", "back.db"]).exits(6);
+    outcome
+        .says(&["t: what the file has is not what the target has", "2"])
+        .never_says(&["12345678901234567890123"]);
+    assert!(!project.path("back.db").exists());
+}
+
+#[test]
+fn a_unique_index_that_the_rows_break_is_reported() {
+    let project = Project::step(
+        "CREATE TABLE t (id int PRIMARY KEY, v text)",
+        "\"t\"",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); CREATE UNIQUE INDEX once ON t (v); INSERT INTO t VALUES (1, 'a');",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    project.execute("INSERT INTO t VALUES (2, 'a')");
+    project
+        .outgrow(["export", "back.db"])
+        .exits(6)
+        .says(&["index once: SQLite cannot make it: UNIQUE constraint failed: t.v"]);
+}
+
+#[test]
+fn rows_that_refer_to_none_are_noted() {
+    let project = Project::step(
+        "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (id int PRIMARY KEY, p int)",
+        "\"p\", \"c\"",
+        "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE c (id INTEGER PRIMARY KEY, p REFERENCES p); INSERT INTO c VALUES (1, 5), (2, NULL);",
+    );
+    comes_back(&project);
+    project
+        .outgrow(["export", "again.db"])
+        .succeeds()
+        .prints(&["c: 1 rows refer to rows of p that are not there"]);
+}
+
+#[test]
+fn hidden_rows_are_refused() {
+    let project = Project::step(
+        "CREATE TABLE t (id int PRIMARY KEY)",
+        "\"t\"",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1);",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    project.execute("ALTER TABLE t ENABLE ROW LEVEL SECURITY; ALTER TABLE t FORCE ROW LEVEL SECURITY");
+    let role = crate::support::Role::of(&project);
+    project.execute(&format!("GRANT SELECT ON ALL TABLES IN SCHEMA public TO \"{}\"", role.name));
+    let mut command = role.command("export");
+    project.run(command.arg("back.db")).exits(7).says(&["the target cannot be compared", "table t"]);
+    assert!(!project.path("back.db").exists());
+}
