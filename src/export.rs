@@ -23,7 +23,7 @@ use tokio_postgres::Client;
 
 /// A policy that hides rows would leave them out: with `row_security` off the server refuses instead. Rows come in the order
 /// in which they lie.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL row_security = off; \
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL row_security = off; SET LOCAL jit = off; \
                      SET LOCAL synchronize_seqscans = off; SET LOCAL statement_timeout = 0; \
                      SET LOCAL idle_in_transaction_session_timeout = 0; \
                      SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'";

@@ -83,8 +83,7 @@ async fn fill(client: &Client, mut reading: Reading) -> Result<Filled, Error> {
     let (version, options) = (reading.version, reading.options.clone());
     let mut as_bytes = false;
     loop {
-        // the estimates for catalog queries are high enough for seconds of compilation
-        let back = client.batch_execute("ROLLBACK TO SAVEPOINT outgrow_load; SET LOCAL jit = off").await;
+        let back = client.batch_execute("ROLLBACK TO SAVEPOINT outgrow_load").await;
         back.map_err(Error::database("going back to before the load"))?;
         let shadows = Shadows::create(client, &reading.tables, as_bytes).await?;
         reading.after_misfit = AfterMisfit::SendOn { as_bytes };

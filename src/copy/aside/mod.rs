@@ -151,37 +151,61 @@ impl Aside {
     }
 }
 
-/// Drops and makes `parts` on the empty tables, all of them and, if that is not right, one by one: those that come
-/// back as they were, and those that do not. Nothing stays changed.
+/// Drops and makes `parts` on the empty tables: those that come back as they were, and those that do not. Nothing stays
+/// changed. Reading the catalog costs more than the rest, so the parts that cannot go at all are told first.
 async fn rehearse<T: AsRef<Part>>(
     client: &Client,
     tables: &[u32],
     before: &Facts,
     parts: Vec<T>,
 ) -> Result<(Vec<T>, Vec<T>), Error> {
-    let all: Vec<&Part> = parts.iter().map(AsRef::as_ref).collect();
-    if all.is_empty() || come_back(client, tables, before, &all).await? {
+    if parts.is_empty() || come_back(client, &parts, Some((tables, before))).await? {
         return Ok((parts, Vec::new()));
     }
-    let (mut right, mut refused) = (Vec::new(), Vec::new());
-    for part in parts {
-        if come_back(client, tables, before, &[part.as_ref()]).await? {
-            right.push(part);
-        } else {
-            log::info!("{} stays in place: it cannot be put back exactly by this role", part.as_ref().shown);
-            refused.push(part);
-        }
+    let (movable, mut refused) = sorted_out(client, parts, None).await?;
+    let (right, others) = if come_back(client, &movable, Some((tables, before))).await? {
+        (movable, Vec::new())
+    } else {
+        sorted_out(client, movable, Some((tables, before))).await?
+    };
+    refused.extend(others);
+    for part in &refused {
+        log::info!("{} stays in place: it cannot be put back exactly by this role", part.as_ref().shown);
     }
     Ok((right, refused))
 }
 
-async fn come_back(client: &Client, tables: &[u32], before: &Facts, parts: &[&Part]) -> Result<bool, Error> {
+/// `parts` one by one: those that come back, and those that do not.
+async fn sorted_out<T: AsRef<Part>>(
+    client: &Client,
+    parts: Vec<T>,
+    same: Option<(&[u32], &Facts)>,
+) -> Result<(Vec<T>, Vec<T>), Error> {
+    let (mut right, mut refused) = (Vec::new(), Vec::new());
+    for part in parts {
+        let comes_back = come_back(client, &[part.as_ref()], same).await?;
+        if comes_back { right.push(part) } else { refused.push(part) }
+    }
+    Ok((right, refused))
+}
+
+/// Whether `parts` can be dropped and made; with tables and what the catalog said of them, whether it says the same again.
+async fn come_back<T: AsRef<Part>>(
+    client: &Client,
+    parts: &[T],
+    same: Option<(&[u32], &Facts)>,
+) -> Result<bool, Error> {
     let doing = || Error::database("trying to set keys and indexes aside");
-    let drop = parts.iter().map(|part| part.drop.as_str());
-    let there_and_back = drop.chain(parts.iter().flat_map(|part| part.make()));
+    let drop = parts.iter().map(|part| part.as_ref().drop.as_str());
+    let there_and_back = drop.chain(parts.iter().flat_map(|part| part.as_ref().make()));
     let attempt = format!("SAVEPOINT outgrow_rehearsal; {}", statements(there_and_back));
-    let same = match client.batch_execute(&attempt).await {
-        Ok(()) => facts::differences(before, &facts::read(client, tables).await?).is_empty(),
+    let back = match client.batch_execute(&attempt).await {
+        Ok(()) => match same {
+            Some((tables, before)) => {
+                facts::differences(before, &facts::read(client, tables).await?).is_empty()
+            }
+            None => true,
+        },
         Err(error) => match error.code() {
             // insufficient privilege, dependent objects, whatever an event trigger raises
             Some(code) if !is_circumstance(code) => {
@@ -195,7 +219,7 @@ async fn come_back(client: &Client, tables: &[u32], before: &Facts, parts: &[&Pa
         .batch_execute("ROLLBACK TO SAVEPOINT outgrow_rehearsal; RELEASE SAVEPOINT outgrow_rehearsal")
         .await
         .map_err(doing())?;
-    Ok(same)
+    Ok(back)
 }
 
 async fn drop_all(client: &Client, parts: impl IntoIterator<Item = &Part>) -> Result<(), Error> {
