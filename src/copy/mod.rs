@@ -14,6 +14,7 @@
 mod aside;
 pub mod back;
 mod bind;
+pub mod brought;
 mod cell;
 pub mod codec;
 mod columns;

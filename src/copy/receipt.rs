@@ -100,7 +100,7 @@ impl TableReceipt {
             state: "copied",
             rows: count.tally.rows,
             bytes: count.bytes,
-            hash: Some(format!("{:032x}", count.tally.hash)),
+            hash: Some(count.tally.hexadecimal()),
             seconds: count.seconds,
             normalised: count.normalised.clone(),
             normalised_at: count.normalised_at.clone(),
