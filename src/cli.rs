@@ -60,7 +60,7 @@ fn wait(text: &str) -> Result<Duration, String> {
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done, at head, equal                 5  the history diverges from the files
-  1  no: pending, differing, failed       6  the source is refused
+  1  no: pending, differing, failed       6  the source is refused, or does not go back
   2  wrong usage or configuration         7  a migration failed; nothing of it was kept
   3  no connection                        8  what was stored is not what was read
   4  somebody else holds the lock         130, 143  interrupted, rolled back

@@ -12,14 +12,14 @@ use crate::error::{Error, ExitCode};
 use crate::migration;
 use crate::plan::{Plan, State};
 use crate::postgres::{self, interrupt::Interrupt};
-use crate::sqlite;
+use crate::sqlite::{self, Fingerprint};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tempfile::{NamedTempFile, TempPath};
-use tokio_postgres::Client;
 
 /// A policy that hides rows would leave them out: with `row_security` off the server refuses instead. Rows come in the order
 /// in which they lie.
@@ -70,7 +70,8 @@ pub async fn export(
     let url = config.database()?;
     let destination = Destination::of(&args.file, args.force, config.source.as_deref())?;
     let client = postgres::connect(url, interrupt).await?;
-    destination.require_no_source(&client).await?;
+    let sources = copy::sources(&client).await?;
+    destination.require_no_source(&sources)?;
     let wait = config.lock_timeout.as_millis().clamp(1, i32::MAX as u128);
     let begin = format!("{BEGIN}; SET LOCAL lock_timeout = {wait}");
     client.batch_execute(&begin).await.map_err(Error::database("beginning to read"))?;
@@ -85,6 +86,13 @@ pub async fn export(
             )
         })
         .collect();
+    let missing = plan
+        .entries
+        .iter()
+        .filter(|entry| entry.state == State::Missing && sources.contains_key(&entry.version));
+    let missing = missing
+        .map(|entry| format!("{} brought rows, and its file is missing: put it back to export", entry.label));
+    let edited: Vec<String> = edited.into_iter().chain(missing).collect();
     if !edited.is_empty() {
         return Err(Error::Diverged(edited));
     }
@@ -94,7 +102,7 @@ pub async fn export(
     });
     let steps: Vec<_> = applied.filter_map(|version| Some((version, version.step()?))).collect();
     let temporary = destination.temporary()?;
-    let written = back::write(&client, &steps, &temporary, config.lock_timeout, progress).await;
+    let written = back::write(&client, &steps, &temporary, config.lock_timeout, interrupt, progress).await;
     let written = written.map_err(|error| destination.named(error))?;
     client.batch_execute("COMMIT").await.map_err(Error::database("ending to read"))?;
     let bytes = destination.take(temporary)?;
@@ -154,14 +162,14 @@ impl Destination {
         Ok(Destination { file: file.to_owned(), folder, force })
     }
 
-    /// A file that is replaced must not be one that a step was copied from.
-    async fn require_no_source(&self, client: &Client) -> Result<(), Error> {
+    /// A file that is replaced must not be one that a step was copied from. An export of what nobody has changed since may be
+    /// the very same file, so that the name counts, too.
+    fn require_no_source(&self, sources: &BTreeMap<i32, Fingerprint>) -> Result<(), Error> {
         if !self.force || !self.file.is_file() {
             return Ok(());
         }
-        let sources = copy::sources(client).await?;
         let Ok(known) = sqlite::fingerprint(&self.file) else { return Ok(()) };
-        if sources.values().any(|source| source.sha256 == known.sha256) {
+        if sources.values().any(|source| (&source.sha256, &source.name) == (&known.sha256, &known.name)) {
             return Err(Error::Config(format!(
                 "{}: it is the source that a step was copied from, and is not replaced; name another file",
                 self.file.display()

@@ -251,6 +251,67 @@ fn what_was_written_since_follows_the_format() {
 }
 
 #[test]
+fn a_key_may_be_made_wider() {
+    let project = Project::step(
+        "CREATE TABLE t (id int PRIMARY KEY, n numeric)",
+        "\"t\"",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, n); INSERT INTO t VALUES (-1, '1.50'), (1, 2.5), (2, 3.5);",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    project.execute("ALTER TABLE t ALTER id TYPE bigint");
+    project.outgrow(["export", "back.db"]).succeeds();
+    cells::assert_same(&project.path("back.db"), &project.path("app.db"));
+    project.execute("ALTER TABLE t RENAME id TO number");
+    let outcome = project.outgrow(["export", "again.db"]).succeeds();
+    outcome.prints(&["t: 1 rows were kept with cells in another spelling", "t.number: 3 values stay behind"]);
+}
+
+#[test]
+fn a_format_never_makes_another_value() {
+    let project = Project::step(
+        "CREATE TABLE t (id int PRIMARY KEY, at timestamp)",
+        "\"t\"",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, at); INSERT INTO t VALUES (1, '2024-07-01 12:00:00+02:00'), (2, '2024-07-02 12:00:00+02:00');",
+    );
+    let step = std::fs::read_to_string(project.path("migrations/V2__import.toml")).expect("the step");
+    project.write(
+        "migrations/V2__import.toml",
+        format!("{step}[table.t.column.at]\nzone = \"Europe/Madrid\"\n"),
+    );
+    project.outgrow(["migrate"]).succeeds();
+    project.execute("INSERT INTO t VALUES (3, '2024-08-01 12:00:00'), (4, '2025-01-15 12:00:00')");
+    project.outgrow(["export", "back.db"]).succeeds();
+    assert_eq!(
+        cells::query(&project.path("back.db"), "SELECT at FROM t"),
+        [
+            "'2024-07-01 12:00:00+02:00'",
+            "'2024-07-02 12:00:00+02:00'",
+            "'2024-08-01 12:00:00+02:00'",
+            "'2025-01-15 12:00:00.000000'"
+        ]
+    );
+}
+
+#[test]
+fn the_file_of_a_step_must_be_there() {
+    let project = Project::step(
+        "CREATE TABLE t (id int PRIMARY KEY)",
+        "\"t\"",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1);",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    let step = project.path("migrations/V2__import.toml");
+    let text = std::fs::read_to_string(&step).expect("the step");
+    std::fs::write(&step, format!("{text}# edited\n")).expect("the step");
+    project
+        .outgrow(["export", "back.db"])
+        .exits(5)
+        .says(&["V2__import was edited or renamed after it was applied"]);
+    std::fs::remove_file(&step).expect("the step");
+    project.outgrow(["export", "back.db"]).exits(5).says(&["V2", "brought rows, and its file is missing"]);
+}
+
+#[test]
 fn intelibotx_comes_back() {
     let project = Project::intelibotx();
     project.outgrow(["migrate"]).succeeds();

@@ -60,6 +60,14 @@ fn the_source_is_never_replaced() {
 }
 
 #[test]
+fn an_export_may_be_replaced_by_the_next() {
+    let project = project();
+    project.outgrow(["export", "back.db"]).succeeds();
+    project.outgrow(["export", "back.db", "--force"]).succeeds();
+    cells::assert_same(&project.path("back.db"), &project.path("app.db"));
+}
+
+#[test]
 fn what_sqlite_would_take_for_a_part_of_it_is_in_the_way() {
     let project = project();
     project.write("back.db-wal", "");

@@ -2,6 +2,7 @@
 
 use crate::support::{Outcome, Project, cells};
 use postgres::Client;
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 fn project() -> Project {
@@ -59,6 +60,27 @@ fn a_signal_leaves_nothing() {
     assert_eq!((temporary(&project), project.path("back.db").exists()), (0, false));
     drop(session);
     project.outgrow(["export", "back.db"]).succeeds();
+}
+
+#[test]
+fn a_signal_ends_what_sqlite_is_doing() {
+    let project = Project::step(
+        "CREATE TABLE t (id int PRIMARY KEY, v int)",
+        "\"t\"",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v INT); INSERT INTO t VALUES (1, 1);
+         CREATE INDEX slow ON t (CASE WHEN v > 5 THEN length(printf('%.50000000c', 'x')) END);",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    project.execute("INSERT INTO t SELECT i, i FROM generate_series(6, 10000) AS i");
+    let mut command = project.command(["export", "back.db"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a run");
+    let stderr = BufReader::new(child.stderr.as_mut().expect("its stderr"));
+    let reached = stderr.lines().map(|line| line.expect("UTF-8")).any(|line| line.starts_with("exported t"));
+    assert!(reached, "the run ended before the index");
+    let killed = Command::new("kill").arg("-TERM").arg(child.id().to_string()).status().expect("kill");
+    assert!(killed.success());
+    ended(child).exits(143).never_says(&["left before"]);
+    assert_eq!((temporary(&project), project.path("back.db").exists()), (0, false));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Thousands of random values of each type in one file: that the step commits means that the server gave back every byte
 //! that was sent. Beside each value stands its text form, of which the server makes the value that must be stored.
 
-use crate::support::Project;
+use crate::support::{Project, cells};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -180,4 +180,6 @@ fn come_back(families: &[(&str, BoxedStrategy<Pair>)]) {
         let different: Vec<String> = different.iter().map(|row| row.get(0)).collect();
         assert_eq!(different, [""; 0], "{kind}");
     }
+    project.outgrow(["export", "back.db"]).succeeds();
+    cells::assert_same(&project.path("back.db"), &project.path("app.db"));
 }

@@ -6,7 +6,7 @@ use super::{Definition, Statement};
 use crate::identifier::{quote, quote_all};
 use crate::value::Cell;
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ErrorCode, Result};
+use rusqlite::{Connection, ErrorCode, InterruptHandle, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -63,6 +63,12 @@ impl Writer {
     /// SQLite's.
     pub fn open(file: &Path) -> Result<Writer> {
         Ok(Writer { connection: fast(file)? })
+    }
+
+    /// With which another thread interrupts what the file is doing.
+    #[must_use]
+    pub fn interrupt_handle(&self) -> InterruptHandle {
+        self.connection.get_interrupt_handle()
     }
 
     /// Runs a statement of the schema; what SQLite says against it, in words.

@@ -2,6 +2,7 @@
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
+use std::collections::HashMap;
 use std::path::Path;
 
 fn open(file: &Path) -> Connection {
@@ -69,10 +70,16 @@ pub fn everything(file: &Path) -> Vec<String> {
 /// The two files hold the same.
 #[track_caller]
 pub fn assert_same(one: &Path, other: &Path) {
-    let (one, other) = (everything(one), everything(other));
-    let only = |a: &[String], b: &[String]| -> Vec<String> {
-        a.iter().filter(|line| !b.contains(line)).cloned().collect()
-    };
-    assert_eq!(only(&one, &other), only(&other, &one));
-    assert_eq!(one.len(), other.len());
+    let (mut lacks, mut has) = (everything(one), everything(other));
+    let mut times: HashMap<String, usize> = HashMap::new();
+    has.iter().for_each(|line| *times.entry(line.clone()).or_default() += 1);
+    lacks.retain(|line| match times.get_mut(line) {
+        Some(left @ 1..) => {
+            *left -= 1;
+            false
+        }
+        _ => true,
+    });
+    has.retain(|line| times.get(line).is_some_and(|left| *left > 0));
+    assert_eq!(has, lacks, "what only one of the files has, left the second");
 }

@@ -4,6 +4,7 @@ use super::found::Found;
 use super::plan::{BackTable, Plan};
 use super::problems::Problems;
 use super::proof::{self, Adding, Sums};
+use super::stop::Stop;
 use super::{Piece, Written, WrittenTable, row};
 use crate::copy::lossless::given_back;
 use crate::copy::progress::{Phase, Progress};
@@ -64,6 +65,7 @@ pub(super) fn fill(
     file: &Path,
     mut plan: Plan,
     mut input: Input,
+    stop: &Stop,
     progress: &Progress,
 ) -> Result<(Plan, Filled), Error> {
     let failed = |error: rusqlite::Error| unwritable(file, &error);
@@ -73,6 +75,7 @@ pub(super) fn fill(
     }
     found.complete().map_err(failed)?;
     let writer = Writer::open(file).map_err(failed)?;
+    stop.interrupts(writer.interrupt_handle());
     writer.begin().map_err(failed)?;
     let (mut problems, mut sums, mut tables) = (Problems::default(), Vec::new(), Vec::new());
     for table in &plan.tables {
@@ -112,9 +115,10 @@ pub(super) fn fill(
     if whole {
         finish(&writer, &plan, progress, &mut filled).map_err(failed)?;
     }
+    stop.look()?;
     if filled.problems.is_empty() {
         writer.commit().map_err(failed)?;
-        filled.unequal = prove(file, &plan.tables, &sums, progress)?;
+        filled.unequal = prove(file, &plan.tables, &sums, stop, progress)?;
         if filled.unequal.iter().all(Option::is_none) {
             writer.close(&plan.definition).map_err(failed)?;
         }
@@ -144,12 +148,17 @@ fn prove(
     file: &Path,
     tables: &[BackTable],
     sums: &[Sums],
+    stop: &Stop,
     progress: &Progress,
 ) -> Result<Vec<Option<String>>, Error> {
     let source = Source::open(file, Duration::ZERO)?;
     let each = tables.iter().zip(sums).map(|(table, sent)| {
         progress.begin(Phase::Proof, &table.bound.source.name, None);
-        let found = proof::of_file(&source, table, |rows| progress.rows(rows))?;
+        let each = |rows| {
+            progress.rows(rows);
+            stop.look()
+        };
+        let found = proof::of_file(&source, table, each)?;
         Ok(proof::difference(table, sent, &found))
     });
     each.collect()

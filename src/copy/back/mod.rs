@@ -15,6 +15,7 @@ mod problems;
 mod proof;
 mod row;
 mod sequence;
+mod stop;
 
 use super::columns::BoundTable;
 use super::progress::Progress;
@@ -22,13 +23,16 @@ use super::{compare, originals};
 use crate::error::Error;
 use crate::migration::Version;
 use crate::migration::step::Step;
+use crate::postgres::interrupt::Interrupt;
 use crate::sqlite::Source;
 use futures_util::TryStreamExt;
 use plan::Plan;
 use serde::Serialize;
 use std::path::Path;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
+use stop::Stop;
 use tokio::sync::mpsc::{self, Sender};
 use tokio_postgres::Client;
 
@@ -37,6 +41,9 @@ const CHUNKS_IN_FLIGHT: usize = 4;
 
 /// A chunk is sent on when it has reached this.
 const CHUNK_BYTES: usize = 128 << 10;
+
+/// A signal is looked for at this pace while the file is finished.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// What was written.
 #[derive(Debug, Default, Serialize)]
@@ -86,14 +93,17 @@ pub async fn write(
     steps: &[(&Version, &Step)],
     file: &Path,
     lock_timeout: Duration,
+    interrupt: &Interrupt,
     progress: &Progress,
 ) -> Result<Written, Error> {
     let plan = plan::of(client, steps, file, lock_timeout).await?;
     let queries: Vec<String> = plan.queries().collect();
     let (sender, pieces) = mpsc::channel(CHUNKS_IN_FLIGHT);
-    let (path, progress) = (file.to_owned(), progress.clone());
-    let filling =
-        tokio::task::spawn_blocking(move || file::fill(&path, plan, file::Input::new(pieces), &progress));
+    let (path, progress, stop) = (file.to_owned(), progress.clone(), Arc::new(Stop::default()));
+    let watched = Arc::clone(&stop);
+    let mut filling = tokio::task::spawn_blocking(move || {
+        file::fill(&path, plan, file::Input::new(pieces), &watched, &progress)
+    });
     let mut read = Ok(());
     for query in &queries {
         read = send(client, query, &sender).await;
@@ -102,7 +112,13 @@ pub async fn write(
         }
     }
     drop(sender);
-    let filled = filling.await.map_err(std::io::Error::other)?;
+    let filled = loop {
+        // the server is done with, so that cancelling there ends nothing here
+        tokio::select! {
+            filled = &mut filling => break filled.map_err(std::io::Error::other)?,
+            () = tokio::time::sleep(LOOK) => if interrupt.signalled() { stop.now() },
+        }
+    };
     // a file that could not be written on is why the reading ended, and the other way round
     let (plan, mut filled) = match (read, filled) {
         (Err(error), _) | (Ok(()), Err(error)) => return Err(error),

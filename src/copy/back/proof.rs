@@ -118,12 +118,16 @@ fn has_free_scale(column: &BoundColumn) -> bool {
 }
 
 /// The sums of a table in the file.
-pub(super) fn of_file(source: &Source, table: &BackTable, mut rows: impl FnMut(u64)) -> Result<Sums, Error> {
+pub(super) fn of_file(
+    source: &Source,
+    table: &BackTable,
+    mut rows: impl FnMut(u64) -> Result<(), Error>,
+) -> Result<Sums, Error> {
     let columns: Vec<&str> = table.bound.columns.iter().map(|column| column.source.name.as_str()).collect();
     let (mut sums, mut adding, mut row, mut count) = (Sums::default(), Adding::of(table), Vec::new(), 0);
     source.scan(&table.bound.source, &columns, |cells| {
         count += 1;
-        rows(count);
+        rows(count)?;
         adding.read(&mut sums, &mut row, |index| cells.value(index).unwrap_or(ValueRef::Null));
         Ok(())
     })?;

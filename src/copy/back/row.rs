@@ -7,7 +7,7 @@ use crate::copy::cell::{self, Fate};
 use crate::copy::columns::BoundColumn;
 use crate::copy::tuple;
 use crate::error::Error;
-use crate::value::Cell;
+use crate::value::{Cell, Format};
 use rusqlite::types::ValueRef;
 use smallvec::SmallVec;
 use std::borrow::Cow;
@@ -27,14 +27,14 @@ pub(super) fn cells<'a>(
 ) -> Result<(Row<'a>, u64), Error> {
     let (columns, constants) = (&table.bound.columns, &table.bound.constants);
     let mut fields = tuple::cells(row);
-    let mut cells = Row::new();
+    let (mut cells, mut scratch) = (Row::new(), Vec::new());
     for (index, (column, format)) in columns.iter().zip(&table.formats).enumerate() {
         let field = fields.next().unwrap_or_default();
         cells.push(match tuple::value(field) {
             None if format.empty => Some(Cell::Text(Cow::Borrowed(b""))),
             None => None,
             Some(field) => match (column.codec.decode)(field) {
-                Some(usual) => Some(format.format.apply(field, usual)),
+                Some(usual) => Some(spelt(column, &format.format, field, usual, &mut scratch)),
                 None => {
                     let subject = format!("{}.{}", table.bound.target.name, columns[index].target.name);
                     problems.add(&subject, unspeakable(column), || name(table, row, number));
@@ -56,7 +56,7 @@ pub(super) fn cells<'a>(
         }
         _ => return Ok((cells, 0)),
     };
-    let (mut originals, mut scratch) = (0, Vec::new());
+    let mut originals = 0;
     if kept.is_empty() {
         return Ok((cells, 0));
     }
@@ -72,6 +72,27 @@ pub(super) fn cells<'a>(
         }
     }
     Ok((cells, originals))
+}
+
+/// The cell in its column's format, unless it would be taken for another value there: a column in which all times said the offset
+/// of the summer has none for the winter.
+fn spelt<'a>(
+    column: &BoundColumn,
+    format: &Format,
+    field: &'a [u8],
+    usual: Cell<'a>,
+    scratch: &mut Vec<u8>,
+) -> Cell<'a> {
+    if *format == Format::Usual {
+        return usual;
+    }
+    let cell = format.apply(field, usual.clone());
+    scratch.clear();
+    let same = (column.codec.encode)(cell.value(), scratch).is_ok()
+        // the zeros after the point of a number are no value
+        && (scratch.as_slice() == field || (column.codec.decode)(scratch).as_ref() == Some(&usual));
+    // what the server reads by itself has no form here that could be compared
+    if same || column.codec.by_input { cell } else { usual }
 }
 
 /// Whether `original` is still what the target holds: otherwise the application has written another value since.
