@@ -16,6 +16,8 @@
 //! | `verify` | [`verify::verify`] → [`plan::Plan::read`] → [`copy::compare::compare`], which reads both sides table by table |
 //! | `doctor` | [`doctor::doctor`] → [`postgres::open`] → [`plan::Plan::read`], and a finding for each thing a run depends on |
 //!
+//! What has become of the source since a step copied it, [`since`] says: at a glance for `migrate`, counted for `status` and `doctor`.
+//!
 //! One connection: [`config`] takes the URL, libpq's variables and files apart; `postgres::wait` repeats the rounds of
 //! [`postgres::session`] over hosts and addresses, with `postgres::tls`, whose certificates `postgres::certificate` judges.
 //!
@@ -39,6 +41,7 @@ pub mod migration;
 pub mod output;
 pub mod plan;
 pub mod postgres;
+pub mod since;
 pub mod sqlite;
 pub mod value;
 pub mod verify;

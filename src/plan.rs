@@ -4,13 +4,15 @@
 //! The rules are those of refinery's `verify_migrations`, which stops at the first disagreement and knows no plan.
 
 use crate::config::Config;
-use crate::copy;
-use crate::error::{Error, ExitCode};
+use crate::copy::brought::{self, Brought};
+use crate::error::{Error, ExitCode, server_message};
 use crate::migration::{self, Kind, Version};
 use crate::postgres::{self, interrupt::Interrupt};
+use crate::since::{self, Effort, Since};
 use futures_util::future::{Either, select};
 use refinery_core::Migration;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::pin::pin;
 use time::OffsetDateTime;
@@ -28,6 +30,8 @@ pub struct History {
     pub exists: bool,
     /// What it records, by version.
     pub applied: Vec<Migration>,
+    /// What the receipts say, by version, if they were asked for and could be read.
+    pub brought: Option<BTreeMap<i32, Brought>>,
 }
 
 /// Where a version stands.
@@ -88,6 +92,9 @@ pub struct Status {
     pub at_head: bool,
     /// Every version.
     pub versions: Vec<Entry>,
+    /// What has become of the source, by applied step, if one is named and there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub source: Vec<Since>,
     #[serde(skip)]
     code: ExitCode,
 }
@@ -108,8 +115,10 @@ pub async fn status(config: &Config, check: bool, interrupt: &Interrupt) -> Resu
     let (versions, client, history) = open(config, migration::load, interrupt).await?;
     let url = config.database()?;
     let mut plan = Plan::of(&versions, history);
-    if let Some(source) = config.source.as_deref().filter(|file| file.is_file()) {
-        plan.compare_source(&client, source).await?;
+    let source = plan.look_back(&client, config, &versions, Effort::WHOLE).await;
+    for since in &source {
+        let steps = plan.entries.iter_mut().filter(|entry| entry.version == since.version);
+        steps.for_each(|entry| entry.source_changed = since.source_changed);
     }
     let code = match (plan.disagreements().is_empty(), plan.pending().is_empty()) {
         _ if !check => ExitCode::Done,
@@ -122,6 +131,7 @@ pub async fn status(config: &Config, check: bool, interrupt: &Interrupt) -> Resu
         head: versions.last().map_or(0, |version| version.number),
         at_head: plan.disagreements().is_empty() && plan.pending().is_empty(),
         versions: plan.entries,
+        source,
         code,
     })
 }
@@ -142,7 +152,7 @@ pub async fn open<T: Send + 'static>(
     let reading = pin!(async { reading.await.map_err(std::io::Error::from)? });
     let connecting = pin!(async {
         let client = postgres::connect(config.database()?, interrupt).await?;
-        let history = history(&client).await?;
+        let history = history(&client, source(config).is_some()).await?;
         Ok::<_, Error>((client, history))
     });
     let (found, (client, history)) = match select(reading, connecting).await {
@@ -153,12 +163,24 @@ pub async fn open<T: Send + 'static>(
 }
 
 impl Plan {
-    /// Holds `versions` against the history of `client`, in one round trip.
+    /// Holds `versions` against the history of `client`, without the receipts, in one round trip.
     ///
     /// # Errors
     /// [`Error::Database`] if the history cannot be read.
     pub async fn read(client: &Client, versions: &[Version]) -> Result<Plan, Error> {
-        Ok(Plan::of(versions, history(client).await?))
+        Ok(Plan::of(versions, history(client, false).await?))
+    }
+
+    /// As [`Plan::read`], with the receipts if a source is named and there.
+    ///
+    /// # Errors
+    /// Those of [`Plan::read`].
+    pub async fn read_with_receipts(
+        client: &Client,
+        versions: &[Version],
+        config: &Config,
+    ) -> Result<Plan, Error> {
+        Ok(Plan::of(versions, history(client, source(config).is_some()).await?))
     }
 
     /// Holds `versions` against `history`.
@@ -208,23 +230,23 @@ impl Plan {
         Plan { entries, history }
     }
 
-    /// Notes for every step whether `source` is still as it was when its rows were copied.
-    async fn compare_source(&mut self, client: &Client, source: &Path) -> Result<(), Error> {
-        let copied = |entry: &&mut Entry| entry.kind == Some("step") && entry.applied_on.is_some();
-        let mut steps = self.entries.iter_mut().filter(copied).peekable();
-        if steps.peek().is_none() {
-            return Ok(());
-        }
-        let receipts = copy::sources(client).await?;
-        for step in steps {
-            let compared = receipts.get(&step.version).map(|then| then.differs_from(source)).transpose();
-            // what is applied does not depend on a source that is gone
-            step.source_changed = compared.unwrap_or_else(|error| {
-                log::warn!("{error}");
-                None
-            });
-        }
-        Ok(())
+    /// What has become of the source since the applied steps copied it, if one is named and there.
+    pub async fn look_back(
+        &self,
+        client: &Client,
+        config: &Config,
+        versions: &[Version],
+        effort: Effort,
+    ) -> Vec<Since> {
+        let (Some(source), Some(brought)) = (source(config), &self.history.brought) else {
+            return Vec::new();
+        };
+        let is_applied = |version: &&Version| {
+            let found = self.entries.binary_search_by_key(&version.number, |entry| entry.version);
+            found.is_ok_and(|index| self.entries[index].state == State::Applied)
+        };
+        let applied: Vec<&Version> = versions.iter().filter(is_applied).collect();
+        since::look(client, source, &applied, brought, effort).await
     }
 
     /// The numbers of the versions to apply, in order.
@@ -274,20 +296,37 @@ fn applied_on(migration: &Migration) -> Option<String> {
     migration.applied_on().and_then(|moment| moment.format(&Rfc3339).ok())
 }
 
-async fn history(client: &Client) -> Result<History, Error> {
+/// The source that is named, if it is there.
+fn source(config: &Config) -> Option<&Path> {
+    config.source.as_deref().filter(|file| file.is_file())
+}
+
+/// The history, and the receipts with it if they are wanted. Those are no reason to fail: a table of the application's may
+/// have their name.
+async fn history(client: &Client, receipts: bool) -> Result<History, Error> {
     let doing = || format!("reading the history {HISTORY}");
     let query = format!("SELECT version, name, applied_on, checksum FROM {HISTORY} ORDER BY version");
-    let rows = match postgres::rows(client, &query).await {
+    let both = format!("{query}; {}", brought::query());
+    let rows = match postgres::rows(client, if receipts { &both } else { &query }).await {
+        Err(error) if receipts => {
+            log::debug!("the receipts cannot be read: {}", server_message(&error));
+            postgres::rows(client, &query).await
+        }
+        rows => rows,
+    };
+    let mut rows = match rows {
         Ok(rows) => rows,
         Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => return Ok(History::default()),
         Err(source) => return Err(Error::Database { doing: doing(), source }),
     };
+    let brought =
+        rows.pop_if(|row| row.len() == 1).map(|row| row.get(0).map(brought::read).unwrap_or_default());
     let applied = rows.iter().map(applied).collect::<Option<Vec<_>>>().ok_or_else(|| {
         Error::Diverged(vec![format!(
             "{HISTORY} holds a row that refinery did not write: version, applied_on or checksum is none"
         )])
     })?;
-    Ok(History { exists: true, applied })
+    Ok(History { exists: true, applied, brought })
 }
 
 fn applied(row: &SimpleQueryRow) -> Option<Migration> {

@@ -70,7 +70,11 @@ fn at_head_a_source_that_has_changed_is_a_warning() {
     finds(&outcome, "source", &["ok: unchanged since V6__import_from_sqlite copied it"]);
     project.sqlite("app.db", "UPDATE user SET email = email || 'x'");
     let outcome = doctor(&project).succeeds();
-    finds(&outcome, "source", &["warning: it has changed since V6", "outgrow verify"]);
+    finds(
+        &outcome,
+        "source",
+        &["warning: app.db has 2 new or changed rows since V6__import_from_sqlite", "outgrow verify"],
+    );
     std::fs::remove_file(project.path("app.db")).expect("the source");
     let mut gone = project.command(["doctor", "--json", "--source", "app.db"]);
     finds(

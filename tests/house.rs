@@ -4,7 +4,7 @@ use crate::support::repository;
 use std::path::{Path, PathBuf};
 
 /// Module → the modules it may import. `main → lib → commands → {copy, migration} → {sqlite, postgres} → value → error`.
-const MAY_IMPORT: [(&str, &[&str]); 15] = [
+const MAY_IMPORT: [(&str, &[&str]); 16] = [
     ("error", &[]),
     ("identifier", &[]),
     ("cli", &[]),
@@ -14,10 +14,14 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("postgres", &["config", "error", "identifier", "value"]),
     ("migration", &["error"]),
     ("copy", &["error", "identifier", "migration", "postgres", "sqlite", "value"]),
-    ("plan", &["config", "copy", "error", "migration", "postgres"]),
-    ("migrate", &["cli", "config", "copy", "error", "identifier", "migration", "plan", "postgres", "sqlite"]),
+    ("since", &["copy", "error", "migration", "postgres", "sqlite"]),
+    ("plan", &["config", "copy", "error", "migration", "postgres", "since"]),
+    (
+        "migrate",
+        &["cli", "config", "copy", "error", "identifier", "migration", "plan", "postgres", "since", "sqlite"],
+    ),
     ("verify", &["cli", "config", "copy", "error", "migration", "plan", "postgres", "sqlite"]),
-    ("doctor", &["config", "copy", "error", "migration", "plan", "postgres", "sqlite"]),
+    ("doctor", &["config", "copy", "error", "migration", "plan", "postgres", "since", "sqlite"]),
     ("check", &["cli", "config", "error", "migration", "postgres"]),
     ("output", &["check", "cli", "copy", "doctor", "error", "migrate", "plan", "verify"]),
 ];

@@ -31,6 +31,7 @@ mod reading;
 mod ready;
 mod refusals;
 mod rules;
+mod since;
 mod source;
 mod source_state;
 mod source_tables;

@@ -13,6 +13,7 @@
 
 mod aside;
 mod bind;
+pub mod brought;
 mod cell;
 pub mod codec;
 mod columns;
@@ -39,7 +40,7 @@ mod shadow;
 mod stage;
 
 pub use load::Options;
-pub use receipt::{Receipt, Recorded, TABLE as RECEIPTS, TableReceipt, recorded, sources};
+pub use receipt::{Receipt, Recorded, TABLE as RECEIPTS, TableReceipt, recorded};
 
 use crate::error::Error;
 use crate::migration::Version;

@@ -32,6 +32,11 @@ impl Tally {
         self.rows += 1;
         self.hash = self.hash.wrapping_add(row);
     }
+
+    /// The hash as a receipt has it.
+    pub(super) fn hexadecimal(&self) -> String {
+        format!("{:032x}", self.hash)
+    }
 }
 
 /// Reads `table` back and compares it with what was `sent`; says how they differ.

@@ -12,7 +12,6 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 use tokio_postgres::Client;
-use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Json;
 
 /// The table that holds the receipts, beside refinery's history.
@@ -85,7 +84,7 @@ impl TableReceipt {
             state: "copied",
             rows: count.tally.rows,
             bytes: count.bytes,
-            hash: Some(format!("{:032x}", count.tally.hash)),
+            hash: Some(count.tally.hexadecimal()),
             seconds: count.seconds,
             normalised: count.normalised.clone(),
             normalised_at: count.normalised_at.clone(),
@@ -159,24 +158,6 @@ pub(super) async fn record(client: &Client, receipt: &Receipt) -> Result<(), Err
         .await
         .map_err(doing())?;
     Ok(())
-}
-
-/// The sources that steps were copied from, by version; none where there are no receipts. Reads only.
-///
-/// # Errors
-/// [`Error::Database`] if the receipts cannot be read.
-pub async fn sources(client: &Client) -> Result<BTreeMap<i32, Fingerprint>, Error> {
-    let query = format!("SELECT version, source FROM {TABLE} WHERE source IS NOT NULL");
-    let rows = match client.query(&query, &[]).await {
-        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => return Ok(BTreeMap::new()),
-        rows => rows.map_err(Error::database("reading the receipts"))?,
-    };
-    // a receipt that another version of outgrow wrote may say less than ours
-    let known = rows.iter().filter_map(|row| {
-        let source: Json<Fingerprint> = row.try_get(1).ok()?;
-        Some((row.get(0), source.0))
-    });
-    Ok(known.collect())
 }
 
 /// What a receipt says of the source of its step.

@@ -124,7 +124,7 @@ pub async fn doctor(config: &Config, interrupt: &Interrupt) -> Result<Diagnosis,
     let plan = match &session {
         Some((url, session)) => {
             diagnosis.findings.extend(ground::environment(config, url, &session.address));
-            let asking = target(url, session, &versions, &mut diagnosis);
+            let asking = target(config, url, session, &versions, &mut diagnosis);
             match timeout(PATIENCE, asking).await {
                 Ok(plan) => plan,
                 Err(_) => {
@@ -169,6 +169,7 @@ async fn reach<'a>(
 
 /// What the server says of itself, of this role and of others.
 async fn target(
+    config: &Config,
     url: &DatabaseUrl,
     session: &Session,
     versions: &[Version],
@@ -189,7 +190,7 @@ async fn target(
     ask("tls", server::tls(client, url, session).await);
     ask("pooler", server::pooler(client, url).await);
     ask("settings", server::settings(client).await);
-    let plan = match Plan::read(client, versions).await {
+    let plan = match Plan::read_with_receipts(client, versions, config).await {
         Ok(plan) => plan,
         Err(error) => {
             ask("versions", Err(error));

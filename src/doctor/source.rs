@@ -1,5 +1,5 @@
-//! The SQLite file: whether it is there, readable, whole, and what the pending steps expect; and whether it has changed
-//! since an applied step copied it.
+//! The SQLite file: whether it is there, readable, whole, and what the pending steps expect; and what has become of it
+//! since an applied step copied it ([`crate::since`]).
 
 use super::Finding;
 use crate::config::Config;
@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::migration::Version;
 use crate::migration::step::Step;
 use crate::plan::Plan;
+use crate::since::{Effort, Since};
 use crate::sqlite::Source;
 use std::path::Path;
 use std::time::Duration;
@@ -43,11 +44,12 @@ pub(super) async fn source(
     let expected = |step: &Step| copy::require_source(step, file, WAIT).err();
     let faults = steps.iter().filter_map(|version| version.step()).filter_map(expected);
     findings.extend(faults.map(|error| Finding::failed("source", &error)));
-    if let (Some(client), true) = (client, steps.len() < versions.len()) {
-        match changed(client, versions, plan, file).await {
-            Ok(changes) => findings.extend(changes),
-            Err(error) => findings.push(Finding::failed("source", &error)),
-        }
+    if let (Some(client), Some(plan)) = (client, plan) {
+        let found = plan.look_back(client, config, versions, Effort::WHOLE).await;
+        findings.extend(found.iter().flat_map(Since::says).map(|said| match said.next {
+            Some(next) => Finding::warning("source", said.found, next),
+            None => Finding::ok("source", said.found),
+        }));
     }
     findings
 }
@@ -97,32 +99,6 @@ fn state(file: &Path) -> Result<Vec<Finding>, Error> {
         )
     });
     Ok([Finding::ok("source", found)].into_iter().chain(notes).collect())
-}
-
-/// Whether the file is as it was when a step copied it.
-async fn changed(
-    client: &Client,
-    versions: &[Version],
-    plan: Option<&Plan>,
-    file: &Path,
-) -> Result<Vec<Finding>, Error> {
-    let mut findings = Vec::new();
-    let pending = plan.map(Plan::pending).unwrap_or_default();
-    let receipts = copy::sources(client).await?;
-    for version in versions.iter().filter(|version| !pending.contains(&version.number)) {
-        let Some(then) = receipts.get(&version.number) else { continue };
-        let label = &version.label;
-        findings.push(if then.differs_from(file)? {
-            Finding::warning(
-                "source",
-                format!("it has changed since {label} copied it"),
-                "what was written to it since is not in the target: outgrow verify says what",
-            )
-        } else {
-            Finding::ok("source", format!("unchanged since {label} copied it"))
-        });
-    }
-    Ok(findings)
 }
 
 /// Bytes in the unit that people would use.

@@ -17,6 +17,7 @@ use crate::plan::{self, Plan};
 use crate::postgres::interrupt::Interrupt;
 use crate::postgres::lock::{self, Scope};
 use crate::postgres::pooler::{self, Pooling};
+use crate::since::{Effort, Since};
 use applier::Applier;
 use refinery_core::Migration;
 use serde::Serialize;
@@ -38,6 +39,9 @@ pub struct Migrated {
     pub dry_run: bool,
     /// What this run applied, in order; empty if there was nothing to do.
     pub applied: Vec<Applied>,
+    /// What calls for attention about the source of steps that were applied before this run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub source: Vec<Since>,
     /// How long the whole run took, connecting and waiting included.
     pub seconds: f64,
 }
@@ -82,7 +86,11 @@ pub async fn migrate(
     let mut plan = Plan::of(&versions, history);
     plan.require_agreement()?;
     let mut applied = Vec::new();
-    if plan.pending().iter().any(|number| *number <= goal) {
+    let pending = plan.pending().iter().any(|number| *number <= goal);
+    // a session that goes on to apply versions is not one in which a count was given up
+    let effort = if pending { Effort::GLANCE } else { Effort::SECONDS };
+    let source_notes = look_back(&plan, &client, config, &versions, effort).await;
+    if pending {
         let pending = todo(&plan, &versions, goal);
         let source = prepare(&pending, config, args)?;
         if args.dry_run {
@@ -93,6 +101,7 @@ pub async fn migrate(
                     head: versions.last().map_or(0, |version| version.number),
                     dry_run: true,
                     applied,
+                    source: source_notes,
                     seconds: started.elapsed().as_secs_f64(),
                 },
             );
@@ -127,8 +136,26 @@ pub async fn migrate(
         head: versions.last().map_or(0, |version| version.number),
         dry_run: args.dry_run,
         applied,
+        source: source_notes,
         seconds: started.elapsed().as_secs_f64(),
     })
+}
+
+/// Warns of a source that has changed since its rows were brought, and of a target that is empty while the source is not.
+async fn look_back(
+    plan: &Plan,
+    client: &Client,
+    config: &Config,
+    versions: &[Version],
+    effort: Effort,
+) -> Vec<Since> {
+    let mut notes = plan.look_back(client, config, versions, effort).await;
+    notes.retain(|since| {
+        let said = since.says();
+        let warnings = said.iter().filter_map(|said| Some((&said.found, said.next.as_ref()?)));
+        warnings.map(|(found, next)| log::warn!("{found}\n  next: {next}")).count() > 0
+    });
+    notes
 }
 
 /// The version to stop after.

@@ -137,7 +137,16 @@ impl Report for Status {
                 format!("the history diverges in {wrong}, {pending} pending; outgrow migrate says what to do")
             }
         };
-        format!("{}\n{}: {summary}", lines(&table), self.database)
+        let mut text = vec![lines(&table)];
+        for since in &self.source {
+            let unchanged = since.source_changed == Some(false);
+            for said in since.says().into_iter().filter(|said| said.next.is_some() || !unchanged) {
+                text.push(said.found);
+                text.extend(said.next.map(|next| format!("  next: {next}")));
+            }
+        }
+        text.push(format!("{}: {summary}", self.database));
+        text.join("\n")
     }
 
     fn exit_code(&self) -> ExitCode {

@@ -31,19 +31,20 @@ pub struct Fingerprint {
 
 impl Fingerprint {
     /// Whether `file` is in another state than this one. Size and change counter are compared first; what is left is
-    /// hashed. The warning of [`fingerprint`] holds here too.
+    /// hashed, if it has no more than `at_most` bytes: `None` says that only a hash could tell. The warning of [`fingerprint`]
+    /// holds here too.
     ///
     /// # Errors
     /// [`Error::Source`] if the file cannot be read.
-    pub fn differs_from(&self, file: &Path) -> std::result::Result<bool, Error> {
-        let differs = || -> Result<bool> {
+    pub fn differs_from(&self, file: &Path, at_most: u64) -> std::result::Result<Option<bool>, Error> {
+        let differs = || -> Result<Option<bool>> {
             let open = File::open(file)?;
             let image = Image::of(&open, file)?;
             let counted = self.change_counter.is_some() && self.change_counter != image.change_counter()?;
-            Ok(self.changed_during_copy
-                || self.bytes != image.bytes
-                || counted
-                || self.sha256 != image.hash()?)
+            if self.changed_during_copy || self.bytes != image.bytes || counted {
+                return Ok(Some(true));
+            }
+            Ok(if image.bytes > at_most { None } else { Some(self.sha256 != image.hash()?) })
         };
         differs().map_err(|error| refused(file, error.to_string()))
     }

@@ -29,7 +29,8 @@ struct Side {
 /// What the first pass found.
 pub(super) struct Counted {
     pub source_rows: u64,
-    pub target_rows: u64,
+    /// All of the target's rows.
+    pub stored: Tally,
     pub equal: bool,
     /// By bucket: the sides differ in it.
     pub differing: Vec<bool>,
@@ -83,8 +84,8 @@ pub(super) async fn count(
         // halves of hashes may add up to the same; then every bucket is looked at
         differing.fill(true);
     }
-    let (source_rows, target_rows) = (sent.tally.rows, stored.tally.rows);
-    Ok((source, Counted { source_rows, target_rows, equal, differing, misfits }))
+    let (source_rows, stored) = (sent.tally.rows, stored.tally);
+    Ok((source, Counted { source_rows, stored, equal, differing, misfits }))
 }
 
 /// By column and reason: how many, and the first rows.

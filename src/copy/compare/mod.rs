@@ -5,9 +5,12 @@
 //! server alone can read, through a temporary table ([`spelling`]), which is the only thing made. [`count`] reads each
 //! once and ends the matter if the sides are equal; otherwise [`difference`] reads it again for the rows that differ, and
 //! [`value`] for their content, if that was asked for. Memory is bounded by [`difference`]'s limit, whatever the table.
+//! [`changes`](changes()) asks the other question: what happened to the source alone.
 
+mod changes;
 mod count;
 mod difference;
+mod full;
 mod gone;
 mod shape;
 mod sketch;
@@ -18,6 +21,8 @@ mod value;
 mod verdict;
 mod visible;
 
+pub use changes::{Changes, TableChanges, changes};
+pub use full::{tables_with_rows, target_is_empty};
 pub use verdict::{Row, Rows, TableVerdict, Unfit, Value};
 
 use super::bind::same_name;
@@ -235,7 +240,8 @@ async fn compare_subject(
         in_source: true,
         in_target: true,
         source_rows: counted.source_rows,
-        target_rows: counted.target_rows,
+        target_rows: counted.stored.rows,
+        stored: counted.stored,
         misfits: counted.misfits,
         keyless: subject.shape.key.is_empty(),
         ..TableVerdict::default()
@@ -244,7 +250,7 @@ async fn compare_subject(
         return Ok((source, TableVerdict { equal: true, ..verdict }));
     }
     let differing =
-        Arc::new(Differing { subject, buckets: counted.differing, target_rows: counted.target_rows });
+        Arc::new(Differing { subject, buckets: counted.differing, target_rows: counted.stored.rows });
     let (source, verdict) = difference::find(client, source, &differing, verdict).await?;
     if show_values { value::show(client, source, &differing, verdict).await } else { Ok((source, verdict)) }
 }

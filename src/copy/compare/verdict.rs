@@ -2,6 +2,7 @@
 //! rowids; no other content of a cell is kept unless it was asked for.
 
 use super::shape::KeyPart;
+use crate::copy::proof::Tally;
 use crate::sqlite::scan::Place;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -54,6 +55,9 @@ pub struct TableVerdict {
     pub keyless: bool,
     /// How long it took.
     pub seconds: f64,
+    /// The target's rows.
+    #[serde(skip)]
+    pub(super) stored: Tally,
 }
 
 /// Rows of one kind: all of them counted, the first named.
