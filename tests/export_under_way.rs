@@ -7,9 +7,9 @@ use std::process::{Child, Command, Stdio};
 
 fn project() -> Project {
     let project = Project::step(
-        "CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY)",
-        "\"a\", \"b\"",
-        "CREATE TABLE a (id INTEGER PRIMARY KEY); CREATE TABLE b (id INTEGER PRIMARY KEY);
+        "CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY); CREATE TABLE c (id int PRIMARY KEY)",
+        "\"a\", \"b\", \"c\"",
+        "CREATE TABLE a (id INTEGER PRIMARY KEY); CREATE TABLE b (id INTEGER PRIMARY KEY); CREATE TABLE c (id INTEGER PRIMARY KEY);
          INSERT INTO a VALUES (1), (2); INSERT INTO b VALUES (3);",
     );
     project.outgrow(["migrate"]).succeeds();
@@ -43,11 +43,11 @@ fn ended(child: Child) -> Outcome {
 fn it_sees_one_state_of_the_target() {
     let project = project();
     let (child, mut session) = waiting_for_b(&project);
-    project.execute("INSERT INTO a VALUES (9)");
+    project.execute("INSERT INTO a VALUES (9); INSERT INTO c VALUES (9)");
     session.batch_execute("INSERT INTO b VALUES (9); COMMIT").expect("a commit");
     ended(child).succeeds();
-    let both = "SELECT id FROM a UNION ALL SELECT id FROM b";
-    assert_eq!(cells::query(&project.path("back.db"), both), ["1", "2", "3"]);
+    let all = "SELECT id FROM a UNION ALL SELECT id FROM b UNION ALL SELECT id FROM c";
+    assert_eq!(cells::query(&project.path("back.db"), all), ["1", "2", "3"]);
 }
 
 #[test]

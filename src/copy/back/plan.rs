@@ -108,11 +108,10 @@ pub(super) async fn of(
     for statement in made::statements(client, &new).await? {
         definition.statements.push(statement);
     }
-    let (source, refused) = skeleton(file, &definition, lock_timeout)?;
+    let mut refused = Vec::new();
+    let bound = bind(file, &definition, &fed, lock_timeout, &mut notes, &mut refused)?;
     let mut tables = Vec::new();
-    for fed in &fed {
-        let Some(from) = same_name(&source.tables, &name(fed), |table| &table.name) else { continue };
-        let bound = bind(&source, from, fed, &mut notes)?;
+    for (bound, fed) in bound {
         left_behind(client, &bound, &mut notes).await?;
         let receipt = fed.step.and_then(|(version, _)| receipts.get(&version.number));
         let spelt =
@@ -208,41 +207,61 @@ fn source_name<'a>(definition: &'a Definition, fed: &Fed<'_>) -> Option<&'a Stat
     tables.into_iter().find(|statement| statement.name.eq_ignore_ascii_case(&name))
 }
 
-/// Makes the schema, and opens the file to look at it. The second value is what SQLite refused.
-fn skeleton(
+/// Makes the schema in `file`, and binds the tables that SQLite made of it. What it refused, and what cannot be bound, is added
+/// to `refused`.
+fn bind<'a>(
     file: &Path,
     definition: &Definition,
+    fed: &'a [Fed<'a>],
     lock_timeout: Duration,
-) -> Result<(Source, Vec<String>), Error> {
-    let made = Writer::create(file, definition).and_then(|(writer, refused)| {
-        writer.commit()?;
-        Ok(refused)
-    });
-    let refused = made.map_err(|error| super::file::unwritable(file, &error))?;
-    Ok((Source::open(file, lock_timeout)?, refused))
+    notes: &mut Vec<String>,
+    refused: &mut Vec<String>,
+) -> Result<Vec<(BoundTable, &'a Fed<'a>)>, Error> {
+    let made =
+        Writer::create(file, definition).and_then(|(writer, refused)| writer.commit().map(|()| refused));
+    refused.extend(made.map_err(|error| super::file::unwritable(file, &error))?);
+    let source = Source::open(file, lock_timeout)?;
+    let mut tables = Vec::new();
+    for fed in fed {
+        if let Some(from) = same_name(&source.tables, &name(fed), |table| &table.name) {
+            tables.push((bind_columns(&source, from, fed, notes, refused)?, fed));
+        }
+    }
+    Ok(tables)
 }
 
-fn bind(
+fn bind_columns(
     source: &Source,
     from: &schema::Table,
     fed: &Fed<'_>,
     notes: &mut Vec<String>,
+    refused: &mut Vec<String>,
 ) -> Result<BoundTable, Error> {
     let none = TableRules::default();
     let rules = fed.step.map_or(&none, |(_, table)| &table.rules);
-    let mut faults = Vec::new();
-    let bound = columns::bind(source, from, fed.target, rules, &mut faults)?;
-    notes.extend(faults);
+    let bound = columns::bind(source, from, fed.target, rules, notes)?;
     let missing = from.columns.iter().filter(|column| {
         !column.generated && !bound.columns.iter().any(|known| known.source.name == column.name)
     });
-    notes.extend(missing.map(|column| {
-        format!(
-            "{}.{}: what the file's own schema gives a row without it; the target's table {} has no such column, or the \
-             step skips it",
-            from.name, column.name, fed.target.name
-        )
-    }));
+    for column in missing {
+        let named = |name: &String| name.eq_ignore_ascii_case(&column.name);
+        let skipped = rules.column.iter().any(|(name, rule)| named(name) && rule.skip);
+        let (place, target) = (format!("{}.{}", from.name, column.name), &fed.target.name);
+        if skipped {
+            notes.push(format!(
+                "{place}: what the file's own schema gives a row without it; the step skips it"
+            ));
+        } else if column.is_rowid || from.key.iter().any(named) {
+            refused.push(format!(
+                "{place}: it is the key of the file's table, and the target's table {target} has no such column any more; \
+                 rename the column back in a version"
+            ));
+        } else {
+            notes.push(format!(
+                "{place}: what the file's own schema gives a row without it; the target's table {target} has no such column"
+            ));
+        }
+    }
     Ok(bound)
 }
 
