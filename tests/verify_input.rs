@@ -198,13 +198,13 @@ fn time_outs_of_the_platform_do_not_end_it() {
     let project = Project::one_table(
         "id int PRIMARY KEY, v int[]",
         "CREATE TABLE t (id INTEGER PRIMARY KEY, v);
-         WITH RECURSIVE r (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r WHERE i < 20000)
+         WITH RECURSIVE r (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r WHERE i < 100000)
          INSERT INTO t SELECT i, '{' || i || '}' FROM r",
     );
     project.outgrow(["migrate"]).succeeds();
     let name = project.query("SELECT quote_ident(current_database())").remove(0);
     project.execute(&format!(
-        "ALTER DATABASE {name} SET statement_timeout = '1ms'; \
+        "ALTER DATABASE {name} SET statement_timeout = '100ms'; \
          ALTER DATABASE {name} SET idle_in_transaction_session_timeout = '1ms'"
     ));
     is_equal(&project);
