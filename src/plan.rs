@@ -70,6 +70,9 @@ pub struct Entry {
     /// The source that is named now is in another state than the one this step was copied from; unknown if none is named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_changed: Option<bool>,
+    /// Pending, outside a transaction, and begun: so many of its statements have run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub statements_done: Option<i32>,
 }
 
 /// Every version that the folder or the history knows, by number.
@@ -120,6 +123,7 @@ pub async fn status(config: &Config, check: bool, interrupt: &Interrupt) -> Resu
         let steps = plan.entries.iter_mut().filter(|entry| entry.version == since.version);
         steps.for_each(|entry| entry.source_changed = since.source_changed);
     }
+    plan.note_begun(&client).await?;
     let code = match (plan.disagreements().is_empty(), plan.pending().is_empty()) {
         _ if !check => ExitCode::Done,
         (false, _) => ExitCode::Diverged,
@@ -210,6 +214,7 @@ impl Plan {
                     applied_on: applied.and_then(applied_on),
                     file: Some(version.file.display().to_string()),
                     source_changed: None,
+                    statements_done: None,
                 }
             })
             .collect();
@@ -225,6 +230,7 @@ impl Plan {
             applied_on: applied_on(applied),
             file: None,
             source_changed: None,
+            statements_done: None,
         }));
         entries.sort_by_key(|entry| entry.version);
         Plan { entries, history }
@@ -254,6 +260,22 @@ impl Plan {
     pub fn pending(&self) -> Vec<i32> {
         let pending = self.entries.iter().filter(|entry| entry.state == State::Pending);
         pending.map(|entry| entry.version).collect()
+    }
+
+    /// Notes how far pending versions came that run outside a transaction, and stopped.
+    async fn note_begun(&mut self, client: &Client) -> Result<(), Error> {
+        let rows = match postgres::rows(client, "SELECT version, done FROM outgrow_progress").await {
+            Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => return Ok(()),
+            rows => rows.map_err(Error::database("reading how far versions came (outgrow_progress)"))?,
+        };
+        let number =
+            |row: &SimpleQueryRow, at| row.get(at).and_then(|number: &str| number.parse::<i32>().ok());
+        for row in rows {
+            let (version, done) = (number(&row, 0), number(&row, 1));
+            let begun = |entry: &&mut Entry| Some(entry.version) == version && entry.state == State::Pending;
+            self.entries.iter_mut().filter(begun).for_each(|entry| entry.statements_done = done);
+        }
+        Ok(())
     }
 
     /// Every point in which folder and history disagree, and what to do about it.

@@ -45,6 +45,10 @@ fn what_failed_is_gone_on_with() {
         "V1 before it was applied and stays",
         "V2__alone.sql:3:1: could not create unique index",
     ]);
+    project
+        .outgrow(["status"])
+        .succeeds()
+        .prints(&["V2__alone  pending, stopped after 1 statement: migrate goes on there"]);
     assert_eq!(is_valid(&project, "T_id"), ["false"]);
     assert_eq!(project.query("SELECT count(*)::text FROM refinery_schema_history"), ["1"]);
     project.execute("DELETE FROM t WHERE ctid = (SELECT min(ctid) FROM t)");

@@ -164,11 +164,18 @@ fn state(entry: &Entry) -> String {
     let when = when.unwrap_or_default();
     match entry.state {
         State::Applied => format!("applied {when} UTC"),
-        State::Pending => "pending".to_owned(),
+        State::Pending => match entry.statements_done {
+            Some(done) => format!("pending, stopped after {}: migrate goes on there", statements(done)),
+            None => "pending".to_owned(),
+        },
         State::Divergent => format!("divergent: the file was changed after {when} UTC"),
         State::Missing => format!("missing: applied {when} UTC, no such file"),
         State::Late => "late: not applied, and below the newest that is".to_owned(),
     }
+}
+
+fn statements(count: i32) -> String {
+    if count == 1 { "1 statement".to_owned() } else { format!("{count} statements") }
 }
 
 pub(super) fn columns() -> Table {
