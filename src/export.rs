@@ -5,13 +5,13 @@
 
 use crate::cli::ExportArgs;
 use crate::config::Config;
+use crate::copy;
 use crate::copy::back::{self, Written};
 use crate::copy::progress::{Progress, Took};
-use crate::copy::{self};
 use crate::error::{Error, ExitCode};
 use crate::migration;
 use crate::plan::{Plan, State};
-use crate::postgres::{self, interrupt::Interrupt};
+use crate::postgres::{self, interrupt::Interrupt, limits};
 use crate::sqlite::{self, Fingerprint};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -23,10 +23,8 @@ use tempfile::{NamedTempFile, TempPath};
 
 /// A policy that hides rows would leave them out: with `row_security` off the server refuses instead. Rows come in the order
 /// in which they lie.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL row_security = off; SET LOCAL jit = off; \
-                     SET LOCAL synchronize_seqscans = off; SET LOCAL statement_timeout = 0; \
-                     SET LOCAL idle_in_transaction_session_timeout = 0; \
-                     SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'";
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL row_security = off; \
+                     SET LOCAL synchronize_seqscans = off; SET LOCAL jit = off";
 
 /// What `outgrow export` answers.
 #[derive(Debug, Serialize)]
@@ -72,8 +70,7 @@ pub async fn export(
     let client = postgres::connect(url, interrupt).await?;
     let sources = copy::sources(&client).await?;
     destination.require_no_source(&sources)?;
-    let wait = config.lock_timeout.as_millis().clamp(1, i32::MAX as u128);
-    let begin = format!("{BEGIN}; SET LOCAL lock_timeout = {wait}");
+    let begin = format!("{BEGIN}; {}", limits::settings(config.lock_timeout, None, true));
     client.batch_execute(&begin).await.map_err(Error::database("beginning to read"))?;
     let plan = Plan::read(&client, &versions).await?;
     let edited =
