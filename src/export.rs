@@ -142,6 +142,11 @@ impl Destination {
         if source.is_some_and(same) {
             return refused("it is the source, which is never written to; name another file");
         }
+        if file.metadata().is_ok_and(|found| !found.is_file()) {
+            return refused(
+                "it is no ordinary file (a device, a pipe), and is not replaced; name another file",
+            );
+        }
         if !force && file.symlink_metadata().is_ok() {
             return refused("it is there already; name another file, or replace it with --force");
         }

@@ -44,6 +44,17 @@ fn a_file_is_replaced_only_if_asked() {
 }
 
 #[test]
+fn what_is_no_ordinary_file_is_never_replaced() {
+    use std::os::unix::fs::FileTypeExt;
+    let project = project();
+    let pipe = project.path("back.db");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+    let refused = "back.db: it is no ordinary file (a device, a pipe), and is not replaced";
+    project.outgrow(["export", "back.db", "--force"]).exits(2).says(&[refused]);
+    assert!(pipe.metadata().expect("the pipe").file_type().is_fifo());
+}
+
+#[test]
 fn the_source_is_never_replaced() {
     let project = project();
     let before = std::fs::read(project.path("app.db")).expect("the source");
