@@ -10,7 +10,7 @@ use crate::copy::back::{self, Written};
 use crate::copy::progress::{Progress, Took};
 use crate::error::{Error, ExitCode};
 use crate::migration;
-use crate::plan::{Plan, State};
+use crate::plan::{self, History, Plan, State};
 use crate::postgres::{self, interrupt::Interrupt, limits};
 use crate::sqlite::{self, Fingerprint};
 use serde::Serialize;
@@ -22,8 +22,9 @@ use std::time::Instant;
 use tempfile::{NamedTempFile, TempPath};
 
 /// A policy that hides rows would leave them out: with `row_security` off the server refuses instead. Rows come in the order
-/// in which they lie.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL row_security = off; \
+/// in which they lie. Not READ ONLY, for values that the server must read are put into a temporary table to name the rows that
+/// differ; all of it is rolled back.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL row_security = off; \
                      SET LOCAL synchronize_seqscans = off; SET LOCAL jit = off";
 
 /// What `outgrow export` answers.
@@ -72,7 +73,13 @@ pub async fn export(
     destination.require_no_source(&sources)?;
     let begin = format!("{BEGIN}; {}", limits::settings(config.lock_timeout, None, true));
     client.batch_execute(&begin).await.map_err(Error::database("beginning to read"))?;
-    let plan = Plan::read(&client, &versions).await?;
+    // a statement that fails would end the transaction
+    let history = client.query_one("SELECT to_regclass($1::text) IS NOT NULL", &[&plan::HISTORY]).await;
+    let plan = if history.map_err(Error::database("looking for the history"))?.get(0) {
+        Plan::read(&client, &versions).await?
+    } else {
+        Plan::of(&versions, History::default())
+    };
     let edited =
         plan.entries.iter().filter(|entry| entry.state == State::Divergent && entry.kind == Some("step"));
     let edited: Vec<String> = edited
@@ -101,7 +108,7 @@ pub async fn export(
     let temporary = destination.temporary()?;
     let written = back::write(&client, &steps, &temporary, config.lock_timeout, interrupt, progress).await;
     let written = written.map_err(|error| destination.named(error))?;
-    client.batch_execute("COMMIT").await.map_err(Error::database("ending to read"))?;
+    client.batch_execute("ROLLBACK").await.map_err(Error::database("ending to read"))?;
     let bytes = destination.take(temporary)?;
     Ok(Exported {
         database: url.to_string(),

@@ -20,6 +20,7 @@ mod export;
 mod export_files;
 mod export_tables;
 mod export_under_way;
+mod export_ways;
 mod files;
 mod history;
 mod history_traffic;

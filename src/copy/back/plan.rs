@@ -166,7 +166,7 @@ fn merged(
     notes: &mut Vec<String>,
 ) -> Definition {
     let mut merged = Definition::default();
-    for (version, _) in steps {
+    for (version, step) in steps {
         let Some(receipt) = receipts.get(&version.number) else { continue };
         notes.extend(
             receipt
@@ -185,8 +185,22 @@ fn merged(
             continue;
         };
         let known = std::mem::replace(&mut merged, definition.clone());
-        merged.statements.retain(|new| !known.statements.iter().any(|statement| statement.name == new.name));
-        merged.statements.splice(0..0, known.statements);
+        // what belongs to a table comes from where its rows came from last
+        let brings = |table: &str| {
+            step.tables.iter().any(|brought| brought.name.eq_ignore_ascii_case(table))
+                && definition.statements.iter().any(|there| there.name.eq_ignore_ascii_case(table))
+        };
+        let has = |known: &[Statement], statement: &Statement| {
+            let same = |other: &Statement| {
+                other.table.eq_ignore_ascii_case(&statement.table)
+                    || other.name.eq_ignore_ascii_case(&statement.name)
+            };
+            known.iter().any(same)
+        };
+        let (kept, _): (Vec<Statement>, Vec<Statement>) =
+            known.statements.into_iter().partition(|statement| !brings(&statement.table));
+        merged.statements.retain(|new| brings(&new.table) || !has(&kept, new));
+        merged.statements.splice(0..0, kept);
         for (table, last) in known.sequences {
             let counted = merged.sequences.entry(table).or_insert(last);
             *counted = last.max(*counted);
@@ -220,7 +234,11 @@ fn bind<'a>(
     let made =
         Writer::create(file, definition).and_then(|(writer, refused)| writer.commit().map(|()| refused));
     refused.extend(made.map_err(|error| super::file::unwritable(file, &error))?);
-    let source = Source::open(file, lock_timeout)?;
+    // of a file without any table, what was refused is the reason
+    let source = Source::open(file, lock_timeout).map_err(|error| match refused.as_slice() {
+        [] => error,
+        problems => Error::Back { file: file.to_owned(), problems: problems.to_vec() },
+    })?;
     let mut tables = Vec::new();
     for fed in fed {
         if let Some(from) = same_name(&source.tables, &name(fed), |table| &table.name) {

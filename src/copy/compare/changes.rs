@@ -64,8 +64,10 @@ pub async fn changes(
     visible::require(client, &target, false).await?;
     let keys = key::primary_keys(client, &oids).await?;
     let since = Since { version: asked.version, later: asked.later };
+    let names: Vec<&str> = source.tables.iter().map(|table| table.name.as_str()).collect();
+    let there_too = catalog::tables(client, &names).await?;
     let mut found = Changes::default();
-    since.left_behind(asked.step, &source, &mut found.problems)?;
+    since.left_behind(asked.step, &source, &there_too, &mut found.problems)?;
     for table in &asked.step.tables {
         let name = table.rules.target.as_ref().unwrap_or(&table.name);
         if since.loaded_again(name).is_some() {

@@ -57,12 +57,13 @@ impl Since<'_> {
         Ok((rules, gone))
     }
 
-    /// What `step` leaves behind in the source, added to `problems` if nothing says that it may; what a later step brings is
-    /// not left behind.
+    /// What `step` leaves behind in the source, added to `problems` if nothing says that it may. What a later step brings is not
+    /// left behind, and a table that is `there` on both sides may be: an exported file has all of the target's.
     pub(super) fn left_behind(
         &self,
         step: &Step,
         source: &Source,
+        there: &[catalog::Table],
         problems: &mut Vec<String>,
     ) -> Result<Vec<String>, Error> {
         let steps = self.later.iter().filter_map(|version| version.step());
@@ -71,7 +72,8 @@ impl Since<'_> {
         let mut step = step.clone();
         let known = source.tables.iter().map(|table| &table.name);
         let names: Vec<String> = known
-            .filter(|name| brought(name) && !step.skip.iter().any(|skip| skip.eq_ignore_ascii_case(name)))
+            .filter(|name| brought(name) || same_name(there, name, |table| &table.name).is_some())
+            .filter(|name| !step.skip.iter().any(|skip| skip.eq_ignore_ascii_case(name)))
             .cloned()
             .collect();
         step.skip.extend(names);

@@ -98,7 +98,9 @@ pub async fn compare(
     };
     let mut problems = Vec::new();
     let since = Since { version: asked.version, later: asked.later };
-    let left = since.left_behind(asked.step, &source, &mut problems)?;
+    let names: Vec<&str> = source.tables.iter().map(|table| table.name.as_str()).collect();
+    let there_too = catalog::tables(client, &names).await?;
+    let left = since.left_behind(asked.step, &source, &there_too, &mut problems)?;
     let mut tables = Vec::new();
     for table in &asked.step.tables {
         let started = Instant::now();
@@ -205,10 +207,13 @@ async fn compare_both(
 pub(super) async fn differing_rows(
     client: &Client,
     source: Source,
-    bound: BoundTable,
+    mut bound: BoundTable,
 ) -> Result<(Source, Vec<String>), Error> {
     let oid = bound.target.oid;
     let keys = key::primary_keys(client, &[oid]).await?;
+    if let Some(obstacle) = spelling::obstacle(client).await? {
+        take_by_input(&mut bound, obstacle);
+    }
     let subject = Subject::stored(bound, keys.get(&oid));
     let (source, verdict) = compare_subject(client, source, subject, false).await?;
     let kinds = [

@@ -53,7 +53,7 @@ pub(super) fn read(text: &[u8]) -> Option<Cell<'static>> {
         return (itoa::Buffer::new().format(number) == text).then_some(Cell::Integer(number));
     }
     let real: f64 = text.parse().ok()?;
-    (format!("{real:?}") == text && !real.is_nan()).then_some(Cell::Real(real))
+    (format!("{real:?}") == text && real.is_finite()).then_some(Cell::Real(real))
 }
 
 /// What a number that is written as `text` may be spelt in.

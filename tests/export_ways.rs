@@ -1,0 +1,97 @@
+//! The way back from targets with a longer story: two steps, versions since, no history at all.
+
+use crate::support::{Project, cells};
+
+#[test]
+fn a_table_that_two_steps_brought_is_as_the_later_source_had_it() {
+    let project = Project::step(
+        "CREATE TABLE m (id int PRIMARY KEY, t timestamptz); CREATE TABLE q (id int);",
+        "\"m\", \"q\"",
+        "CREATE TABLE m (id INTEGER PRIMARY KEY, t TEXT); CREATE INDEX m_t ON m (t); CREATE TABLE q (id INT);
+         INSERT INTO m VALUES (1, '2024-01-01 00:00:00+00:00'); INSERT INTO q VALUES (1), (2)",
+    );
+    project.write("migrations/V3__empty.sql", "TRUNCATE m;");
+    project.write(
+        "migrations/V4__again.toml",
+        "source = \"sqlite\"\ntables = [\"m\"]\nskip = [\"q\"]\n[table.m.column.t]\nread = \"unix_s\"\n",
+    );
+    project.outgrow(["migrate", "--to", "3"]).succeeds();
+    let second = "CREATE TABLE m (id INTEGER PRIMARY KEY, t INT); CREATE TABLE q (other TEXT); CREATE INDEX q_other ON q (other);
+                  INSERT INTO m VALUES (1, 1704067200), (2, 1704067200.5)";
+    project.sqlite("second.db", second);
+    project.outgrow(["migrate", "--source", "second.db"]).succeeds();
+    project.outgrow(["export", "back.db"]).succeeds();
+    let (back, second) = (project.path("back.db"), project.path("second.db"));
+    let rows = "SELECT id, typeof(t), t FROM m ORDER BY id";
+    assert_eq!(cells::query(&back, rows), cells::query(&second, rows));
+    let of_m = "SELECT sql FROM sqlite_schema WHERE tbl_name = 'm'";
+    assert_eq!(cells::query(&back, of_m), cells::query(&second, of_m));
+    assert_eq!(cells::query(&back, "SELECT count(*), max(id) FROM q"), ["2 | 2"]);
+}
+
+#[test]
+fn an_exported_file_is_compared_though_it_has_tables_that_no_step_brought() {
+    let project = Project::one_table(
+        "id int PRIMARY KEY",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    project.execute("CREATE TABLE since (id int PRIMARY KEY); INSERT INTO since VALUES (5)");
+    project.outgrow(["export", "back.db"]).succeeds();
+    project
+        .outgrow(["verify", "--source", "back.db"])
+        .succeeds()
+        .prints(&["since", "left behind, not compared"]);
+}
+
+#[test]
+fn without_a_history_everything_is_made_from_the_catalog() {
+    let project = Project::with(&[("migrations/V1__t.sql", "CREATE TABLE nothing ();")]);
+    project.execute("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'a')");
+    project.outgrow(["export", "back.db"]).succeeds();
+    assert_eq!(cells::query(&project.path("back.db"), "SELECT id, v FROM t"), ["1 | 'a'"]);
+}
+
+#[test]
+fn text_that_looks_like_infinity_stays_text() {
+    let project = Project::one_table(
+        "id int PRIMARY KEY, v text",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 1), (2, 2), (3, 3)",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    project.execute("INSERT INTO t VALUES (4, 'inf'), (5, '-inf'), (6, '6')");
+    project.outgrow(["export", "back.db"]).succeeds();
+    let classes = "SELECT group_concat(typeof(v)) FROM (SELECT v FROM t ORDER BY id)";
+    let expected = ["'integer,integer,integer,text,text,integer'"];
+    assert_eq!(cells::query(&project.path("back.db"), classes), expected);
+}
+
+#[test]
+fn a_refusal_beside_columns_that_the_server_reads_is_a_report() {
+    let project = Project::one_table(
+        "id int PRIMARY KEY, n numeric, a int[]",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, n REAL, a); INSERT INTO t VALUES (1, 1.5, '{1}'), (2, 2.5, '{ 2 }')",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    project.execute("INSERT INTO t VALUES (3, 9007199254740993)");
+    project
+        .outgrow(["export", "back.db"])
+        .exits(6)
+        .says(&["t: what the file has is not what the target has", "3"]);
+}
+
+#[test]
+fn a_schema_that_needs_the_application_says_so() {
+    let project = Project::step(
+        "CREATE TABLE t (id int PRIMARY KEY, v text);",
+        "\"t\"",
+        "PRAGMA writable_schema = ON; CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'a');
+         UPDATE sqlite_schema SET sql = 'CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT CHECK (v REGEXP ''^a''))' WHERE name = 't'",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    project
+        .outgrow(["export", "back.db"])
+        .exits(6)
+        .says(&["table t: SQLite cannot make it: no such function: REGEXP"]);
+    assert!(!project.path("back.db").exists());
+}
