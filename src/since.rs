@@ -103,7 +103,9 @@ pub async fn look(
         };
         let asked =
             Asked { version, step, later: &applied[index + 1..], by_number: false, show_values: false };
-        if let Err(error) = since.ask(client, source, receipt, asked, (effort, end)).await {
+        let others = brought.values().filter(|other| Some(other.version()) != receipt.map(Brought::version));
+        let others: Vec<&Brought> = others.collect();
+        if let Err(error) = since.ask(client, source, receipt, &others, asked, (effort, end)).await {
             log::warn!("{}: what has become of its source is not known: {error}", since.label);
         }
         found.push(since);
@@ -117,12 +119,22 @@ impl Since {
         client: &Client,
         source: &Path,
         receipt: Option<&Brought>,
+        others: &[&Brought],
         asked: Asked<'_>,
         (effort, end): (Effort, Instant),
     ) -> Result<(), Error> {
         let copied = receipt.and_then(|receipt| Some((receipt, receipt.source.as_ref()?)));
         if let Some((_, then)) = copied {
             self.source_changed = then.differs_from(source, effort.hash_bytes)?;
+        }
+        let is_of = |other: &&Brought| {
+            let then = other.source.as_ref().map(|then| then.differs_from(source, effort.hash_bytes));
+            matches!(then, Some(Ok(Some(false))))
+        };
+        // the file that another step was copied from says nothing of this one's
+        if self.source_changed == Some(true) && others.iter().any(is_of) {
+            self.source_changed = None;
+            return Ok(());
         }
         if copied.is_none_or(|(receipt, _)| receipt.empty == Some(true)) {
             self.missing_in_target = missing(client, source, asked.step).await?;

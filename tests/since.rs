@@ -234,3 +234,22 @@ fn a_table_of_the_applications_with_the_receipts_name_is_in_nobodys_way() {
     project.execute("INSERT INTO outgrow_receipt VALUES (1, 1)");
     none_warns(&project).prints(&["nothing to do"]);
 }
+
+#[test]
+fn the_file_of_another_step_is_no_change() {
+    let project = Project::one_table(
+        "id int PRIMARY KEY",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)",
+    );
+    project.write("migrations/V3__u.sql", "CREATE TABLE u (id int PRIMARY KEY);");
+    project.write("migrations/V4__other.toml", "source = \"sqlite\"\ntables = [\"u\"]\n");
+    project.outgrow(["migrate", "--to", "3"]).succeeds();
+    project.sqlite("other.db", "CREATE TABLE u (id INTEGER PRIMARY KEY); INSERT INTO u VALUES (5)");
+    project.outgrow(["migrate", "--source", "other.db"]).succeeds();
+    for source in ["app.db", "other.db"] {
+        project.outgrow(["status", "--source", source]).succeeds().never_says(&["changed"]);
+        project.outgrow(["migrate", "--source", source]).succeeds().never_says(&["changed"]);
+    }
+    project.sqlite("other.db", "INSERT INTO u VALUES (6)");
+    project.outgrow(["status", "--source", "other.db"]).succeeds().prints(&["1 new"]);
+}

@@ -18,6 +18,14 @@ pub struct Brought {
     pub empty: Option<bool>,
 }
 
+impl Brought {
+    /// The step's number.
+    #[must_use]
+    pub fn version(&self) -> i32 {
+        self.version
+    }
+}
+
 /// What it brought of one table.
 #[derive(Debug, Clone, Deserialize)]
 pub struct BroughtTable {
