@@ -40,6 +40,32 @@ fn a_column_of_another_type_is_named() {
 }
 
 #[test]
+fn each_column_of_another_type_is_named() {
+    let project = Project::step(
+        "CREATE TABLE t (id int PRIMARY KEY, at timestamptz, n numeric, b text, u uuid, s varchar(9))",
+        "\"t\"",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, at, n, b, u, s);
+         INSERT INTO t VALUES (1, '2024-01-01T12:00:00.500Z', '1.50', 'a', '0b9d8f2e4c1a4f6b9a7d2f6c1b3e5d70', 'x');",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    project.write(
+        "migrations/V3__types.sql",
+        "ALTER TABLE t ALTER at TYPE timestamp USING at AT TIME ZONE 'UTC', ALTER n TYPE money, ALTER u TYPE text, ALTER s TYPE text,
+                       ALTER b TYPE bytea USING convert_to(b, 'UTF8')",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    let outcome = project.outgrow(["export", "back.db"]).succeeds();
+    outcome
+        .prints(&[
+            "column at was timestamp with time zone when V2__import brought it and is timestamp without time zone now",
+            "column n was numeric when V2__import brought it and is money now",
+            "column b was text when V2__import brought it and is bytea now",
+            "column u was uuid when V2__import brought it and is text now",
+        ])
+        .never_says(&["column id", "column s "]);
+}
+
+#[test]
 fn a_receipt_without_types_says_nothing_of_them() {
     let project = with_kept();
     project.execute(
