@@ -80,6 +80,9 @@ pub struct TableReceipt {
     /// By column: what its cells are spelt in on the way back, where that is not the type's usual form.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub formats: BTreeMap<String, ColumnFormat>,
+    /// By column: the type, behind all domains and without its modifier, that its cells were brought into.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub types: BTreeMap<String, String>,
     /// Rows with cells that their columns' formats do not give back: these are in `outgrow_original`,
     #[serde(skip_serializing_if = "is_zero")]
     pub originals: u64,
@@ -91,6 +94,12 @@ pub struct TableReceipt {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+fn types(table: &BoundTable) -> BTreeMap<String, String> {
+    let columns = table.columns.iter().map(|column| &column.target);
+    let all = columns.chain(table.constants.iter().map(|constant| &constant.target));
+    all.map(|column| (column.name.clone(), column.base.clone())).collect()
 }
 
 impl TableReceipt {
@@ -109,6 +118,7 @@ impl TableReceipt {
             quarantined: count.quarantined.clone(),
             set_aside: Vec::new(),
             formats: count.spelling.formats.clone(),
+            types: types(table),
             originals: count.spelling.originals,
             key: if count.spelling.originals > 0 { count.spelling.key.clone() } else { Vec::new() },
         }
@@ -265,8 +275,10 @@ pub(super) struct Spelt {
     /// `copied`, or why not.
     pub state: String,
     pub formats: BTreeMap<String, ColumnFormat>,
+    pub types: BTreeMap<String, String>,
     pub originals: u64,
     pub key: Vec<String>,
+    pub quarantined: BTreeMap<String, u64>,
 }
 
 impl ForTheWayBack {

@@ -10,6 +10,7 @@
 mod file;
 mod found;
 mod made;
+mod notes;
 mod plan;
 mod problems;
 mod proof;

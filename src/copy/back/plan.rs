@@ -2,6 +2,7 @@
 //! are; then both ends are bound by the rules of the step that brought them.
 
 use super::made;
+use super::notes::{self as said, Held};
 use super::originals::{self, ColumnFormat};
 use super::sequence;
 use crate::copy::bind::same_name;
@@ -101,8 +102,9 @@ pub(super) async fn of(
     let oids: Vec<u32> = target.iter().map(|table| table.oid).collect();
     let keys = key::row_keys(client, &oids).await?;
     let mut notes = Vec::new();
+    let held = Held::of(client, &receipts, has_quarantine).await?;
     let fed = feed(steps, &target, &receipts, &mut notes);
-    let mut definition = merged(steps, &receipts, &mut notes);
+    let mut definition = merged(steps, &receipts, &fed, &mut notes);
     let new = fed.iter().filter(|fed| source_name(&definition, fed).is_none());
     let new: Vec<(String, &catalog::Table)> = new.map(|fed| (name(fed), fed.target)).collect();
     for statement in made::statements(client, &new).await? {
@@ -116,8 +118,15 @@ pub(super) async fn of(
         let receipt = fed.step.and_then(|(version, _)| receipts.get(&version.number));
         let spelt =
             receipt.and_then(|receipt| receipt.tables.iter().find(|table| table.table == fed.target.name));
-        tables.push(table(bound, fed, spelt, keys.get(&fed.target.oid), has_quarantine, &mut notes));
+        let mut kept = None;
+        if let (Some((version, _)), Some(spelt)) = (fed.step, spelt) {
+            notes.extend(said::other_types(&bound, spelt, &version.label));
+            notes.extend(said::unquarantined(&bound, version, spelt, &held));
+            kept = said::key(&bound, version, spelt, &held, &mut notes);
+        }
+        tables.push(table(bound, fed, spelt, keys.get(&fed.target.oid), kept, has_quarantine));
     }
+    notes.extend(said::outside(client).await?);
     // the schema's own order, so that two exports are alike
     tables.sort_by_key(|table| {
         definition.statements.iter().position(|statement| statement.name == table.bound.source.name)
@@ -163,17 +172,16 @@ fn feed<'a>(
 fn merged(
     steps: &[(&Version, &Step)],
     receipts: &HashMap<i32, ForTheWayBack>,
+    fed: &[Fed<'_>],
     notes: &mut Vec<String>,
 ) -> Definition {
+    let unfed =
+        |name: &str| fed.iter().any(|fed| fed.step.is_none() && fed.target.name.eq_ignore_ascii_case(name));
     let mut merged = Definition::default();
     for (version, step) in steps {
         let Some(receipt) = receipts.get(&version.number) else { continue };
-        notes.extend(
-            receipt
-                .left
-                .iter()
-                .map(|left| format!("{left}: empty in the file; {} left it behind", version.label)),
-        );
+        let left = receipt.left.iter();
+        notes.extend(left.filter_map(|left| said::left_behind(left, version, steps, receipts, unfed)));
         let Some(definition) = &receipt.definition else {
             if receipt.tables.iter().any(|table| table.state == "copied") || receipt.tables.is_empty() {
                 notes.push(format!(
@@ -283,13 +291,18 @@ fn bind_columns(
     Ok(bound)
 }
 
-/// Notes columns of the target that hold values and have none in the file.
+/// Notes columns of the target that hold values, computed ones too, and have none in the file.
 async fn left_behind(client: &Client, bound: &BoundTable, notes: &mut Vec<String>) -> Result<(), Error> {
     let target = &bound.target;
+    // both ends compute such a column, or the step skips it, which is said
+    let computed = |column: &catalog::Column| {
+        let named = |from: &schema::Column| from.name.eq_ignore_ascii_case(&column.name);
+        column.generated && (bound.computed.contains(&column.name) || bound.source.columns.iter().any(named))
+    };
     let extra = target
         .columns
         .iter()
-        .filter(|column| !column.generated && !bound.target_columns().any(|known| known == column.name));
+        .filter(|column| !computed(column) && !bound.target_columns().any(|known| known == column.name));
     let extra: Vec<&catalog::Column> = extra.collect();
     if extra.is_empty() {
         return Ok(());
@@ -314,29 +327,17 @@ fn table(
     fed: &Fed<'_>,
     spelt: Option<&Spelt>,
     key: Option<&Vec<String>>,
+    kept: Option<Key>,
     has_quarantine: bool,
-    notes: &mut Vec<String>,
 ) -> BackTable {
     let format = |name: &String| spelt.and_then(|spelt| spelt.formats.get(name)).cloned().unwrap_or_default();
     let formats = bound.columns.iter().map(|column| format(&column.target.name)).collect();
     let position = |name: &String| bound.columns.iter().position(|column| column.target.name == *name);
     let named_by = key.map(|key| key.iter().filter_map(position).collect()).unwrap_or_default();
-    let kept = spelt.filter(|spelt| spelt.originals > 0);
-    let findable =
-        kept.filter(|spelt| spelt.key.iter().all(|name| bound.target_columns().any(|known| known == name)));
-    if let (Some(spelt), None) = (kept, findable) {
-        notes.push(format!(
-            "{}: {} rows were kept with cells in another spelling than their columns', and cannot be found again: \
-             the target has not all of the columns {} any more",
-            bound.target.name,
-            spelt.originals,
-            spelt.key.join(", ")
-        ));
-    }
     BackTable {
         formats,
         step: fed.step.map(|(version, _)| (version.number, version.label.clone())),
-        key: findable.map(|spelt| Key::of(&bound, Some(&spelt.key))),
+        key: kept,
         quarantined: has_quarantine && fed.step.is_some(),
         named_by,
         order: order(&bound),
