@@ -11,6 +11,7 @@ use crate::copy::progress::{Progress, Took};
 use crate::error::{Error, ExitCode};
 use crate::migration;
 use crate::plan::{self, History, Plan, State};
+use crate::postgres::pooler::FORGET;
 use crate::postgres::{self, interrupt::Interrupt, limits};
 use crate::sqlite::{self, Fingerprint};
 use serde::Serialize;
@@ -69,10 +70,13 @@ pub async fn export(
     let url = config.database()?;
     let destination = Destination::of(&args.file, args.force, config.source.as_deref())?;
     let client = postgres::connect(url, interrupt).await?;
+    let beginning = || Error::database("beginning to read");
+    client.batch_execute(&format!("BEGIN; {FORGET}")).await.map_err(beginning())?;
     let sources = copy::sources(&client).await?;
+    client.batch_execute("ROLLBACK").await.map_err(beginning())?;
     destination.require_no_source(&sources)?;
-    let begin = format!("{BEGIN}; {}", limits::settings(config.lock_timeout, None, true));
-    client.batch_execute(&begin).await.map_err(Error::database("beginning to read"))?;
+    let begin = format!("{BEGIN}; {FORGET}; {}", limits::settings(config.lock_timeout, None, true));
+    client.batch_execute(&begin).await.map_err(beginning())?;
     // a statement that fails would end the transaction
     let history = client.query_one("SELECT to_regclass($1::text) IS NOT NULL", &[&plan::HISTORY]).await;
     let plan = if history.map_err(Error::database("looking for the history"))?.get(0) {

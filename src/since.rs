@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::migration::Version;
 use crate::migration::step::Step;
 use crate::postgres::limits;
+use crate::postgres::pooler::FORGET;
 use crate::sqlite::Source;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -258,7 +259,7 @@ async fn counted(
 
 /// A transaction that only reads, and waits for no lock for long.
 async fn begin(client: &Client) -> Result<(), Error> {
-    let begin = format!("{BEGIN}; {}", limits::settings(WAIT, None, true));
+    let begin = format!("{BEGIN}; {FORGET}; {}", limits::settings(WAIT, None, true));
     client.batch_execute(&begin).await.map_err(Error::database("beginning to read"))
 }
 

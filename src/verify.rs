@@ -9,6 +9,7 @@ use crate::error::{Error, ExitCode};
 use crate::migration::step::Step;
 use crate::migration::{self, Version};
 use crate::plan::{Plan, State};
+use crate::postgres::pooler::FORGET;
 use crate::postgres::{self, interrupt::Interrupt, limits};
 use crate::sqlite::Source;
 use serde::Serialize;
@@ -74,7 +75,7 @@ pub async fn verify(config: &Config, args: &VerifyArgs, interrupt: &Interrupt) -
         ));
     };
     let client = postgres::connect(url, interrupt).await?;
-    let begin = format!("{BEGIN}; {}", limits::settings(config.lock_timeout, None, true));
+    let begin = format!("{BEGIN}; {FORGET}; {}", limits::settings(config.lock_timeout, None, true));
     client.batch_execute(&begin).await.map_err(Error::database("beginning to read"))?;
     let plan = Plan::read(&client, &versions).await?;
     let mut steps = Vec::new();

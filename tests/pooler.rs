@@ -122,3 +122,28 @@ fn every_command_works_behind_either() {
         no_lock_stays(&project);
     }
 }
+
+/// What the driver of a run that was not told to clean up leaves with the pooler's process.
+fn left_over(url: &str) {
+    let mut client = postgres::Client::connect(url, postgres::NoTls).expect("the pooler");
+    let names = ["s0", "s1", "s2", "s3"].map(|name| format!("PREPARE {name} AS SELECT 1"));
+    client.batch_execute(&format!("DEALLOCATE ALL; {}", names.join("; "))).expect("statements");
+}
+
+#[test]
+fn statements_that_others_left_prepared_are_in_nobodys_way() {
+    let project = Project::intelibotx();
+    let url = pgbouncer::transaction_mode(&project);
+    for arguments in [
+        &["migrate", "--to", "5"][..],
+        &["migrate", "--dry-run"],
+        &["migrate"],
+        &["verify"],
+        &["status"],
+        &["doctor"],
+        &["export", "back.db"],
+    ] {
+        left_over(&url);
+        project.run(project.command(arguments).env("DATABASE_URL", &url)).succeeds();
+    }
+}

@@ -7,6 +7,7 @@
 
 use super::backoff::Backoff;
 use super::interrupt::Interrupt;
+use super::pooler::FORGET;
 use super::rows;
 use crate::error::Error;
 use std::time::{Duration, Instant};
@@ -67,8 +68,9 @@ async fn attempt(client: &Client, scope: Scope) -> Result<bool, Error> {
     };
     let answer = rows(client, &statement).await.map_err(doing())?;
     let taken = answer.first().is_some_and(|row| row.get(0) == Some("t"));
-    if !taken && scope == Scope::Transaction {
-        client.batch_execute("ROLLBACK").await.map_err(doing())?;
+    if scope == Scope::Transaction {
+        let next = if taken { FORGET } else { "ROLLBACK" };
+        client.batch_execute(next).await.map_err(doing())?;
     }
     Ok(taken)
 }

@@ -21,6 +21,13 @@ pub enum Pooling {
     Unknown,
 }
 
+/// The statement that forgets prepared statements with names as the driver gives them: an earlier run may have left some with
+/// the process that a pooler lends us now, and names are counted from the start of a run. For the beginning of a transaction.
+pub const FORGET: &str = "DO $outgrow$ DECLARE known text; BEGIN \
+    FOR known IN SELECT name FROM pg_catalog.pg_prepared_statements WHERE name ~ '^s[0-9]+$' LOOP \
+      EXECUTE pg_catalog.format('DEALLOCATE %I', known); \
+    END LOOP; END $outgrow$";
+
 /// The process that serves us. The start tells processes of several servers apart.
 const WHO: &str = "SELECT pid || ' ' || backend_start FROM pg_stat_get_activity(pg_backend_pid())";
 
