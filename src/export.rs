@@ -11,8 +11,7 @@ use crate::copy::progress::{Progress, Took};
 use crate::error::{Error, ExitCode};
 use crate::migration;
 use crate::plan::{self, History, Plan, State};
-use crate::postgres::pooler::FORGET;
-use crate::postgres::{self, interrupt::Interrupt, limits};
+use crate::postgres::{self, interrupt::Interrupt, reading};
 use crate::sqlite::{self, Fingerprint};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -70,16 +69,10 @@ pub async fn export(
     let url = config.database()?;
     let destination = Destination::of(&args.file, args.force, config.source.as_deref())?;
     let client = postgres::connect(url, interrupt).await?;
-    let beginning = || Error::database("beginning to read");
-    client.batch_execute(&format!("BEGIN; {FORGET}")).await.map_err(beginning())?;
+    reading::begin(&client, BEGIN, config.lock_timeout).await?;
     let sources = copy::sources(&client).await?;
-    client.batch_execute("ROLLBACK").await.map_err(beginning())?;
     destination.require_no_source(&sources)?;
-    let begin = format!("{BEGIN}; {FORGET}; {}", limits::settings(config.lock_timeout, None, true));
-    client.batch_execute(&begin).await.map_err(beginning())?;
-    // a statement that fails would end the transaction
-    let history = client.query_one("SELECT to_regclass($1::text) IS NOT NULL", &[&plan::HISTORY]).await;
-    let plan = if history.map_err(Error::database("looking for the history"))?.get(0) {
+    let plan = if reading::has_table(&client, plan::HISTORY).await? {
         Plan::read(&client, &versions).await?
     } else {
         Plan::of(&versions, History::default())
@@ -112,7 +105,7 @@ pub async fn export(
     let temporary = destination.temporary()?;
     let written = back::write(&client, &steps, &temporary, config.lock_timeout, interrupt, progress).await;
     let written = written.map_err(|error| destination.named(error))?;
-    client.batch_execute("ROLLBACK").await.map_err(Error::database("ending to read"))?;
+    reading::end(&client).await?;
     let bytes = destination.take(temporary)?;
     Ok(Exported {
         database: url.to_string(),

@@ -8,8 +8,7 @@ use crate::copy::compare::{self, Asked, Changes, TableChanges};
 use crate::error::Error;
 use crate::migration::Version;
 use crate::migration::step::Step;
-use crate::postgres::limits;
-use crate::postgres::pooler::FORGET;
+use crate::postgres::reading;
 use crate::sqlite::Source;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -104,7 +103,8 @@ pub async fn look(
         };
         let asked =
             Asked { version, step, later: &applied[index + 1..], by_number: false, show_values: false };
-        let others = brought.values().filter(|other| Some(other.version()) != receipt.map(Brought::version));
+        let others =
+            brought.values().filter(|other| Some(other.version) != receipt.map(|receipt| receipt.version));
         let others: Vec<&Brought> = others.collect();
         if let Err(error) = since.ask(client, source, receipt, &others, asked, (effort, end)).await {
             log::warn!("{}: what has become of its source is not known: {error}", since.label);
@@ -238,9 +238,9 @@ async fn missing(client: &Client, source: &Path, step: &Step) -> Result<Vec<Stri
     if full.is_empty() {
         return Ok(full);
     }
-    begin(client).await?;
+    reading::begin(client, BEGIN, WAIT).await?;
     let empty = compare::target_is_empty(client, step).await;
-    end(client).await?;
+    reading::end(client).await?;
     Ok(if empty? { full } else { Vec::new() })
 }
 
@@ -251,18 +251,8 @@ async fn counted(
     receipt: &Brought,
 ) -> Result<Changes, Error> {
     let source = Source::open(source, WAIT)?;
-    begin(client).await?;
+    reading::begin(client, BEGIN, WAIT).await?;
     let changes = compare::changes(client, source, asked, &receipt.tables).await;
-    end(client).await?;
+    reading::end(client).await?;
     changes
-}
-
-/// A transaction that only reads, and waits for no lock for long.
-async fn begin(client: &Client) -> Result<(), Error> {
-    let begin = format!("{BEGIN}; {FORGET}; {}", limits::settings(WAIT, None, true));
-    client.batch_execute(&begin).await.map_err(Error::database("beginning to read"))
-}
-
-async fn end(client: &Client) -> Result<(), Error> {
-    client.batch_execute("ROLLBACK").await.map_err(Error::database("ending to read"))
 }

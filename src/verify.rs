@@ -9,8 +9,7 @@ use crate::error::{Error, ExitCode};
 use crate::migration::step::Step;
 use crate::migration::{self, Version};
 use crate::plan::{Plan, State};
-use crate::postgres::pooler::FORGET;
-use crate::postgres::{self, interrupt::Interrupt, limits};
+use crate::postgres::{self, interrupt::Interrupt, reading};
 use crate::sqlite::Source;
 use serde::Serialize;
 use std::time::Instant;
@@ -75,8 +74,7 @@ pub async fn verify(config: &Config, args: &VerifyArgs, interrupt: &Interrupt) -
         ));
     };
     let client = postgres::connect(url, interrupt).await?;
-    let begin = format!("{BEGIN}; {FORGET}; {}", limits::settings(config.lock_timeout, None, true));
-    client.batch_execute(&begin).await.map_err(Error::database("beginning to read"))?;
+    reading::begin(&client, BEGIN, config.lock_timeout).await?;
     let plan = Plan::read(&client, &versions).await?;
     let mut steps = Vec::new();
     for (version, step) in applied(&plan, &versions, args.step)? {
@@ -109,7 +107,7 @@ pub async fn verify(config: &Config, args: &VerifyArgs, interrupt: &Interrupt) -
         (source, verdict) = compare_step(&client, source, asked, &recorded, args).await?;
         verdicts.push(verdict);
     }
-    client.batch_execute("ROLLBACK").await.map_err(Error::database("ending to read"))?;
+    reading::end(&client).await?;
     Ok(Verified {
         database: url.to_string(),
         source: file.display().to_string(),

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 /// What one step brought.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Brought {
-    version: i32,
+    /// The step's number.
+    pub version: i32,
     /// The source as it was; `None` if the step was recorded with `--without-data`.
     pub source: Option<Fingerprint>,
     /// Its tables.
@@ -16,14 +17,6 @@ pub struct Brought {
     pub tables: Vec<BroughtTable>,
     /// The target's tables to which it brought rows are empty now; unknown if it brought none.
     pub empty: Option<bool>,
-}
-
-impl Brought {
-    /// The step's number.
-    #[must_use]
-    pub fn version(&self) -> i32 {
-        self.version
-    }
 }
 
 /// What it brought of one table.

@@ -7,13 +7,13 @@ use super::progress::Took;
 use super::reader::Count;
 use crate::error::Error;
 use crate::migration::Version;
+use crate::postgres::reading;
 use crate::sqlite::{Definition, Fingerprint};
 use barrel::{Migration, backend::Pg, types};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 use tokio_postgres::Client;
-use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Json;
 
 /// The table that holds the receipts, beside refinery's history.
@@ -212,10 +212,10 @@ pub(super) async fn record(
 /// [`Error::Database`] if the receipts cannot be read.
 pub async fn sources(client: &Client) -> Result<BTreeMap<i32, Fingerprint>, Error> {
     let query = format!("SELECT version, source - 'definition' FROM {TABLE} WHERE source IS NOT NULL");
-    let rows = match client.query(&query, &[]).await {
-        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => return Ok(BTreeMap::new()),
-        rows => rows.map_err(Error::database("reading the receipts"))?,
-    };
+    if !reading::has_table(client, TABLE).await? {
+        return Ok(BTreeMap::new());
+    }
+    let rows = client.query(&query, &[]).await.map_err(Error::database("reading the receipts"))?;
     // a receipt that another version of outgrow wrote may say less than ours
     let known = rows.iter().filter_map(|row| {
         let source: Json<Fingerprint> = row.try_get(1).ok()?;
@@ -291,8 +291,7 @@ impl ForTheWayBack {
 /// Reads the receipt of `version`; nothing of it is known if there is none.
 pub(super) async fn for_the_way_back(client: &Client, version: i32) -> Result<ForTheWayBack, Error> {
     let doing = || Error::database("reading the receipt");
-    let there = client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&TABLE]).await;
-    if !there.map_err(doing())?.get::<_, bool>(0) {
+    if !reading::has_table(client, TABLE).await? {
         return Ok(ForTheWayBack::default());
     }
     let query = format!("SELECT source->'definition', tables, left_behind FROM {TABLE} WHERE version = $1");

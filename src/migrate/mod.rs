@@ -15,9 +15,9 @@ use crate::migration::step::Step;
 use crate::migration::{self, Kind, Version, sql};
 use crate::plan::{self, Plan};
 use crate::postgres::interrupt::Interrupt;
-use crate::postgres::limits;
 use crate::postgres::lock::{self, Scope};
-use crate::postgres::pooler::{self, FORGET, Pooling};
+use crate::postgres::pooler::{self, Pooling};
+use crate::postgres::reading;
 use crate::since::{Effort, Since};
 use applier::Applier;
 use refinery_core::Migration;
@@ -252,8 +252,7 @@ async fn dry_run(
     options: copy::Options,
 ) -> Result<Vec<Applied>, Error> {
     // behind a pooler what belongs together must be one transaction
-    let begin = format!("BEGIN READ ONLY; {FORGET}; {}", limits::settings(options.lock_timeout, None, true));
-    client.batch_execute(&begin).await.map_err(Error::database("beginning to read"))?;
+    reading::begin(client, "BEGIN READ ONLY", options.lock_timeout).await?;
     let mut planned = Vec::new();
     let mut schema_pending = false;
     for version in pending {
@@ -283,6 +282,6 @@ async fn dry_run(
             seconds: started.elapsed().as_secs_f64(),
         });
     }
-    client.batch_execute("ROLLBACK").await.map_err(Error::database("ending to read"))?;
+    reading::end(client).await?;
     Ok(planned)
 }

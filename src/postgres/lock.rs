@@ -64,13 +64,12 @@ async fn attempt(client: &Client, scope: Scope) -> Result<bool, Error> {
     let doing = || Error::database("taking the lock against concurrent runs");
     let statement = match scope {
         Scope::Session => format!("SELECT pg_try_advisory_lock({KEY})"),
-        Scope::Transaction => format!("BEGIN; SELECT pg_try_advisory_xact_lock({KEY})"),
+        Scope::Transaction => format!("BEGIN; {FORGET}; SELECT pg_try_advisory_xact_lock({KEY})"),
     };
     let answer = rows(client, &statement).await.map_err(doing())?;
     let taken = answer.first().is_some_and(|row| row.get(0) == Some("t"));
-    if scope == Scope::Transaction {
-        let next = if taken { FORGET } else { "ROLLBACK" };
-        client.batch_execute(next).await.map_err(doing())?;
+    if !taken && scope == Scope::Transaction {
+        client.batch_execute("ROLLBACK").await.map_err(doing())?;
     }
     Ok(taken)
 }

@@ -11,6 +11,7 @@ pub mod key;
 pub mod limits;
 pub mod lock;
 pub mod pooler;
+pub mod reading;
 pub mod rule;
 pub mod session;
 mod tls;

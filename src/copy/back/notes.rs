@@ -8,6 +8,7 @@ use crate::copy::{TABLES_OF_OURS, quarantine};
 use crate::error::Error;
 use crate::migration::Version;
 use crate::migration::step::Step;
+use crate::postgres::reading;
 use std::collections::HashMap;
 use tokio_postgres::Client;
 
@@ -25,14 +26,10 @@ impl Held {
         receipts: &HashMap<i32, ForTheWayBack>,
         has_quarantine: bool,
     ) -> Result<Held, Error> {
-        let doing = || Error::database("looking for the kept cells");
         let mut held = Held::default();
-        if receipts.values().flat_map(|receipt| &receipt.tables).any(|table| table.originals > 0) {
-            let there =
-                client.query_one("SELECT pg_catalog.to_regclass($1) IS NOT NULL", &[&originals::TABLE]);
-            if there.await.map_err(doing())?.get(0) {
-                held.originals = count(client, originals::TABLE).await?;
-            }
+        let kept = receipts.values().flat_map(|receipt| &receipt.tables).any(|table| table.originals > 0);
+        if kept && reading::has_table(client, originals::TABLE).await? {
+            held.originals = count(client, originals::TABLE).await?;
         }
         if has_quarantine {
             held.quarantined = count(client, quarantine::TABLE).await?;
