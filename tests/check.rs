@@ -9,7 +9,7 @@ fn one(text: impl AsRef<[u8]>) -> Project {
     let project = Project::empty();
     project.execute(
         "CREATE TABLE t (id serial PRIMARY KEY, mail text UNIQUE, pin int, token uuid); \
-         INSERT INTO t (mail, pin, token) SELECT 'secret-' || i, 4000 + i, gen_random_uuid() FROM generate_series(1, 3) i",
+         INSERT INTO t (mail, pin, token) SELECT 'secret-' || i, 1900004000 + i, gen_random_uuid() FROM generate_series(1, 3) i",
     );
     project.write("checks/one.sql", text);
     project
@@ -26,7 +26,7 @@ fn fails(text: &str, parts: &[&str]) -> Outcome {
     let project = one(text);
     let outcome = project.outgrow(["check"]).exits(1).prints(parts).prints(&["1 of 1 check failed"]);
     assert_eq!(project.query("SELECT count(*)::text FROM t"), ["3"], "nothing stays");
-    outcome.never_says(&["secret", "4001"])
+    outcome.never_says(&["secret", "1900004001"])
 }
 
 /// Refused before anything runs.
@@ -63,7 +63,7 @@ fn rows_of_the_last_query_are_counterexamples() {
     shown
         .outgrow(["check", "--show-values"])
         .exits(1)
-        .prints(&["id 1, pin 1, mail secret-1, pin 4001, token_id"]);
+        .prints(&["id 1, pin 1, mail secret-1, pin 1900004001, token_id"]);
 }
 
 #[test]
@@ -124,12 +124,12 @@ fn an_expected_error_must_be_that_error() {
 fn what_a_commit_would_refuse_is_refused() {
     let schema = "CREATE TABLE u (t int REFERENCES t DEFERRABLE INITIALLY DEFERRED);\n";
     fails(
-        &format!("-- a\n{schema}INSERT INTO u VALUES (777);\nSELECT 1 WHERE false;"),
+        &format!("-- a\n{schema}INSERT INTO u VALUES (1970077007);\nSELECT 1 WHERE false;"),
         &["violates foreign key constraint", "SQLSTATE 23503"],
     )
-    .never_says(&["777"]);
-    passes(&format!("-- a\n{schema}-- expect-error: 23503\nINSERT INTO u VALUES (777);"));
-    passes(&format!("-- a\n{schema}INSERT INTO u VALUES (777);\nINSERT INTO t VALUES (777);"));
+    .never_says(&["1970077007"]);
+    passes(&format!("-- a\n{schema}-- expect-error: 23503\nINSERT INTO u VALUES (1970077007);"));
+    passes(&format!("-- a\n{schema}INSERT INTO u VALUES (1970077007);\nINSERT INTO t VALUES (1970077007);"));
 }
 
 #[test]

@@ -119,7 +119,7 @@ fn what_a_role_cannot_see_is_refused_with_the_next_move() {
         project.run(&mut command)
     };
     project.execute(&format!("GRANT SELECT ON t, refinery_schema_history TO \"{}\"", role.name));
-    verify().exits(7).never_says(&["42501", "SQLSTATE"]).says(&[
+    verify().exits(7).never_says(&[" 42501", "SQLSTATE"]).says(&[
         "the target cannot be compared:",
         "table t: its row-level security applies to this role, and would decide which rows can be stored and seen; connect as its owner, postgres",
         "table outgrow_quarantine: this role may not read it; its owner, postgres, or a superuser can GRANT SELECT on it",
