@@ -91,7 +91,7 @@ fn a_waiting_run_does_not_keep_the_index_from_being_made() {
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a run")
     };
     let holder = run();
-    let building = "SELECT pid::text FROM pg_stat_progress_create_index WHERE datname = current_database() AND phase LIKE 'waiting%'";
+    let building = "SELECT pid::text FROM pg_stat_progress_create_index WHERE datname = current_database() AND relid = 't'::regclass AND phase LIKE 'waiting%'";
     while project.query(building).is_empty() {}
     let waiter = run();
     let connected = "SELECT pid::text FROM pg_stat_activity WHERE datname = current_database() \
@@ -112,7 +112,7 @@ fn killed_while_the_index_was_made() {
     old.batch_execute("BEGIN; INSERT INTO t VALUES (9)").expect("a writer");
     let mut run =
         project.command(["migrate"]).stderr(Stdio::null()).stdout(Stdio::null()).spawn().expect("a run");
-    let building = "SELECT pid::text FROM pg_stat_progress_create_index WHERE datname = current_database()";
+    let building = "SELECT pid::text FROM pg_stat_progress_create_index WHERE datname = current_database() AND relid = 't'::regclass";
     // in this phase the index stands in the catalog and is not valid yet
     let begun = format!("{building} AND phase = 'waiting for writers before build'");
     while project.query(&begun).is_empty() {}
@@ -152,7 +152,7 @@ fn interrupted_it_says_where() {
     old.batch_execute("BEGIN; INSERT INTO t VALUES (9)").expect("a writer");
     let run =
         project.command(["migrate"]).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a run");
-    let building = "SELECT pid::text FROM pg_stat_progress_create_index WHERE datname = current_database()";
+    let building = "SELECT pid::text FROM pg_stat_progress_create_index WHERE datname = current_database() AND relid = 't'::regclass";
     while project.query(building).is_empty() {}
     std::process::Command::new("kill").args(["-s", "TERM", &run.id().to_string()]).status().expect("kill");
     Outcome::of(run.wait_with_output().expect("its end"), None)
