@@ -26,9 +26,10 @@ const INDEX_FILES: &str = "SELECT c.relname || ' ' || c.oid FROM pg_class c JOIN
     WHERE c.relnamespace = 'public'::regnamespace AND x.indrelid::regclass::text NOT LIKE '%outgrow%' \
       AND x.indrelid::regclass::text NOT LIKE 'refinery%' ORDER BY 1";
 
-/// The step succeeds and leaves the catalog as it was.
+/// The step succeeds, with a source that is not small, and leaves the catalog as it was.
 #[track_caller]
 fn loads_and_restores(project: &Project) {
+    project.enlarge("app.db");
     project.outgrow(["migrate", "--to", "1"]).succeeds();
     let before = project.query(CATALOG);
     project.outgrow(["migrate"]).succeeds();
@@ -82,6 +83,19 @@ fn indexes_come_back_as_they_were() {
 }
 
 #[test]
+fn a_small_source_is_loaded_with_the_indexes_in_place() {
+    let project = Project::step(
+        "CREATE TABLE p (id int PRIMARY KEY, code text UNIQUE); CREATE TABLE c (p int REFERENCES p); CREATE INDEX ON c (p)",
+        "\"c\", \"p\"",
+        "CREATE TABLE p (id, code); CREATE TABLE c (p); INSERT INTO p VALUES (1, 'x'), (2, 'y'); INSERT INTO c VALUES (2)",
+    );
+    project.outgrow(["migrate", "--to", "1"]).succeeds();
+    let before = (project.query(INDEX_FILES), project.query(CATALOG));
+    project.outgrow(["migrate"]).succeeds().prints(&["3 rows"]);
+    assert_eq!((project.query(INDEX_FILES), project.query(CATALOG)), before);
+}
+
+#[test]
 fn indexes_that_would_not_come_back_stay_in_place() {
     let project = Project::step(
         "CREATE TABLE p (id int PRIMARY KEY, code text NOT NULL UNIQUE, a int, CONSTRAINT seen UNIQUE (a),
@@ -113,6 +127,7 @@ fn rows_are_stored_as_frozen_and_counted() {
         "CREATE TABLE a (id); CREATE TABLE b (id); CREATE TABLE quiet (id);
          INSERT INTO a VALUES (1), (2); INSERT INTO b VALUES (1); INSERT INTO quiet VALUES (1)",
     );
+    project.enlarge("app.db");
     project.outgrow(["migrate"]).succeeds();
     // (PostgreSQL: Database Page Layout: both bits that say who inserted it, together, are those of a frozen row)
     project.execute("CREATE EXTENSION pageinspect");

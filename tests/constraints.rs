@@ -2,9 +2,16 @@
 
 use crate::support::{Project, Role};
 
-/// The step is refused with all of `lines`, and nothing stays.
+/// The step is refused with all of `lines`, and nothing stays; with indexes in place, and with indexes set aside.
 #[track_caller]
 fn refused(project: &Project, lines: &[&str]) {
+    refused_as_it_is(project, lines);
+    project.enlarge("app.db");
+    refused_as_it_is(project, lines);
+}
+
+#[track_caller]
+fn refused_as_it_is(project: &Project, lines: &[&str]) {
     let outcome = project.outgrow(["migrate"]).exits(6).says(lines).never_says(&["SQLSTATE", "shadow"]);
     let reported: Vec<&str> = outcome.stderr.lines().filter(|line| line.contains("rowid ")).collect();
     assert_eq!(reported.len(), lines.len(), "{outcome:#?}");
@@ -163,6 +170,7 @@ fn without_temporary_tables_the_first_refusal_is_reported() {
         "\"t\"",
         "CREATE TABLE t (v); INSERT INTO t VALUES (1), (1)",
     );
+    project.enlarge("app.db");
     let role = Role::without_temporary_tables(&project);
     project.run(&mut role.migrate()).exits(6).says(&[
         "this may not be all",

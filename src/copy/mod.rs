@@ -70,6 +70,10 @@ use std::time::{Duration, SystemTime};
 use tokio_postgres::Client;
 use tokio_postgres::error::DbError;
 
+/// A source of fewer bytes is loaded with the indexes in place and not as frozen: each new index, and each table that is emptied
+/// for it, is a file on the server's disk, which takes longer than a row in every index for each row of so few.
+const SMALL: u64 = 512 * 1024;
+
 /// Copies the tables of `step` from the file `source` and records the receipt.
 ///
 /// # Errors
@@ -203,9 +207,11 @@ async fn load_whole(client: &Client, mut reading: Reading) -> Result<(Whole, Asi
     let (version, options) = (reading.version, reading.options.clone());
     ready::require(client, &reading.tables).await?;
     client.batch_execute("SAVEPOINT outgrow_load").await.map_err(Error::database("preparing the load"))?;
-    let aside = Aside::set(client, &reading.tables, Indexes::SetAside).await?;
+    let small = reading.source.snapshot_bytes()? < SMALL;
+    let indexes = if small { Indexes::Kept } else { Indexes::SetAside };
+    let aside = Aside::set(client, &reading.tables, indexes).await?;
     reading.tables = order::by_foreign_keys(client, reading.tables, &aside.kept).await?;
-    let emptied = emptied::truncate(client, &reading.tables).await?;
+    let emptied = if small { Vec::new() } else { emptied::truncate(client, &reading.tables).await? };
     let target = |_, table: &BoundTable| Destination {
         name: table.target.quoted(),
         frozen: emptied.contains(&table.target.oid),
@@ -217,13 +223,14 @@ async fn load_whole(client: &Client, mut reading: Reading) -> Result<(Whole, Asi
     }
     let inspection = Inspection::of(source, &options);
     let counts = match counts {
-        Ok(counts) => {
-            put_back(client, &tables, &aside, &options.progress).await.map(|()| counts).map_err(|error| {
+        Ok(counts) => put_back(client, &tables, &aside, &emptied, &options.progress)
+            .await
+            .map(|()| counts)
+            .map_err(|error| {
                 let table =
                     error.as_db_error().and_then(DbError::table).unwrap_or("keys and indexes").to_owned();
                 Failure::of(error, &table, || "putting keys, indexes and triggers back".into())
-            })
-        }
+            }),
         Err(failure) => Err(failure),
     };
     // whatever a damaged source gave, that it is damaged comes first
@@ -240,21 +247,32 @@ async fn load_whole(client: &Client, mut reading: Reading) -> Result<(Whole, Asi
     Err(constraint::explain(client, reading, failure).await)
 }
 
+/// The most values of a column that the server keeps of its sample while a step counts. The sample is 300 rows for each, and a
+/// server's own 100 would make it the longest part of a load of many columns. It is for the first queries: to the server all
+/// rows of the step are changes that nobody has counted yet, so that autovacuum does it again, as it is set, within its next
+/// round. (PostgreSQL: ANALYZE, Notes; The Autovacuum Daemon.)
+const STATISTICS: i32 = 25;
+
 /// Puts back what was set aside. Between indexes and foreign keys the server counts what was loaded, for the plans by which
 /// it checks the keys, and for the application's first queries.
 async fn put_back(
     client: &Client,
     tables: &[BoundTable],
     aside: &Aside,
+    frozen: &[u32],
     progress: &Progress,
 ) -> Result<(), tokio_postgres::Error> {
     aside.put_indexes_back(client, progress).await?;
     let owned = tables.iter().filter(|table| table.target.owned);
     let names: Vec<String> = owned.map(|table| table.target.quoted()).collect();
     if !names.is_empty() {
-        client.batch_execute(&format!("ANALYZE {}", names.join(", "))).await?;
+        let target = format!(
+            "SELECT pg_catalog.set_config('default_statistics_target', \
+             least(pg_catalog.current_setting('default_statistics_target')::int, {STATISTICS})::text, true)"
+        );
+        client.batch_execute(&format!("{target}; ANALYZE {}", names.join(", "))).await?;
     }
-    aside.put_keys_back(client, progress).await
+    aside.put_keys_back(client, frozen, progress).await
 }
 
 /// A failed proof with the rows that differ, as far as a second comparison, row by row, finds them.

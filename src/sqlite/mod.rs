@@ -113,6 +113,16 @@ impl Source {
         self.opened.bytes
     }
 
+    /// Bytes of all pages of the snapshot, those that are only in the log included.
+    ///
+    /// # Errors
+    /// [`Error::Source`] if SQLite does not say.
+    pub fn snapshot_bytes(&self) -> Result<u64, Error> {
+        let number = |pragma| self.connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+        let bytes = number("page_count").and_then(|pages| Ok(pages.saturating_mul(number("page_size")?)));
+        bytes.map(i64::unsigned_abs).map_err(|error| refused(&self.file, in_words(&error)))
+    }
+
     /// Whether [`Source::require_sound`] takes longer than anybody should have to wait for it.
     #[must_use]
     pub fn is_large(&self) -> bool {

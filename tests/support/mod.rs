@@ -134,6 +134,13 @@ impl Project {
         connection.execute_batch(statements).expect("the statements");
     }
 
+    /// Makes an SQLite file longer with pages that hold nothing, so that it is not loaded as a small one.
+    pub fn enlarge(&self, name: &str) {
+        let filler =
+            "CREATE TABLE filler (b); INSERT INTO filler VALUES (zeroblob(600000)); DROP TABLE filler";
+        self.sqlite(name, filler);
+    }
+
     /// The URL of the project's database.
     pub fn url(&self) -> String {
         server::url(&self.database)

@@ -112,25 +112,36 @@ impl Aside {
 
     /// Puts foreign keys and triggers back. The server checks all rows by each key here, and what was deferred.
     ///
+    /// It joins the two tables on one processor, and would rather hash one of them than go through two indexes side by side,
+    /// since it takes the pages of an index for scattered. They are not: they were just made, and in tables with `frozen` rows
+    /// the index alone answers. That takes a quarter of the time, and sorting what has no index half of it.
+    /// (PostgreSQL: Index-Only Scans; `enable_hashjoin`.)
+    ///
     /// # Errors
     /// The driver's, with SQLSTATE class 23, if a row violates a constraint.
     pub(super) async fn put_keys_back(
         &self,
         client: &Client,
+        frozen: &[u32],
         progress: &Progress,
     ) -> Result<(), tokio_postgres::Error> {
         for key in &self.keys {
             progress.begin(Phase::Keys, &key.part.shown, None);
             log::info!("checking {}", key.part.shown);
+            let merges = key.sorts_well && frozen.contains(&key.kept.from) && frozen.contains(&key.kept.to);
+            let join = format!("SET LOCAL enable_hashjoin TO {}", if merges { "off" } else { "DEFAULT" });
+            let mut batch = vec![join.as_str()];
             if !key.validated {
                 // NOT VALID says nothing of new rows, and these are new: checked once, and dropped again
                 let valid = key.part.add.strip_suffix(" NOT VALID").unwrap_or(&key.part.add);
-                client.batch_execute(&statements([valid, &key.part.drop])).await?;
+                batch.extend([valid, &key.part.drop]);
             }
-            client.batch_execute(&statements(key.part.make())).await?;
+            batch.extend(key.part.make());
+            client.batch_execute(&statements(batch)).await?;
         }
         let enable = self.triggers.iter().map(|trigger| trigger.enable.as_str());
-        client.batch_execute(&statements(enable)).await
+        let as_it_was = std::iter::once("SET LOCAL enable_hashjoin TO DEFAULT");
+        client.batch_execute(&statements(as_it_was.chain(enable))).await
     }
 
     /// Compares the catalog with what it was.

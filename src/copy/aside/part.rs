@@ -49,6 +49,8 @@ pub(super) struct ForeignKey {
     /// It is an ordinary, enforced key between two ordinary tables, and this role owns the one that refers.
     pub movable: bool,
     pub validated: bool,
+    /// Its values are compared by no collation, which would make it slow to sort them.
+    pub sorts_well: bool,
 }
 
 impl AsRef<Part> for Part {
@@ -78,6 +80,7 @@ pub(super) async fn foreign_keys(client: &Client, tables: &[u32]) -> Result<Vec<
         },
         movable: row.get("movable"),
         validated: row.get("convalidated"),
+        sorts_well: row.get("sorts_well"),
     };
     Ok(rows.iter().map(key).collect())
 }
@@ -98,6 +101,8 @@ SELECT DISTINCT ON (k.oid) s.root AS from_table, coalesce(p.root, k.confrelid) A
        k.conparentid = 0 AND c.relkind = 'r' AND NOT c.relispartition AND r.relkind = 'r'
          AND coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true)
          AND pg_catalog.pg_has_role(c.relowner, 'USAGE') AS movable,
+       NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)
+                   AND a.attcollation <> 0) AS sorts_well,
        format('ALTER TABLE %I.%I DROP CONSTRAINT %I', n.nspname, c.relname, k.conname) AS drop_it,
        format('ALTER TABLE %I.%I ADD CONSTRAINT %I %s', n.nspname, c.relname, k.conname,
               pg_catalog.pg_get_constraintdef(k.oid)) AS add_it,
