@@ -50,3 +50,4 @@ mod verify;
 mod verify_input;
 mod verify_keys;
 mod verify_rules;
+mod written;

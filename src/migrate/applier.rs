@@ -2,7 +2,7 @@
 //! the history row that refinery words, and out comes what was applied, or the error with what stays.
 
 use super::Applied;
-use super::transaction::{Attempts, Limits, finish, roll_back};
+use super::transaction::{Attempts, LATER, Limits, Written, finish, roll_back, settle};
 use super::untransacted;
 use crate::copy::{self, Receipt};
 use crate::error::Error;
@@ -41,6 +41,8 @@ pub(super) struct Applier<'a> {
     pub interrupt: &'a Interrupt,
     pub options: copy::Options,
     pub applied: Vec<Applied>,
+    /// When the last of them is on the server's disk.
+    pub written: Written,
     /// Why the run ended: refinery's error carries ours only as text.
     pub failure: Option<Error>,
 }
@@ -78,16 +80,17 @@ impl Applier<'_> {
             return Ok(());
         }
         let doing = format!("creating the history {HISTORY} (the role needs CREATE on the schema)");
-        match self.scope {
-            Scope::Session => self.client.batch_execute(statement).await.map_err(Error::database(doing))?,
+        let begin = match self.scope {
+            Scope::Session => "BEGIN; ",
             Scope::Transaction => {
                 self.open().await?;
-                let created = self.client.batch_execute(&format!("{statement}; COMMIT")).await;
-                if let Err(error) = created {
-                    roll_back(&self.client).await;
-                    return Err(Error::database(doing)(error));
-                }
+                ""
             }
+        };
+        let created = self.client.batch_execute(&format!("{begin}{LATER}; {statement}; COMMIT")).await;
+        if let Err(error) = created {
+            roll_back(&self.client).await;
+            return Err(Error::database(doing)(error));
         }
         self.history_exists = true;
         Ok(())
@@ -110,8 +113,12 @@ impl Applier<'_> {
                 log::info!("{} has been applied by another run", version.label);
                 return Ok(());
             }
-            Err(error) => return Err(self.stopped(version, error)),
+            Err(error) => {
+                let settled = self.written == Written::AtOnce || settle(&self.client).await;
+                return Err(self.stopped(version, error, settled));
+            }
         };
+        self.written = self.written_after(version);
         let newest = self.newest.take().filter(|newest| newest.version() > version.number);
         self.newest = newest.or_else(|| Some(version.migration.clone()));
         self.applied.push(Applied {
@@ -125,15 +132,21 @@ impl Applier<'_> {
         Ok(())
     }
 
-    /// The error with what stays.
-    fn stopped(&self, version: &Version, error: Error) -> Error {
-        let stay = match (self.applied.first(), self.applied.last()) {
-            (Some(first), Some(last)) if first.version < last.version => {
-                Some(format!("V{} to V{} before it were applied and stay", first.version, last.version))
-            }
-            (Some(first), _) => Some(format!("V{} before it was applied and stays", first.version)),
+    /// The error with what stays, if that is settled.
+    fn stopped(&self, version: &Version, error: Error, settled: bool) -> Error {
+        let named = match (self.applied.first(), self.applied.last()) {
+            (Some(first), Some(last)) if first.version < last.version => Some((
+                format!("V{} to V{} before it were applied", first.version, last.version),
+                "stay",
+                "them",
+            )),
+            (Some(first), _) => Some((format!("V{} before it was applied", first.version), "stays", "it")),
             _ => None,
         };
+        let stay = named.map(|(applied, stay, them)| match settled {
+            true => format!("{applied} and {stay}"),
+            false => format!("{applied}; outgrow status says whether the server kept {them}"),
+        });
         match error {
             Error::Stopped { version, at, of, source, .. } => {
                 let kept = stay.map(|stay| format!("; {stay}")).unwrap_or_default();
@@ -219,7 +232,7 @@ impl Applier<'_> {
         // these send; what they return has yet to be waited for
         let text = format!("{begin}{}", version.text());
         let text = self.client.simple_query_raw(&text).await.map_err(running())?;
-        let end = finish(self.scope, history_row);
+        let end = finish(self.scope, history_row, self.written_after(version));
         let end = self.client.simple_query_raw(&end).await.map_err(running())?;
         let mut completed = 0;
         if let Err(error) = answers(text, &mut completed).await {
@@ -247,6 +260,15 @@ impl Applier<'_> {
         Ok(())
     }
 
+    /// When the commit of `version` is written: it is waited for unless both it and the next one are SQL in one transaction.
+    fn written_after(&self, version: &Version) -> Written {
+        let waits = |version: &Version| version.step().is_some() || version.is_without_transaction();
+        match self.todo.front() {
+            Some(next) if !waits(version) && !waits(next) => Written::Later,
+            _ => Written::AtOnce,
+        }
+    }
+
     async fn run_step(&self, version: &Version, step: &Step, history_row: &str) -> Result<Receipt, Error> {
         let (begin, _) = self.limits.begin(self.scope);
         let outcome = async {
@@ -255,7 +277,7 @@ impl Applier<'_> {
                 Some(source) => copy::run(&self.client, version, step, source, &self.options).await?,
                 None => copy::without_data(&self.client, version, step).await?,
             };
-            let ended = self.client.batch_execute(&finish(self.scope, history_row)).await;
+            let ended = self.client.batch_execute(&finish(self.scope, history_row, Written::AtOnce)).await;
             ended.map_err(Error::database(ends(version)))?;
             Ok(receipt)
         }

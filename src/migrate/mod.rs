@@ -25,7 +25,7 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tokio_postgres::Client;
-use transaction::Limits;
+use transaction::{Limits, Written};
 
 /// What `outgrow migrate` did.
 #[derive(Debug, Serialize)]
@@ -125,6 +125,7 @@ pub async fn migrate(
             interrupt,
             options: options(config, args, progress),
             applied: Vec::new(),
+            written: Written::AtOnce,
             failure: None,
         };
         applier.run().await?;

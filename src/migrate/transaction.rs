@@ -51,15 +51,42 @@ impl Limits {
 /// (`pg_dump` empties the `search_path`): the history must stay reachable, and the next version must start as this one did,
 /// under the lock. Behind a pooler prepared statements are the pooler's, and a lock of the session would be nobody's.
 /// (PostgreSQL: SAVEPOINT; Message Flow, "Multiple Statements in a Simple Query".)
-pub(super) fn finish(scope: Scope, history_row: &str) -> String {
+pub(super) fn finish(scope: Scope, history_row: &str, written: Written) -> String {
     let reset = "SAVEPOINT outgrow; RELEASE outgrow; RESET ALL; RESET SESSION AUTHORIZATION; RESET ROLE; DISCARD TEMP; \
                  CLOSE ALL; UNLISTEN *";
+    let later = match written {
+        Written::AtOnce => String::new(),
+        Written::Later => format!("{LATER}; "),
+    };
     match scope {
         Scope::Session => {
-            format!("{reset}; DEALLOCATE ALL; {history_row}; SELECT pg_advisory_lock({}); COMMIT", lock::KEY)
+            format!(
+                "{reset}; DEALLOCATE ALL; {later}{history_row}; SELECT pg_advisory_lock({}); COMMIT",
+                lock::KEY
+            )
         }
-        Scope::Transaction => format!("{reset}; {history_row}; COMMIT"),
+        Scope::Transaction => format!("{reset}; {later}{history_row}; COMMIT"),
     }
+}
+
+/// When a commit is on the server's disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Written {
+    /// Before the server says that it is done.
+    AtOnce,
+    /// A moment later, and at the latest with the next one that is written at once: the log on the disk has an order, so that a
+    /// crash takes the last versions, each with its history row, or none. For versions that such a commit follows in the same run.
+    Later,
+}
+
+/// (PostgreSQL: Asynchronous Commit.)
+pub(super) const LATER: &str = "SET LOCAL synchronous_commit = off";
+
+/// Waits until everything that this session committed is on the server's disk; false if that is not known. A transaction with
+/// a number of its own is written, and what came before it.
+pub(super) async fn settle(client: &Client) -> bool {
+    let settled = client.batch_execute("BEGIN; SELECT pg_catalog.pg_current_xact_id(); COMMIT").await;
+    settled.inspect_err(|error| log::debug!("settling: {}", server_message(error))).is_ok()
 }
 
 /// Rolls back what is open.

@@ -8,7 +8,7 @@
 //! Nothing of ours is in a transaction meanwhile: such a statement waits for every transaction that is older.
 
 use super::applier::answers;
-use super::transaction::{Attempts, Limits, finish, roll_back};
+use super::transaction::{Attempts, Limits, Written, finish, roll_back};
 use crate::error::Error;
 use crate::identifier::quote;
 use crate::migration::Version;
@@ -55,7 +55,7 @@ pub(super) async fn run(
         }
     }
     let forget = format!("DELETE FROM {} WHERE version = {}", progress.table, version.number);
-    let end = format!("BEGIN; {forget}; {}", finish(Scope::Session, history_row));
+    let end = format!("BEGIN; {forget}; {}", finish(Scope::Session, history_row, Written::AtOnce));
     if let Err(error) = client.batch_execute(&end).await {
         roll_back(client).await;
         let source = Box::new(Error::database(format!("recording {}", version.file.display()))(error));
