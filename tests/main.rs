@@ -28,6 +28,7 @@ mod history_traffic;
 mod house;
 mod input;
 mod intelibotx;
+mod memory;
 mod no_transaction;
 mod originals;
 mod platforms;

@@ -31,7 +31,7 @@ const COLUMNS: [&str; 4] = ["version", "table_name", "row_key", "cells"];
 /// A format is found in so many rows from each end of the table at most,
 const SAMPLE_ROWS: u64 = 100;
 
-/// which together are about as long as this at most.
+/// which together are about as long as this at most. A longer cell tells no format: it would have to be held twice more.
 const SAMPLE_BYTES: usize = 1 << 20;
 
 /// What the cells of a column are spelt in.
@@ -209,6 +209,7 @@ impl<'a> Keeping<'a> {
                 match cells.value(index).map_err(std::io::Error::other)? {
                     ValueRef::Null => nulls[index] += 1,
                     ValueRef::Text(b"") if column.empty_is_null => empties[index] += 1,
+                    ValueRef::Text(long) | ValueRef::Blob(long) if long.len() > SAMPLE_BYTES => {}
                     value => {
                         if let (Ok(_), Ok(owned)) =
                             ((column.codec.encode)(value, &mut field), Value::try_from(value))
@@ -248,10 +249,12 @@ impl<'a> Keeping<'a> {
             None if known.empty => value == ValueRef::Text(b""),
             None => value == ValueRef::Null,
             Some(stored) => {
-                let format = known.format.get_or_insert_with(|| {
+                if known.format.is_none() && stored.len() <= SAMPLE_BYTES {
                     let cell = Value::try_from(value).map(|value| (stored.to_vec(), value));
-                    cell.ok().and_then(|cell| Format::of(&column.codec, &[cell])).unwrap_or_default()
-                });
+                    let format = cell.ok().and_then(|cell| Format::of(&column.codec, &[cell]));
+                    known.format = Some(format.unwrap_or_default());
+                }
+                let format = known.format.as_ref().unwrap_or(&Format::Usual);
                 let usual = (column.codec.decode)(stored);
                 usual.is_some_and(|usual| format.gives(stored, &usual, value))
             }
