@@ -1,6 +1,7 @@
 //! Which tables the file has, and how each is fed. The schema is made here, empty, so that SQLite itself says what the tables
 //! are; then both ends are bound by the rules of the step that brought them.
 
+use super::fed::{self, Fed};
 use super::made;
 use super::notes::{self as said, Held};
 use super::originals::{self, ColumnFormat};
@@ -14,7 +15,7 @@ use crate::copy::{TABLES_OF_OURS, quarantine};
 use crate::error::Error;
 use crate::identifier::quote;
 use crate::migration::Version;
-use crate::migration::step::{Step, StepTable, TableRules};
+use crate::migration::step::{Step, TableRules};
 use crate::postgres::{catalog, key};
 use crate::sqlite::writer::Writer;
 use crate::sqlite::{Definition, Source, Statement, schema};
@@ -76,12 +77,6 @@ impl BackTable {
     }
 }
 
-/// A table of the target, and what fed it.
-struct Fed<'a> {
-    target: &'a catalog::Table,
-    step: Option<(&'a Version, &'a StepTable)>,
-}
-
 /// Plans the file, and makes its schema in it.
 pub(super) async fn of(
     client: &Client,
@@ -103,14 +98,21 @@ pub(super) async fn of(
     let keys = key::row_keys(client, &oids).await?;
     let mut notes = Vec::new();
     let held = Held::of(client, &receipts, has_quarantine).await?;
-    let fed = feed(steps, &target, &receipts, &mut notes);
+    let mut fed = fed::feed(steps, &target, &receipts, &mut notes);
     let mut definition = merged(steps, &receipts, &fed, &mut notes);
-    let new = fed.iter().filter(|fed| source_name(&definition, fed).is_none());
-    let new: Vec<(String, &catalog::Table)> = new.map(|fed| (name(fed), fed.target)).collect();
+    if fed.is_empty() && definition.statements.is_empty() {
+        return Err(Error::Config(
+            "there is nothing to export: the target has no table in its search_path but outgrow's own; bring it to head with \
+             outgrow migrate, or name another target"
+                .into(),
+        ));
+    }
+    let mut refused = fed::unnameable(&mut fed, &definition);
+    let new = fed.iter().filter(|fed| fed.made_by(&definition).is_none());
+    let new: Vec<(String, &catalog::Table)> = new.map(|fed| (fed.name().to_owned(), fed.target)).collect();
     for statement in made::statements(client, &new).await? {
         definition.statements.push(statement);
     }
-    let mut refused = Vec::new();
     let bound = bind(file, &definition, &fed, lock_timeout, &mut notes, &mut refused)?;
     let mut tables = Vec::new();
     for (bound, fed) in bound {
@@ -140,32 +142,6 @@ pub(super) async fn of(
     kept.dedup();
     let sequences = sequence::last(client, &definition, &tables).await?;
     Ok(Plan { definition, tables, kept, sequences, notes, refused })
-}
-
-/// Which step feeds each table of the target: the last that names it. A table of a step that is not there is a note.
-fn feed<'a>(
-    steps: &[(&'a Version, &'a Step)],
-    target: &'a [catalog::Table],
-    receipts: &HashMap<i32, ForTheWayBack>,
-    notes: &mut Vec<String>,
-) -> Vec<Fed<'a>> {
-    let mut fed: Vec<Fed<'a>> = target.iter().map(|target| Fed { target, step: None }).collect();
-    for (version, step) in steps {
-        for table in &step.tables {
-            let name = table.rules.target.as_ref().unwrap_or(&table.name);
-            let oid = same_name(target, name, |known| &known.name).map(|found| found.oid);
-            let copied = receipts.get(&version.number).is_some_and(|receipt| receipt.copied(name));
-            match fed.iter_mut().find(|fed| Some(fed.target.oid) == oid) {
-                Some(found) => found.step = Some((version, table)),
-                None if copied => notes.push(format!(
-                    "{}: empty in the file; {} brought it, and the target has no table {name} any more",
-                    table.name, version.label
-                )),
-                None => {}
-            }
-        }
-    }
-    fed
 }
 
 /// What the sources were made of, all steps together.
@@ -217,18 +193,6 @@ fn merged(
     merged
 }
 
-/// What the file calls a table.
-fn name(fed: &Fed<'_>) -> String {
-    fed.step.map_or(&fed.target.name, |(_, table)| &table.name).clone()
-}
-
-/// The statement that makes the table, if a source had it.
-fn source_name<'a>(definition: &'a Definition, fed: &Fed<'_>) -> Option<&'a Statement> {
-    let name = name(fed);
-    let tables = definition.statements.iter().filter(|statement| statement.kind == "table");
-    tables.into_iter().find(|statement| statement.name.eq_ignore_ascii_case(&name))
-}
-
 /// Makes the schema in `file`, and binds the tables that SQLite made of it. What it refused, and what cannot be bound, is added
 /// to `refused`.
 fn bind<'a>(
@@ -249,7 +213,7 @@ fn bind<'a>(
     })?;
     let mut tables = Vec::new();
     for fed in fed {
-        if let Some(from) = same_name(&source.tables, &name(fed), |table| &table.name) {
+        if let Some(from) = same_name(&source.tables, fed.name(), |table| &table.name) {
             tables.push((bind_columns(&source, from, fed, notes, refused)?, fed));
         }
     }
