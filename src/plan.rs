@@ -252,7 +252,18 @@ impl Plan {
             found.is_ok_and(|index| self.entries[index].state == State::Applied)
         };
         let applied: Vec<&Version> = versions.iter().filter(is_applied).collect();
-        since::look(client, source, &applied, brought, effort).await
+        let mut found = since::look(client, source, &applied, brought, effort).await;
+        // what a step is about to bring is not missing
+        let pending = self.pending();
+        let steps = versions.iter().filter(|version| pending.contains(&version.number));
+        let coming: Vec<&str> = steps
+            .filter_map(Version::step)
+            .flat_map(|step| &step.tables)
+            .map(|table| table.name.as_str())
+            .collect();
+        let is_coming = |table: &String| coming.iter().any(|name| name.eq_ignore_ascii_case(table));
+        found.iter_mut().for_each(|since| since.missing_in_target.retain(|table| !is_coming(table)));
+        found
     }
 
     /// The numbers of the versions to apply, in order.

@@ -28,6 +28,7 @@ pub use verdict::{Row, Rows, TableVerdict, Unfit, Value};
 use super::bind::same_name;
 use super::columns::{self, BoundTable};
 use super::quarantine;
+use super::receipt::columns_brought;
 use crate::error::Error;
 use crate::migration::Version;
 use crate::migration::step::{Policy, Step, StepTable, TableRules};
@@ -97,7 +98,8 @@ pub async fn compare(
         keys: key::primary_keys(client, &oids).await?,
     };
     let mut problems = Vec::new();
-    let since = Since { version: asked.version, later: asked.later };
+    let brought = columns_brought(client, asked.version.number).await?;
+    let since = Since { version: asked.version, later: asked.later, brought };
     let names: Vec<&str> = source.tables.iter().map(|table| table.name.as_str()).collect();
     let there_too = catalog::tables(client, &names).await?;
     let left = since.left_behind(asked.step, &source, &there_too, &mut problems)?;
