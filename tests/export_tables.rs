@@ -240,6 +240,38 @@ fn hidden_rows_are_refused() {
     let role = crate::support::Role::of(&project);
     project.execute(&format!("GRANT SELECT ON ALL TABLES IN SCHEMA public TO \"{}\"", role.name));
     let mut command = role.command("export");
-    project.run(command.arg("back.db")).exits(7).says(&["the target cannot be compared", "table t"]);
+    project.run(command.arg("back.db")).exits(7).says(&["the target cannot be read as a whole", "table t"]);
     assert!(!project.path("back.db").exists());
 }
+#[test]
+fn every_table_that_may_not_be_read_is_named_with_its_grant() {
+    let project = Project::step(
+        "CREATE TABLE t (id int PRIMARY KEY, n numeric)",
+        "\"t\"]\n[table.t]\nmisfit = \"quarantine\"\n#",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, n); INSERT INTO t VALUES (1, '1.50'), (2, 1), (3, 2), (4, 'x');",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    let role = crate::support::Role::of(&project);
+    let grants = |tables: &[&str]| -> Vec<String> {
+        let grant = |table: &&str| format!("can run GRANT SELECT ON {table} TO \"{}\"", role.name);
+        tables.iter().map(grant).collect()
+    };
+    let history = grants(&["refinery_schema_history"]);
+    for verb in ["status", "migrate", "verify"] {
+        project.run(&mut role.command(verb)).exits(7).says(&[&history[0]]).never_says(&["permission denied"]);
+    }
+    let all = grants(&[
+        "refinery_schema_history",
+        "outgrow_receipt",
+        "outgrow_original",
+        "outgrow_quarantine",
+        "t",
+    ]);
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    let mut command = role.command("export");
+    project.run(command.arg("back.db")).exits(7).says(&all).never_says(&["permission denied"]);
+    project.execute(&format!("GRANT SELECT ON ALL TABLES IN SCHEMA public TO \"{}\"", role.name));
+    let mut command = role.command("export");
+    project.run(command.arg("back.db")).succeeds();
+}
+
