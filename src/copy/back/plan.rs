@@ -7,7 +7,7 @@ use super::notes::{self as said, Held};
 use super::originals::{self, ColumnFormat};
 use super::sequence;
 use crate::copy::bind::same_name;
-use crate::copy::columns::{self, BoundTable};
+use crate::copy::columns::{self, BoundColumn, BoundTable};
 use crate::copy::compare::visible;
 use crate::copy::originals::Key;
 use crate::copy::receipt::{self, ForTheWayBack, Spelt};
@@ -19,6 +19,7 @@ use crate::migration::step::{Step, TableRules};
 use crate::postgres::{catalog, key};
 use crate::sqlite::writer::Writer;
 use crate::sqlite::{Definition, Source, Statement, schema};
+use crate::value::Format;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::time::Duration;
@@ -49,9 +50,12 @@ pub(super) struct BackTable {
     pub key: Option<Key>,
     /// Rows of it are in the quarantine.
     pub quarantined: bool,
+    /// It was made from the catalog, by types of our own choice: its cells are stored as they are written.
+    pub made: bool,
     /// The positions of the bound columns that name a row.
     pub named_by: Vec<usize>,
-    order: String,
+    /// What puts its rows into the order in which the file stores them.
+    pub order: String,
 }
 
 impl Plan {
@@ -110,6 +114,7 @@ pub(super) async fn of(
     let mut refused = fed::unnameable(&mut fed, &definition);
     let new = fed.iter().filter(|fed| fed.made_by(&definition).is_none());
     let new: Vec<(String, &catalog::Table)> = new.map(|fed| (fed.name().to_owned(), fed.target)).collect();
+    let made: Vec<u32> = new.iter().map(|(_, table)| table.oid).collect();
     for statement in made::statements(client, &new).await? {
         definition.statements.push(statement);
     }
@@ -126,7 +131,8 @@ pub(super) async fn of(
             notes.extend(said::unquarantined(&bound, version, spelt, &held));
             kept = said::key(&bound, version, spelt, &held, &mut notes);
         }
-        tables.push(table(bound, fed, spelt, keys.get(&fed.target.oid), kept, has_quarantine));
+        let made = made.contains(&fed.target.oid);
+        tables.push(table(bound, fed, spelt, keys.get(&fed.target.oid), kept, has_quarantine, made));
     }
     notes.extend(said::outside(client).await?);
     // the schema's own order, so that two exports are alike
@@ -293,9 +299,21 @@ fn table(
     key: Option<&Vec<String>>,
     kept: Option<Key>,
     has_quarantine: bool,
+    made: bool,
 ) -> BackTable {
-    let format = |name: &String| spelt.and_then(|spelt| spelt.formats.get(name)).cloned().unwrap_or_default();
-    let formats = bound.columns.iter().map(|column| format(&column.target.name)).collect();
+    let format = |column: &BoundColumn| {
+        let known =
+            spelt.and_then(|spelt| spelt.formats.get(&column.target.name)).cloned().unwrap_or_default();
+        let number = Type::from_oid(column.target.type_oid) == Some(Type::NUMERIC);
+        // SQLite would make text of it, with fifteen digits
+        let format = if number && known.format == Format::Usual && column.source.has_text_affinity() {
+            Format::Scaled
+        } else {
+            known.format
+        };
+        ColumnFormat { format, ..known }
+    };
+    let formats = bound.columns.iter().map(format).collect();
     let position = |name: &String| bound.columns.iter().position(|column| column.target.name == *name);
     let named_by = key.map(|key| key.iter().filter_map(position).collect()).unwrap_or_default();
     BackTable {
@@ -303,6 +321,7 @@ fn table(
         step: fed.step.map(|(version, _)| (version.number, version.label.clone())),
         key: kept,
         quarantined: has_quarantine && fed.step.is_some(),
+        made,
         named_by,
         order: order(&bound),
         bound,
