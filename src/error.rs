@@ -235,7 +235,7 @@ pub enum Error {
     #[error("{}", listed("the target is not ready for the step", .0))]
     Target(Vec<String>),
     /// Rows of the target are hidden from this role, or it may not read them: all tables of which that is so.
-    #[error("{}", listed("the target cannot be compared", .0))]
+    #[error("{}", listed("the target cannot be read as a whole", .0))]
     Hidden(Vec<String>),
     /// Not everything in the target can go back to an SQLite file: all of it.
     #[error("{}", listed(&format!("{} was not written, because not everything goes back", .file.display()), .problems))]

@@ -70,6 +70,7 @@ pub async fn export(
     let destination = Destination::of(&args.file, args.force, config.source.as_deref())?;
     let client = postgres::connect(url, interrupt).await?;
     reading::begin(&client, BEGIN, config.lock_timeout).await?;
+    reading::require(&client, &[], true).await?;
     let sources = copy::sources(&client).await?;
     destination.require_no_source(&sources)?;
     let plan = if reading::has_table(&client, plan::HISTORY).await? {

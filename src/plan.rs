@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::copy::brought::{self, Brought};
 use crate::error::{Error, ExitCode, server_message};
 use crate::migration::{self, Kind, Version};
-use crate::postgres::{self, interrupt::Interrupt};
+use crate::postgres::{self, interrupt::Interrupt, reading};
 use crate::since::{self, Effort, Since};
 use futures_util::future::{Either, select};
 use refinery_core::Migration;
@@ -252,7 +252,18 @@ impl Plan {
             found.is_ok_and(|index| self.entries[index].state == State::Applied)
         };
         let applied: Vec<&Version> = versions.iter().filter(is_applied).collect();
-        since::look(client, source, &applied, brought, effort).await
+        let mut found = since::look(client, source, &applied, brought, effort).await;
+        // what a step is about to bring is not missing
+        let pending = self.pending();
+        let steps = versions.iter().filter(|version| pending.contains(&version.number));
+        let coming: Vec<&str> = steps
+            .filter_map(Version::step)
+            .flat_map(|step| &step.tables)
+            .map(|table| table.name.as_str())
+            .collect();
+        let is_coming = |table: &String| coming.iter().any(|name| name.eq_ignore_ascii_case(table));
+        found.iter_mut().for_each(|since| since.missing_in_target.retain(|table| !is_coming(table)));
+        found
     }
 
     /// The numbers of the versions to apply, in order.
@@ -266,7 +277,11 @@ impl Plan {
     async fn note_begun(&mut self, client: &Client) -> Result<(), Error> {
         let rows = match postgres::rows(client, "SELECT version, done FROM outgrow_progress").await {
             Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => return Ok(()),
-            rows => rows.map_err(Error::database("reading how far versions came (outgrow_progress)"))?,
+            Err(error) => {
+                let doing = "reading how far versions came (outgrow_progress)".to_owned();
+                return Err(reading::refused(client, "outgrow_progress", doing, error).await);
+            }
+            Ok(rows) => rows,
         };
         let number =
             |row: &SimpleQueryRow, at| row.get(at).and_then(|number: &str| number.parse::<i32>().ok());
@@ -326,7 +341,6 @@ fn source(config: &Config) -> Option<&Path> {
 /// The history, and the receipts with it if they are wanted. Those are no reason to fail: a table of the application's may
 /// have their name.
 async fn history(client: &Client, receipts: bool) -> Result<History, Error> {
-    let doing = || format!("reading the history {HISTORY}");
     let query = format!("SELECT version, name, applied_on, checksum FROM {HISTORY} ORDER BY version");
     let both = format!("{query}; {}", brought::query());
     let rows = match postgres::rows(client, if receipts { &both } else { &query }).await {
@@ -339,7 +353,11 @@ async fn history(client: &Client, receipts: bool) -> Result<History, Error> {
     let mut rows = match rows {
         Ok(rows) => rows,
         Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => return Ok(History::default()),
-        Err(source) => return Err(Error::Database { doing: doing(), source }),
+        Err(source) => {
+            return Err(
+                reading::refused(client, HISTORY, format!("reading the history {HISTORY}"), source).await
+            );
+        }
     };
     let brought =
         rows.pop_if(|row| row.len() == 1).map(|row| row.get(0).map(brought::read).unwrap_or_default());

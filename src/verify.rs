@@ -8,7 +8,7 @@ use crate::copy::{self, Recorded};
 use crate::error::{Error, ExitCode};
 use crate::migration::step::Step;
 use crate::migration::{self, Version};
-use crate::plan::{Plan, State};
+use crate::plan::{self, Plan, State};
 use crate::postgres::{self, interrupt::Interrupt, reading};
 use crate::sqlite::Source;
 use serde::Serialize;
@@ -75,6 +75,7 @@ pub async fn verify(config: &Config, args: &VerifyArgs, interrupt: &Interrupt) -
     };
     let client = postgres::connect(url, interrupt).await?;
     reading::begin(&client, BEGIN, config.lock_timeout).await?;
+    reading::require(&client, &[plan::HISTORY], false).await?;
     let plan = Plan::read(&client, &versions).await?;
     let mut steps = Vec::new();
     for (version, step) in applied(&plan, &versions, args.step)? {

@@ -329,3 +329,14 @@ fn intelibotx_comes_back() {
     assert!(after.iter().any(|line| line.contains("trading_operations")), "{after:#?}");
     project.outgrow(["verify", "--source", "back.db"]).succeeds();
 }
+
+#[test]
+fn a_quarantined_row_comes_back_to_a_table_that_computes_a_column() {
+    let project = Project::step(
+        "CREATE TABLE t (id int PRIMARY KEY, a int, g int)",
+        "\"t\"]\n[table.t]\nmisfit = \"quarantine\"\n#",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a, g INT GENERATED ALWAYS AS (a * 2) STORED, h AS (a + 1));
+         INSERT INTO t (id, a) VALUES (1, 1), (2, 'x'), (3, 3);",
+    );
+    comes_back(&project);
+}

@@ -194,9 +194,81 @@ fn an_affinity_that_makes_another_value_is_noticed() {
     project.execute("INSERT INTO t VALUES (2, 12345678901234567890123.5)");
     let outcome = project.outgrow(["export", "back.db"]).exits(6);
     outcome
-        .says(&["t: what the file has is not what the target has", "2"])
+        .says(&[
+            "t.n: a value of which the file's column, declared NUMERIC, would make another (SQLite: Type Affinity), in 1 row: id 2; \
+             write to the target what such a column keeps",
+        ])
         .never_says(&["12345678901234567890123"]);
     assert!(!project.path("back.db").exists());
+}
+
+#[test]
+fn cells_that_the_file_would_have_otherwise_are_named_by_column() {
+    let project = Project::step(
+        "CREATE TABLE t (id int PRIMARY KEY, a int, g int, x text, n numeric); CREATE TABLE k (k text, v int)",
+        "\"t\", \"k\"]\n[table.t.column.x]\nempty = \"null\"\n#",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a INT, g INT GENERATED ALWAYS AS (a * 2) STORED, x TEXT, n TEXT);
+         INSERT INTO t (id, a, x, n) VALUES (1, 1, '', '1.50'), (2, 2, '', '2.50'), (3, 3, 'c', '3.50');
+         CREATE TABLE k (k INT, v INT); INSERT INTO k VALUES ('seven', 7);",
+    );
+    comes_back(&project);
+    project.execute(
+        "UPDATE t SET g = 7 WHERE id > 1; UPDATE t SET n = 'infinity' WHERE id = 2; INSERT INTO t VALUES (10, 4, 8, '', 1); INSERT INTO k VALUES ('007', 1)",
+    );
+    // what has no form is found first, what SQLite makes other values of when the rest is there
+    project.outgrow(["export", "again.db"]).exits(6).says(&[
+        "t.x: empty text, which the step's empty = \"null\" takes for NULL (write NULL in the target instead), in 1 row: id 10",
+    ]);
+    project.execute("UPDATE t SET x = NULL WHERE id = 10");
+    let outcome = project.outgrow(["export", "again.db"]).exits(6);
+    outcome
+        .says(&[
+            "t.g: another value than the file computes for its column, in 2 rows: id 2, id 3; set the target's column to",
+            "t.n: a value of which the file's column, declared TEXT, would make another (SQLite: Type Affinity), in 1 row: id 2",
+            "k: a cell (which, is not told without a primary key)",
+        ])
+        .never_says(&["007", "Infinity"]);
+    assert!(!project.path("again.db").exists());
+}
+
+#[test]
+fn numbers_without_a_precision_keep_their_digits_in_a_column_of_text() {
+    let project = Project::step(
+        "CREATE TABLE t (id int PRIMARY KEY, n numeric)",
+        "\"t\"",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, n TEXT)",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    project.execute(
+        "CREATE TABLE made (id int PRIMARY KEY, n numeric, f float8);
+         INSERT INTO made VALUES (1, 0.1234567890123456, 0.1234567890123456), (2, 1e-7, 1e-7), (3, 5, '-Infinity'), (4, 1.50, 2);
+         INSERT INTO t SELECT id, n FROM made",
+    );
+    project.outgrow(["export", "back.db"]).succeeds();
+    let file = project.path("back.db");
+    let made = [
+        "'0.1234567890123456' | real 0.1234567890123456",
+        "'0.0000001' | real 1e-7",
+        "'5' | real -inf",
+        "'1.50' | real 2.0",
+    ];
+    assert_eq!(cells::query(&file, "SELECT n, f FROM made ORDER BY id"), made);
+    let of_step = ["'0.1234567890123456'", "'0.0000001'", "'5'", "'1.50'"];
+    assert_eq!(cells::query(&file, "SELECT n FROM t ORDER BY id"), of_step);
+}
+
+#[test]
+fn infinity_goes_back_as_the_real_that_sqlite_has_for_it() {
+    let project = Project::one_table(
+        "id int PRIMARY KEY, n numeric",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, n NUMERIC); INSERT INTO t VALUES (1, 9e999), (2, 1.5)",
+    );
+    comes_back(&project);
+    project.execute("INSERT INTO t VALUES (3, '-Infinity')");
+    project.outgrow(["export", "again.db"]).succeeds();
+    let found = cells::query(&project.path("again.db"), "SELECT n FROM t ORDER BY id");
+    assert_eq!(found, ["real inf", "real 1.5", "real -inf"]);
+    project.outgrow(["verify", "--source", "again.db"]).succeeds();
 }
 
 #[test]
@@ -229,6 +301,38 @@ fn rows_that_refer_to_none_are_noted() {
 }
 
 #[test]
+fn every_table_that_may_not_be_read_is_named_with_its_grant() {
+    let project = Project::step(
+        "CREATE TABLE t (id int PRIMARY KEY, n numeric)",
+        "\"t\"]\n[table.t]\nmisfit = \"quarantine\"\n#",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, n); INSERT INTO t VALUES (1, '1.50'), (2, 1), (3, 2), (4, 'x');",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    let role = crate::support::Role::of(&project);
+    let grants = |tables: &[&str]| -> Vec<String> {
+        let grant = |table: &&str| format!("can run GRANT SELECT ON {table} TO \"{}\"", role.name);
+        tables.iter().map(grant).collect()
+    };
+    let history = grants(&["refinery_schema_history"]);
+    for verb in ["status", "migrate", "verify"] {
+        project.run(&mut role.command(verb)).exits(7).says(&[&history[0]]).never_says(&["permission denied"]);
+    }
+    let all = grants(&[
+        "refinery_schema_history",
+        "outgrow_receipt",
+        "outgrow_original",
+        "outgrow_quarantine",
+        "t",
+    ]);
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    let mut command = role.command("export");
+    project.run(command.arg("back.db")).exits(7).says(&all).never_says(&["permission denied"]);
+    project.execute(&format!("GRANT SELECT ON ALL TABLES IN SCHEMA public TO \"{}\"", role.name));
+    let mut command = role.command("export");
+    project.run(command.arg("back.db")).succeeds();
+}
+
+#[test]
 fn hidden_rows_are_refused() {
     let project = Project::step(
         "CREATE TABLE t (id int PRIMARY KEY)",
@@ -240,6 +344,6 @@ fn hidden_rows_are_refused() {
     let role = crate::support::Role::of(&project);
     project.execute(&format!("GRANT SELECT ON ALL TABLES IN SCHEMA public TO \"{}\"", role.name));
     let mut command = role.command("export");
-    project.run(command.arg("back.db")).exits(7).says(&["the target cannot be compared", "table t"]);
+    project.run(command.arg("back.db")).exits(7).says(&["the target cannot be read as a whole", "table t"]);
     assert!(!project.path("back.db").exists());
 }

@@ -18,6 +18,7 @@ mod doctor;
 mod door;
 mod export;
 mod export_files;
+mod export_names;
 mod export_notes;
 mod export_tables;
 mod export_under_way;

@@ -120,9 +120,9 @@ fn what_a_role_cannot_see_is_refused_with_the_next_move() {
     };
     project.execute(&format!("GRANT SELECT ON t, refinery_schema_history TO \"{}\"", role.name));
     verify().exits(7).never_says(&[" 42501", "SQLSTATE"]).says(&[
-        "the target cannot be compared:",
+        "the target cannot be read as a whole:",
         "table t: its row-level security applies to this role, and would decide which rows can be stored and seen; connect as its owner, postgres",
-        "table outgrow_quarantine: this role may not read it; its owner, postgres, or a superuser can GRANT SELECT on it",
+        "table outgrow_quarantine: this role may not read it; its owner, postgres, or a superuser can run GRANT SELECT ON outgrow_quarantine TO",
     ]);
     project.execute(&format!(
         "ALTER TABLE t DISABLE ROW LEVEL SECURITY; REVOKE SELECT ON t FROM \"{0}\"; GRANT SELECT ON outgrow_quarantine TO \"{0}\"",

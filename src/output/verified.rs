@@ -120,7 +120,7 @@ fn step_differences(step: &StepVerdict) -> Vec<String> {
         text.extend(named("changed", &table.changed));
         if !table.columns.is_empty() {
             let columns: Vec<String> =
-                table.columns.iter().map(|(column, count)| format!("{column} in {count}")).collect();
+                table.columns.iter().map(|(column, rows)| format!("{column} in {}", rows.count)).collect();
             text.push(format!("  columns that differ: {}", columns.join(", ")));
         }
         for (child, count) in &table.inherited {

@@ -6,6 +6,7 @@ use super::pooler::FORGET;
 use crate::error::Error;
 use std::time::Duration;
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
 /// Opens it with the statements of `opening`, BEGIN first; a lock is waited for no longer than `lock`.
 ///
@@ -32,3 +33,45 @@ pub async fn has_table(client: &Client, name: &str) -> Result<bool, Error> {
     let row = client.query_one("SELECT pg_catalog.to_regclass($1::text) IS NOT NULL", &[&name]).await;
     Ok(row.map_err(Error::database(format!("looking for {name}")))?.get(0))
 }
+
+/// What is said of a table that this role may not read; names as a statement writes them.
+#[must_use]
+pub fn unreadable(name: &str, owner: &str, role: &str) -> String {
+    format!(
+        "table {name}: this role may not read it; its owner, {owner}, or a superuser can run GRANT SELECT ON {name} TO {role}"
+    )
+}
+
+/// Refuses tables that this role may not read, all in one message: those of `names` that are there, and if `all` every table that
+/// a query without a schema finds.
+///
+/// # Errors
+/// [`Error::Hidden`].
+pub async fn require(client: &Client, names: &[&str], all: bool) -> Result<(), Error> {
+    let rows = client.query(UNREADABLE, &[&names, &all]).await;
+    let rows = rows.map_err(Error::database("asking which tables this role may read"))?;
+    let faults: Vec<String> = rows.iter().map(|row| unreadable(row.get(0), row.get(1), row.get(2))).collect();
+    if faults.is_empty() { Ok(()) } else { Err(Error::Hidden(faults)) }
+}
+
+/// Why `name` could not be read: in words with what to do, if this role may not, and the session still answers.
+pub async fn refused(client: &Client, name: &str, doing: String, source: tokio_postgres::Error) -> Error {
+    if source.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE)
+        && let Err(hidden @ Error::Hidden(_)) = require(client, &[name], false).await
+    {
+        return hidden;
+    }
+    Error::Database { doing, source }
+}
+
+/// Extensions look after their own tables. (PostgreSQL: System Catalogs, `pg_depend`; System Information Functions.)
+const UNREADABLE: &str = "\
+SELECT pg_catalog.quote_ident(c.relname), pg_catalog.pg_get_userbyid(c.relowner)::text, pg_catalog.quote_ident(current_user)
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND pg_catalog.pg_table_is_visible(c.oid)
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+  AND (c.relname = ANY ($1) OR $2 AND NOT c.relispartition)
+  AND NOT pg_catalog.has_any_column_privilege(c.oid, 'SELECT')
+  AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d
+                  WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+ORDER BY c.relname";

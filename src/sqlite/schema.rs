@@ -68,6 +68,18 @@ pub struct Column {
     pub is_rowid: bool,
     /// It is computed from others: nothing is lost where the target has no such column, or computes it again.
     pub generated: bool,
+    /// The type that it declares, which says nothing of what it holds, but may change what is written to it.
+    pub declared: String,
+}
+
+impl Column {
+    /// SQLite makes text of every number that is written to it. (SQLite: Datatypes, "Determination Of Column Affinity".)
+    #[must_use]
+    pub fn has_text_affinity(&self) -> bool {
+        let declared = self.declared.to_ascii_uppercase();
+        let says = |word: &&str| declared.contains(*word);
+        !says(&"INT") && ["CHAR", "CLOB", "TEXT"].iter().any(says)
+    }
 }
 
 /// All tables and views.
@@ -180,7 +192,7 @@ fn key(connection: &Connection, table: &str) -> Result<Vec<String>> {
 
 fn columns(connection: &Connection, table: &str, without_rowid: bool) -> Result<Vec<Column>> {
     let mut list = connection.prepare(
-        "SELECT name, upper(type) = 'INTEGER' AND pk = 1 AND (SELECT max(pk) FROM pragma_table_xinfo(?1)) = 1, hidden \
+        "SELECT name, upper(type) = 'INTEGER' AND pk = 1 AND (SELECT max(pk) FROM pragma_table_xinfo(?1)) = 1, hidden, type \
          FROM pragma_table_xinfo(?1) ORDER BY cid",
     )?;
     let rows = list.query_map([table], |row| {
@@ -190,6 +202,7 @@ fn columns(connection: &Connection, table: &str, without_rowid: bool) -> Result<
             name: row.get(0)?,
             is_rowid: row.get::<_, bool>(1)? && !without_rowid,
             generated: hidden > 1,
+            declared: row.get(3)?,
         };
         Ok((hidden != 1).then_some(column))
     })?;

@@ -48,7 +48,9 @@ impl Writer {
             tables.partition(|statement| statement.is_virtual());
         // a virtual table brings the tables that keep its content
         let refused = first.into_iter().chain(second).filter_map(|statement| {
-            if statement.name.to_ascii_lowercase().starts_with("sqlite_") || writer.has(&statement.name) {
+            if statement.name.to_ascii_lowercase().starts_with("sqlite_")
+                || writer.has("table", &statement.name)
+            {
                 return None;
             }
             writer.make(statement).err()
@@ -78,9 +80,10 @@ impl Writer {
             .map_err(|error| format!("{} {}: SQLite cannot make it: {error}", statement.kind, statement.name))
     }
 
-    fn has(&self, table: &str) -> bool {
-        let found = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE)";
-        self.connection.query_row(found, [table], |row| row.get(0)).unwrap_or(false)
+    fn has(&self, kind: &str, name: &str) -> bool {
+        let found =
+            "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = ?1 AND name = ?2 COLLATE NOCASE)";
+        self.connection.query_row(found, [kind, name], |row| row.get(0)).unwrap_or(false)
     }
 
     /// Begins a transaction. One is under way in a new file.
@@ -120,7 +123,7 @@ impl Writer {
     /// # Errors
     /// SQLite's.
     pub fn set_sequences(&self, sequences: &BTreeMap<String, i64>) -> Result<()> {
-        if !self.has("sqlite_sequence") {
+        if !self.has("table", "sqlite_sequence") {
             return Ok(());
         }
         for (table, last) in sequences {
@@ -137,7 +140,7 @@ impl Writer {
     /// Makes what is not a table, in order, after the rows. Returns what SQLite refused, in words.
     pub fn make_rest(&self, definition: &Definition) -> Vec<String> {
         let rest = definition.statements.iter().filter(|statement| statement.kind != "table");
-        rest.filter(|statement| !self.has(&statement.name))
+        rest.filter(|statement| !self.has(&statement.kind, &statement.name))
             .filter_map(|statement| self.make(statement).err())
             .collect()
     }

@@ -221,8 +221,14 @@ impl Filling<'_> {
                 .and_then(crate::copy::tuple::value)
                 .unwrap_or_default();
             let row: Map<String, Value> = serde_json::from_slice(text).unwrap_or_default();
-            if insert.as_ref().is_none_or(|(names, _)| !names.iter().eq(row.keys())) {
-                let names: Vec<String> = row.keys().cloned().collect();
+            // the file computes the others itself
+            let given =
+                |name: &String| !source.columns.iter().any(|column| column.generated && column.name == *name);
+            if insert
+                .as_ref()
+                .is_none_or(|(names, _)| !names.iter().eq(row.keys().filter(|name| given(name))))
+            {
+                let names: Vec<String> = row.keys().filter(|name| given(name)).cloned().collect();
                 let list: Vec<&str> = names.iter().map(String::as_str).collect();
                 let prepared = self.writer.insert(&source.name, &list).map_err(failed)?;
                 insert = Some((names, prepared));
@@ -230,7 +236,8 @@ impl Filling<'_> {
             let Some((_, insert)) = &mut insert else { return Ok(()) };
             let cells: Vec<Option<Cell<'static>>> =
                 row.values().map(|value| given_back(value).unwrap_or_default()).collect();
-            for (at, cell) in cells.iter().enumerate() {
+            let bound = row.keys().zip(&cells).filter(|(name, _)| given(name));
+            for (at, (_, cell)) in bound.enumerate() {
                 insert.bind(at, cell.as_ref()).map_err(failed)?;
             }
             self.written.quarantined += 1;

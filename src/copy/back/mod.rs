@@ -1,12 +1,13 @@
 //! The way back: the target's tables as an SQLite file that the application opens as its own. In go the applied steps and an
 //! empty file; out comes what was written, proven, or every reason why not everything goes back.
 //!
-//! [`plan`] says which tables there are, made as the source had them or, for those that never came from SQLite, as [`made`]
+//! [`plan`] says which tables there are and what [`fed`] them, made as the source had them or, for those that never came from SQLite, as [`made`]
 //! from the catalog, and binds both ends as a step does. Rows are read in one snapshot by COPY and cross a bounded channel to
 //! a thread that has the file ([`mod@file`]): there the codec's way back gives a [`row`] its usual cells, each column's format its
 //! spelling, and [`found`] the cells that were kept. Afterwards the file is read through the conversions of the way there, and
 //! must give the very rows that the server sent.
 
+mod fed;
 mod file;
 mod found;
 mod made;
@@ -18,16 +19,15 @@ mod row;
 mod sequence;
 mod stop;
 
-use super::columns::BoundTable;
 use super::progress::Progress;
 use super::{compare, originals};
 use crate::error::Error;
 use crate::migration::Version;
 use crate::migration::step::Step;
 use crate::postgres::interrupt::Interrupt;
-use crate::sqlite::Source;
+use crate::sqlite::{Source, schema};
 use futures_util::TryStreamExt;
-use plan::Plan;
+use plan::{BackTable, Plan};
 use serde::Serialize;
 use std::path::Path;
 use std::pin::pin;
@@ -128,8 +128,11 @@ pub async fn write(
     let Plan { tables, .. } = plan;
     for (table, unequal) in tables.into_iter().zip(&filled.unequal) {
         if let Some(line) = unequal {
-            filled.problems.push(line.clone());
-            filled.problems.extend(differing(client, file, lock_timeout, table.bound).await?);
+            let altered = altered(client, file, lock_timeout, table).await?;
+            if altered.is_empty() {
+                filled.problems.push(line.clone());
+            }
+            filled.problems.extend(altered);
         }
     }
     if filled.problems.is_empty() {
@@ -159,14 +162,20 @@ async fn send(client: &Client, query: &str, pieces: &Sender<Piece>) -> Result<()
     Ok(())
 }
 
-/// The rows of a table that the file does not give as the target has them.
-async fn differing(
+/// What the file does not give as the target has it, by column, as far as a comparison row by row finds it.
+async fn altered(
     client: &Client,
     file: &Path,
     lock_timeout: Duration,
-    bound: BoundTable,
+    table: BackTable,
 ) -> Result<Vec<String>, Error> {
     let source = Source::open(file, lock_timeout)?;
-    let (_, rows) = compare::differing_rows(client, source, bound).await?;
-    Ok(rows.into_iter().map(|row| format!("  {row}")).collect())
+    let columns: Vec<(String, schema::Column)> = table
+        .bound
+        .columns
+        .iter()
+        .map(|column| (column.target.name.clone(), column.source.clone()))
+        .collect();
+    let (_, verdict) = compare::differing(client, source, table.bound).await?;
+    Ok(problems::altered(&verdict, &columns))
 }

@@ -1,12 +1,13 @@
 //! Which tables the file has, and how each is fed. The schema is made here, empty, so that SQLite itself says what the tables
 //! are; then both ends are bound by the rules of the step that brought them.
 
+use super::fed::{self, Fed};
 use super::made;
 use super::notes::{self as said, Held};
 use super::originals::{self, ColumnFormat};
 use super::sequence;
 use crate::copy::bind::same_name;
-use crate::copy::columns::{self, BoundTable};
+use crate::copy::columns::{self, BoundColumn, BoundTable};
 use crate::copy::compare::visible;
 use crate::copy::originals::Key;
 use crate::copy::receipt::{self, ForTheWayBack, Spelt};
@@ -14,10 +15,11 @@ use crate::copy::{TABLES_OF_OURS, quarantine};
 use crate::error::Error;
 use crate::identifier::quote;
 use crate::migration::Version;
-use crate::migration::step::{Step, StepTable, TableRules};
+use crate::migration::step::{Step, TableRules};
 use crate::postgres::{catalog, key};
 use crate::sqlite::writer::Writer;
 use crate::sqlite::{Definition, Source, Statement, schema};
+use crate::value::Format;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::time::Duration;
@@ -48,9 +50,12 @@ pub(super) struct BackTable {
     pub key: Option<Key>,
     /// Rows of it are in the quarantine.
     pub quarantined: bool,
+    /// It was made from the catalog, by types of our own choice: its cells are stored as they are written.
+    pub made: bool,
     /// The positions of the bound columns that name a row.
     pub named_by: Vec<usize>,
-    order: String,
+    /// What puts its rows into the order in which the file stores them.
+    pub order: String,
 }
 
 impl Plan {
@@ -76,12 +81,6 @@ impl BackTable {
     }
 }
 
-/// A table of the target, and what fed it.
-struct Fed<'a> {
-    target: &'a catalog::Table,
-    step: Option<(&'a Version, &'a StepTable)>,
-}
-
 /// Plans the file, and makes its schema in it.
 pub(super) async fn of(
     client: &Client,
@@ -103,14 +102,22 @@ pub(super) async fn of(
     let keys = key::row_keys(client, &oids).await?;
     let mut notes = Vec::new();
     let held = Held::of(client, &receipts, has_quarantine).await?;
-    let fed = feed(steps, &target, &receipts, &mut notes);
+    let mut fed = fed::feed(steps, &target, &receipts, &mut notes);
     let mut definition = merged(steps, &receipts, &fed, &mut notes);
-    let new = fed.iter().filter(|fed| source_name(&definition, fed).is_none());
-    let new: Vec<(String, &catalog::Table)> = new.map(|fed| (name(fed), fed.target)).collect();
+    if fed.is_empty() && definition.statements.is_empty() {
+        return Err(Error::Config(
+            "there is nothing to export: the target has no table in its search_path but outgrow's own; bring it to head with \
+             outgrow migrate, or name another target"
+                .into(),
+        ));
+    }
+    let mut refused = fed::unnameable(&mut fed, &definition);
+    let new = fed.iter().filter(|fed| fed.made_by(&definition).is_none());
+    let new: Vec<(String, &catalog::Table)> = new.map(|fed| (fed.name().to_owned(), fed.target)).collect();
+    let made: Vec<u32> = new.iter().map(|(_, table)| table.oid).collect();
     for statement in made::statements(client, &new).await? {
         definition.statements.push(statement);
     }
-    let mut refused = Vec::new();
     let bound = bind(file, &definition, &fed, lock_timeout, &mut notes, &mut refused)?;
     let mut tables = Vec::new();
     for (bound, fed) in bound {
@@ -124,7 +131,8 @@ pub(super) async fn of(
             notes.extend(said::unquarantined(&bound, version, spelt, &held));
             kept = said::key(&bound, version, spelt, &held, &mut notes);
         }
-        tables.push(table(bound, fed, spelt, keys.get(&fed.target.oid), kept, has_quarantine));
+        let made = made.contains(&fed.target.oid);
+        tables.push(table(bound, fed, spelt, keys.get(&fed.target.oid), kept, has_quarantine, made));
     }
     notes.extend(said::outside(client).await?);
     // the schema's own order, so that two exports are alike
@@ -140,32 +148,6 @@ pub(super) async fn of(
     kept.dedup();
     let sequences = sequence::last(client, &definition, &tables).await?;
     Ok(Plan { definition, tables, kept, sequences, notes, refused })
-}
-
-/// Which step feeds each table of the target: the last that names it. A table of a step that is not there is a note.
-fn feed<'a>(
-    steps: &[(&'a Version, &'a Step)],
-    target: &'a [catalog::Table],
-    receipts: &HashMap<i32, ForTheWayBack>,
-    notes: &mut Vec<String>,
-) -> Vec<Fed<'a>> {
-    let mut fed: Vec<Fed<'a>> = target.iter().map(|target| Fed { target, step: None }).collect();
-    for (version, step) in steps {
-        for table in &step.tables {
-            let name = table.rules.target.as_ref().unwrap_or(&table.name);
-            let oid = same_name(target, name, |known| &known.name).map(|found| found.oid);
-            let copied = receipts.get(&version.number).is_some_and(|receipt| receipt.copied(name));
-            match fed.iter_mut().find(|fed| Some(fed.target.oid) == oid) {
-                Some(found) => found.step = Some((version, table)),
-                None if copied => notes.push(format!(
-                    "{}: empty in the file; {} brought it, and the target has no table {name} any more",
-                    table.name, version.label
-                )),
-                None => {}
-            }
-        }
-    }
-    fed
 }
 
 /// What the sources were made of, all steps together.
@@ -217,18 +199,6 @@ fn merged(
     merged
 }
 
-/// What the file calls a table.
-fn name(fed: &Fed<'_>) -> String {
-    fed.step.map_or(&fed.target.name, |(_, table)| &table.name).clone()
-}
-
-/// The statement that makes the table, if a source had it.
-fn source_name<'a>(definition: &'a Definition, fed: &Fed<'_>) -> Option<&'a Statement> {
-    let name = name(fed);
-    let tables = definition.statements.iter().filter(|statement| statement.kind == "table");
-    tables.into_iter().find(|statement| statement.name.eq_ignore_ascii_case(&name))
-}
-
 /// Makes the schema in `file`, and binds the tables that SQLite made of it. What it refused, and what cannot be bound, is added
 /// to `refused`.
 fn bind<'a>(
@@ -249,7 +219,7 @@ fn bind<'a>(
     })?;
     let mut tables = Vec::new();
     for fed in fed {
-        if let Some(from) = same_name(&source.tables, &name(fed), |table| &table.name) {
+        if let Some(from) = same_name(&source.tables, fed.name(), |table| &table.name) {
             tables.push((bind_columns(&source, from, fed, notes, refused)?, fed));
         }
     }
@@ -329,9 +299,21 @@ fn table(
     key: Option<&Vec<String>>,
     kept: Option<Key>,
     has_quarantine: bool,
+    made: bool,
 ) -> BackTable {
-    let format = |name: &String| spelt.and_then(|spelt| spelt.formats.get(name)).cloned().unwrap_or_default();
-    let formats = bound.columns.iter().map(|column| format(&column.target.name)).collect();
+    let format = |column: &BoundColumn| {
+        let known =
+            spelt.and_then(|spelt| spelt.formats.get(&column.target.name)).cloned().unwrap_or_default();
+        let number = Type::from_oid(column.target.type_oid) == Some(Type::NUMERIC);
+        // SQLite would make text of it, with fifteen digits
+        let format = if number && known.format == Format::Usual && column.source.has_text_affinity() {
+            Format::Scaled
+        } else {
+            known.format
+        };
+        ColumnFormat { format, ..known }
+    };
+    let formats = bound.columns.iter().map(format).collect();
     let position = |name: &String| bound.columns.iter().position(|column| column.target.name == *name);
     let named_by = key.map(|key| key.iter().filter_map(position).collect()).unwrap_or_default();
     BackTable {
@@ -339,6 +321,7 @@ fn table(
         step: fed.step.map(|(version, _)| (version.number, version.label.clone())),
         key: kept,
         quarantined: has_quarantine && fed.step.is_some(),
+        made,
         named_by,
         order: order(&bound),
         bound,

@@ -1,5 +1,6 @@
 //! The proof of a file: its rows, read through the conversions of the way there, must add up to the rows that the server sent.
-//! Columns that the server itself reads have no such conversion; of these the file must give the cells that were written.
+//! Columns that the server itself reads have no such conversion; of these the file must give the cells that were written, and so
+//! it must of all columns of a table that no source had: its types are ours, and must keep every storage class.
 
 use super::plan::BackTable;
 use crate::copy::cell::{self, Fate};
@@ -19,7 +20,7 @@ use tokio_postgres::types::Type;
 pub(super) struct Sums {
     /// The rows in the table, as the server has them.
     stored: Tally,
-    /// Those of them that are cells, as they were written.
+    /// Of some columns the cells, as they were written.
     written: Tally,
     /// The rows that are quarantined.
     quarantined: Tally,
@@ -30,6 +31,8 @@ pub(super) struct Adding<'a> {
     table: &'a BackTable,
     /// The server's bytes are those of the conversion, all of them.
     plain: bool,
+    /// The columns whose cells must be in the file as they were written.
+    as_written: Vec<usize>,
     scratch: Vec<u8>,
 }
 
@@ -37,7 +40,12 @@ impl<'a> Adding<'a> {
     pub(super) fn of(table: &'a BackTable) -> Adding<'a> {
         let plain =
             table.bound.columns.iter().all(|column| !column.codec.by_input && !has_free_scale(column));
-        Adding { table, plain, scratch: Vec::new() }
+        let columns = table.bound.columns.iter().enumerate();
+        let as_written = columns
+            .filter(|(_, column)| column.codec.by_input || table.made && !column.source.generated)
+            .map(|(index, _)| index)
+            .collect();
+        Adding { table, plain, as_written, scratch: Vec::new() }
     }
 
     /// Adds a row that the server sent, and the cells that were written for it.
@@ -69,14 +77,12 @@ impl<'a> Adding<'a> {
     }
 
     fn written<'b>(&mut self, sums: &mut Sums, value: impl Fn(usize) -> ValueRef<'b>) {
-        if self.plain {
+        if self.as_written.is_empty() {
             return;
         }
         self.scratch.clear();
-        for (index, _) in
-            self.table.bound.columns.iter().enumerate().filter(|(_, column)| column.codec.by_input)
-        {
-            let text = json!(Lossless(value(index))).to_string();
+        for index in &self.as_written {
+            let text = json!(Lossless(value(*index))).to_string();
             tuple::append(&mut self.scratch, text.as_bytes());
         }
         sums.written.add(&self.scratch);
@@ -146,7 +152,78 @@ pub(super) fn difference(table: &BackTable, sent: &Sums, found: &Sums) -> Option
         return Some(format!("{name}: {rows} rows were written, and the file has {there}"));
     }
     Some(format!(
-        "{name}: what the file has is not what the target has: the type that a column of the file declares makes other \
-         values of these (SQLite: Type Affinity)"
+        "{name}: what the file has is not what the target has: the type that a column of the file declares makes values of \
+         another storage class of these (SQLite: Type Affinity)"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::copy::codec;
+    use crate::copy::columns::BoundTable;
+    use crate::migration::step::Policy;
+    use crate::postgres::catalog;
+    use crate::sqlite::schema;
+    use crate::value::Rules;
+
+    /// A table with one column of type `json`.
+    fn table(made: bool) -> BackTable {
+        let target = catalog::Column {
+            name: "v".into(),
+            type_oid: Type::JSON.oid(),
+            type_name: "json".into(),
+            modifier: -1,
+            ..catalog::Column::default()
+        };
+        let codec = codec::choose(&target, &Rules::default()).expect("a codec");
+        let source =
+            schema::Column { name: "v".into(), is_rowid: false, generated: false, declared: String::new() };
+        let column = BoundColumn { source, target, codec, misfit: Policy::Fail, empty_is_null: false };
+        let source = schema::Table {
+            name: "t".into(),
+            columns: Vec::new(),
+            rowid: None,
+            autoincrement: None,
+            key: Vec::new(),
+            kind: schema::Kind::Ordinary,
+            unreadable: None,
+        };
+        let target = catalog::Table {
+            oid: 1,
+            schema: "s".into(),
+            name: "t".into(),
+            partitioned: false,
+            owned: true,
+            columns: Vec::new(),
+        };
+        let bound =
+            BoundTable { source, target, columns: vec![column], constants: Vec::new(), computed: Vec::new() };
+        BackTable {
+            bound,
+            formats: Vec::new(),
+            step: None,
+            key: None,
+            quarantined: false,
+            made,
+            named_by: Vec::new(),
+            order: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_table_of_ours_keeps_storage_classes_as_they_were_written() {
+        let row = [1_i16.to_be_bytes().as_slice(), &1_i32.to_be_bytes(), b"5"].concat();
+        let written = [Some(Cell::Text(b"5".as_slice().into()))];
+        let differs = |made, read: ValueRef<'_>| {
+            let table = table(made);
+            let (mut adding, mut sent, mut found) = (Adding::of(&table), Sums::default(), Sums::default());
+            adding.sent(&mut sent, &row, &written);
+            adding.read(&mut found, &mut Vec::new(), |_| read);
+            difference(&table, &sent, &found).is_some()
+        };
+        // both are the JSON 5
+        assert!(!differs(true, ValueRef::Text(b"5")) && differs(true, ValueRef::Integer(5)));
+        assert!(!differs(false, ValueRef::Integer(5)) && differs(false, ValueRef::Integer(6)));
+    }
 }

@@ -16,9 +16,30 @@ use tokio_postgres::types::Type;
 /// The cells of a row, by bound column.
 pub(super) type Row<'a> = SmallVec<[Option<Cell<'a>>; 16]>;
 
-/// Makes the cells of `row`, the `number`th of its table. What has no form in SQLite is a problem, and NULL here. The second
-/// value is how many cells came as they were kept.
+/// Makes the cells of `row`, the `number`th of its table. What has no form in SQLite is a problem, and so is empty text that the
+/// step would take for NULL. The second value is how many cells came as they were kept.
 pub(super) fn cells<'a>(
+    table: &BackTable,
+    found: &Found,
+    row: &'a [u8],
+    number: u64,
+    problems: &mut Problems,
+) -> Result<(Row<'a>, u64), Error> {
+    let (cells, originals) = given(table, found, row, number, problems)?;
+    let columns = table.bound.columns.iter().zip(tuple::cells(row)).zip(&cells);
+    for ((column, field), cell) in columns.filter(|((column, _), _)| column.empty_is_null) {
+        let empty = cell.as_ref().is_some_and(|cell| cell.value() == ValueRef::Text(b""));
+        if empty && tuple::value(field).is_some() && !column.target.not_null {
+            let subject = format!("{}.{}", table.bound.target.name, column.target.name);
+            let reason = "empty text, which the step's empty = \"null\" takes for NULL (write NULL in the target instead)";
+            problems.add(&subject, reason, || name(table, row, number));
+        }
+    }
+    Ok((cells, originals))
+}
+
+/// The cells as the formats and what was kept give them; what has no form is a problem, and NULL here.
+fn given<'a>(
     table: &BackTable,
     found: &Found,
     row: &'a [u8],

@@ -9,6 +9,7 @@ use crate::copy::bind::same_name;
 use crate::copy::brought::BroughtTable;
 use crate::copy::columns;
 use crate::copy::proof::Tally;
+use crate::copy::receipt::columns_brought;
 use crate::error::Error;
 use crate::migration::step::StepTable;
 use crate::postgres::{catalog, key};
@@ -57,13 +58,14 @@ pub async fn changes(
     client: &Client,
     mut source: Source,
     asked: Asked<'_>,
-    brought: &[BroughtTable],
+    receipt: &[BroughtTable],
 ) -> Result<Changes, Error> {
     let target = crate::copy::target(client, asked.step).await?;
     let oids: Vec<u32> = target.iter().map(|table| table.oid).collect();
     visible::require(client, &target, false).await?;
     let keys = key::primary_keys(client, &oids).await?;
-    let since = Since { version: asked.version, later: asked.later };
+    let brought = columns_brought(client, asked.version.number).await?;
+    let since = Since { version: asked.version, later: asked.later, brought };
     let names: Vec<&str> = source.tables.iter().map(|table| table.name.as_str()).collect();
     let there_too = catalog::tables(client, &names).await?;
     let mut found = Changes::default();
@@ -75,7 +77,7 @@ pub async fn changes(
         }
         let from = same_name(&source.tables, &table.name, |known| &known.name).cloned();
         let to = same_name(&target, name, |known| &known.name);
-        let then = same_name(brought, to.map_or(name, |to| &to.name), |known| &known.table);
+        let then = same_name(receipt, to.map_or(name, |to| &to.name), |known| &known.table);
         let changed;
         match (from, to) {
             (Some(from), Some(to)) => {

@@ -249,14 +249,13 @@ impl Differing {
 
     fn changed(&self, hash: u128, key: &[u8], changed: &Changed, verdict: &mut TableVerdict) {
         let name = |index: &u16| self.subject.shape.fields[usize::from(*index)].name.clone();
+        let row = || self.row(hash, &KeyPart::read(key), Some(changed.place));
+        let rank = Row::rank(Some(changed.place), &[], hash);
         for index in &changed.columns {
-            *verdict.columns.entry(name(index)).or_default() += 1;
+            verdict.columns.entry(name(index)).or_default().add(1, row, &rank);
         }
-        let row = || Row {
-            columns: changed.columns.iter().map(name).collect(),
-            ..self.row(hash, &KeyPart::read(key), Some(changed.place))
-        };
-        verdict.changed.add(1, row, &Row::rank(Some(changed.place), &[], hash));
+        let row = || Row { columns: changed.columns.iter().map(name).collect(), ..row() };
+        verdict.changed.add(1, row, &rank);
     }
 }
 
@@ -272,7 +271,12 @@ mod tests {
     /// A table of integers: the columns `id` and `v`.
     fn table(key: &[&str]) -> Differing {
         let column = |name: &str| BoundColumn {
-            source: schema::Column { name: name.into(), is_rowid: false, generated: false },
+            source: schema::Column {
+                name: name.into(),
+                is_rowid: false,
+                generated: false,
+                declared: String::new(),
+            },
             target: catalog::Column {
                 name: name.into(),
                 type_oid: 23,

@@ -7,6 +7,7 @@ use crate::migration::step::{ColumnRules, Step, TableRules};
 use crate::migration::{Kind, Version};
 use crate::postgres::catalog;
 use crate::sqlite::{Source, schema};
+use std::collections::BTreeMap;
 
 /// What happened to a step's tables after it.
 pub(super) struct Since<'a> {
@@ -14,6 +15,8 @@ pub(super) struct Since<'a> {
     pub version: &'a Version,
     /// The versions applied after it.
     pub later: &'a [&'a Version],
+    /// The columns of the target that it brought, by table, as far as they are known.
+    pub brought: BTreeMap<String, Vec<String>>,
 }
 
 impl Since<'_> {
@@ -25,7 +28,7 @@ impl Since<'_> {
         )
     }
 
-    /// Columns of `from` with values whose column in `to` is gone: a line for each, and `rules` without them.
+    /// Columns of `from` with values whose column in `to` is gone, or was never there: a line for each, and `rules` without them.
     pub(super) fn columns(
         &self,
         source: &Source,
@@ -45,13 +48,23 @@ impl Since<'_> {
             if rule.skip || there || !source.holds_values(from, &column.name)? {
                 continue;
             }
-            gone.push(format!(
-                "{}.{}: not compared, the target's table {} has no column {name} any more; {}",
-                from.name,
-                column.name,
-                to.name,
-                self.what(name)
-            ));
+            let place = format!("{}.{}", from.name, column.name);
+            let brought = self.brought.get(&to.name);
+            let never =
+                brought.is_some_and(|known| !known.iter().any(|known| known.eq_ignore_ascii_case(name)));
+            gone.push(if never {
+                format!(
+                    "{place}: not compared, the source has values in it only since {} copied the table, and the target's table {} has \
+                     no column {name}; if the application needs them, add the column in a version and bring them over",
+                    self.version.label, to.name
+                )
+            } else {
+                format!(
+                    "{place}: not compared, the target's table {} has no column {name} any more; {}",
+                    to.name,
+                    self.what(name)
+                )
+            });
             rules.column.insert(key, ColumnRules { skip: true, ..ColumnRules::default() });
         }
         Ok((rules, gone))

@@ -28,6 +28,7 @@ pub use verdict::{Row, Rows, TableVerdict, Unfit, Value};
 use super::bind::same_name;
 use super::columns::{self, BoundTable};
 use super::quarantine;
+use super::receipt::columns_brought;
 use crate::error::Error;
 use crate::migration::Version;
 use crate::migration::step::{Policy, Step, StepTable, TableRules};
@@ -97,7 +98,8 @@ pub async fn compare(
         keys: key::primary_keys(client, &oids).await?,
     };
     let mut problems = Vec::new();
-    let since = Since { version: asked.version, later: asked.later };
+    let brought = columns_brought(client, asked.version.number).await?;
+    let since = Since { version: asked.version, later: asked.later, brought };
     let names: Vec<&str> = source.tables.iter().map(|table| table.name.as_str()).collect();
     let there_too = catalog::tables(client, &names).await?;
     let left = since.left_behind(asked.step, &source, &there_too, &mut problems)?;
@@ -207,15 +209,9 @@ async fn compare_both(
 pub(super) async fn differing_rows(
     client: &Client,
     source: Source,
-    mut bound: BoundTable,
+    bound: BoundTable,
 ) -> Result<(Source, Vec<String>), Error> {
-    let oid = bound.target.oid;
-    let keys = key::primary_keys(client, &[oid]).await?;
-    if let Some(obstacle) = spelling::obstacle(client).await? {
-        take_by_input(&mut bound, obstacle);
-    }
-    let subject = Subject::stored(bound, keys.get(&oid));
-    let (source, verdict) = compare_subject(client, source, subject, false).await?;
+    let (source, verdict) = differing(client, source, bound).await?;
     let kinds = [
         ("not stored", &verdict.missing),
         ("stored and not sent", &verdict.added),
@@ -223,6 +219,24 @@ pub(super) async fn differing_rows(
     ];
     let kinds = kinds.iter().filter(|(_, rows)| rows.count > 0);
     Ok((source, kinds.map(|(kind, rows)| format!("{kind}: {}", rows.named())).collect()))
+}
+
+/// How the rows of one table differ, whatever step brought it.
+///
+/// # Errors
+/// Those of [`compare`].
+pub(super) async fn differing(
+    client: &Client,
+    source: Source,
+    mut bound: BoundTable,
+) -> Result<(Source, TableVerdict), Error> {
+    let oid = bound.target.oid;
+    let keys = key::primary_keys(client, &[oid]).await?;
+    if let Some(obstacle) = spelling::obstacle(client).await? {
+        take_by_input(&mut bound, obstacle);
+    }
+    let subject = Subject::stored(bound, keys.get(&oid));
+    compare_subject(client, source, subject, false).await
 }
 
 /// Takes the columns away that the server must read, which the `obstacle` forbids: name and type of each.

@@ -4,7 +4,7 @@
 use super::shape::KeyPart;
 use crate::copy::proof::Tally;
 use crate::sqlite::scan::Place;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 
 /// How many rows are named of each kind of difference; all are counted.
@@ -40,8 +40,9 @@ pub struct TableVerdict {
     pub added: Rows,
     /// Rows with the same primary key and other cells.
     pub changed: Rows,
-    /// By column: in how many of the changed rows it differs.
-    pub columns: BTreeMap<String, u64>,
+    /// By column: the changed rows in which it differs; in JSON how many.
+    #[serde(serialize_with = "counts")]
+    pub columns: BTreeMap<String, Rows>,
     /// Rows added to tables that inherit from it, where the application sees them as rows of this one: by their names.
     pub inherited: BTreeMap<String, u64>,
     /// Cells of the source that the target's column cannot hold (any more).
@@ -113,6 +114,10 @@ pub struct Unfit {
     pub rows: u64,
     /// Where: the first of them, by rowid or number.
     pub first: Vec<String>,
+}
+
+fn counts<S: Serializer>(columns: &BTreeMap<String, Rows>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(columns.iter().map(|(column, rows)| (column, rows.count)))
 }
 
 impl Rows {

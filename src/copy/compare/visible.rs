@@ -3,7 +3,7 @@
 
 use crate::copy::{quarantine, ready};
 use crate::error::Error;
-use crate::postgres::catalog;
+use crate::postgres::{catalog, reading};
 use std::collections::{BTreeMap, HashMap};
 use tokio_postgres::Client;
 
@@ -27,9 +27,7 @@ pub(in crate::copy) async fn require(
         if row.get("secured") {
             faults.push(ready::secured(&name, &owner));
         } else if !row.get::<_, bool>("readable") {
-            faults.push(format!(
-                "table {name}: this role may not read it; its owner, {owner}, or a superuser can GRANT SELECT on it"
-            ));
+            faults.push(reading::unreadable(row.get("quoted"), &owner, row.get("role")));
         }
     }
     if faults.is_empty() { Ok(rows.len() > oids.len()) } else { Err(Error::Hidden(faults)) }
@@ -63,6 +61,7 @@ pub(super) async fn inherited(
 /// (PostgreSQL: Row Security Policies; System Information Functions.)
 const PROPERTIES: &str = "\
 SELECT c.relname::text, pg_catalog.pg_get_userbyid(c.relowner)::text AS owner,
+       pg_catalog.quote_ident(c.relname) AS quoted, pg_catalog.quote_ident(current_user) AS role,
        pg_catalog.row_security_active(c.oid) AS secured,
        pg_catalog.has_any_column_privilege(c.oid, 'SELECT') AS readable
 FROM pg_catalog.pg_class c
