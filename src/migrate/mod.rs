@@ -95,8 +95,9 @@ pub async fn migrate(
         let pending = todo(&plan, &versions, goal);
         let source = prepare(&pending, config, args)?;
         if args.dry_run {
-            return dry_run(&client, &pending, source.as_deref(), options(config, args, progress)).await.map(
-                |applied| Migrated {
+            return dry_run(&client, &pending, source.as_deref(), options(config, args, progress, interrupt))
+                .await
+                .map(|applied| Migrated {
                     database: url.to_string(),
                     version: plan.history.applied.last().map(Migration::version),
                     head: versions.last().map_or(0, |version| version.number),
@@ -104,8 +105,7 @@ pub async fn migrate(
                     applied,
                     source: source_notes,
                     seconds: started.elapsed().as_secs_f64(),
-                },
-            );
+                });
         }
         let scope = scope(&client, url, &pending).await?;
         if scope == Scope::Session {
@@ -123,7 +123,7 @@ pub async fn migrate(
             scope,
             limits: limits(config, args),
             interrupt,
-            options: options(config, args, progress),
+            options: options(config, args, progress, interrupt),
             applied: Vec::new(),
             failure: None,
         };
@@ -231,12 +231,13 @@ async fn scope(client: &Client, url: &DatabaseUrl, pending: &[&Version]) -> Resu
     Ok(Scope::Transaction)
 }
 
-fn options(config: &Config, args: &MigrateArgs, progress: &Progress) -> copy::Options {
+fn options(config: &Config, args: &MigrateArgs, progress: &Progress, interrupt: &Interrupt) -> copy::Options {
     copy::Options {
         show_values: args.show_values,
         proof: args.proof == Proof::Content,
         lock_timeout: config.lock_timeout,
         progress: progress.clone(),
+        interrupt: interrupt.clone(),
     }
 }
 

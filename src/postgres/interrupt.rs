@@ -11,6 +11,9 @@ use std::time::Duration;
 /// The cancel request is repeated at this pace, since one that arrives between two statements hits nothing.
 const REPEAT: Duration = Duration::from_millis(100);
 
+/// Work that has no statement under way on the server looks for a signal at this pace.
+pub const LOOK: Duration = Duration::from_millis(100);
+
 /// After this the process ends, and the server rolls back when it notices: a platform kills after 10 s at the least.
 const LIMIT: Duration = Duration::from_secs(8);
 
