@@ -396,7 +396,7 @@ fn a_database_that_may_not_be_written_is_named_so() {
     let project = project();
     let url = format!("{}?options=-c%20default_transaction_read_only%3Don", project.url());
     let outcome = project.outgrow(["migrate", "--database-url", &url]).exits(7);
-    outcome.says(&["read-only transaction"]);
+    outcome.says(&["read-only transaction", "next: writes are refused here: outgrow doctor says by what"]);
     assert!(!project.has_table("t"));
 }
 

@@ -77,7 +77,7 @@ impl Applier<'_> {
         if self.history_exists {
             return Ok(());
         }
-        let doing = format!("creating the history {HISTORY} (the role needs CREATE on the schema)");
+        let doing = format!("creating the history {HISTORY}");
         match self.scope {
             Scope::Session => self.client.batch_execute(statement).await.map_err(Error::database(doing))?,
             Scope::Transaction => {
