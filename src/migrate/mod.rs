@@ -93,7 +93,7 @@ pub async fn migrate(
     let source_notes = look_back(&plan, &client, config, &versions, effort).await;
     if pending {
         let pending = todo(&plan, &versions, goal);
-        let source = prepare(&pending, config, args)?;
+        let source = prepare(&pending, config, args, interrupt).await?;
         if args.dry_run {
             return dry_run(&client, &pending, source.as_deref(), options(config, args, progress, interrupt))
                 .await
@@ -179,7 +179,12 @@ fn todo<'a>(plan: &Plan, versions: &'a [Version], goal: i32) -> Vec<&'a Version>
 }
 
 /// Everything that can be refused before anything is changed: what the files hold, and whether the source is one.
-fn prepare(todo: &[&Version], config: &Config, args: &MigrateArgs) -> Result<Option<PathBuf>, Error> {
+async fn prepare(
+    todo: &[&Version],
+    config: &Config,
+    args: &MigrateArgs,
+    interrupt: &Interrupt,
+) -> Result<Option<PathBuf>, Error> {
     let problems: Vec<Problem> = todo
         .iter()
         .filter(|version| matches!(version.kind, Kind::Sql))
@@ -203,7 +208,10 @@ fn prepare(todo: &[&Version], config: &Config, args: &MigrateArgs) -> Result<Opt
             first.label
         )));
     };
-    steps.iter().try_for_each(|step| copy::require_source(step, file, config.lock_timeout))?;
+    for step in steps {
+        let (step, file, wait) = (step.clone(), file.clone(), config.lock_timeout);
+        interrupt.on_thread(move || copy::require_source(&step, &file, wait)).await?;
+    }
     Ok(Some(file.clone()))
 }
 

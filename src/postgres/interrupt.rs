@@ -36,6 +36,25 @@ impl Interrupt {
         self.signalled.load(Ordering::Relaxed)
     }
 
+    /// Runs on a thread of its own what may block for long; after a signal nobody waits for it.
+    ///
+    /// # Errors
+    /// Those of `work`; any after a signal.
+    pub async fn on_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let mut running = tokio::task::spawn_blocking(work);
+        loop {
+            tokio::select! {
+                done = &mut running => return done.map_err(std::io::Error::other)?,
+                () = tokio::time::sleep(LOOK) => if self.signalled() {
+                    return Err(Error::Io(std::io::Error::other("given up")));
+                },
+            }
+        }
+    }
+
     /// Runs `work` to its end or to the first signal. A signal that comes too late to stop it changes nothing.
     ///
     /// # Errors
