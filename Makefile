@@ -9,7 +9,7 @@ OUTGROW ?= cargo run --release --locked --quiet --
 given = given() { eval "[ -n \"\$${$$1:-}\" ]" || grep -Eqs "^[[:space:]]*(export[[:space:]]+)?$$1[[:space:]]*=.{0,4}[[:alnum:]]" .env; }
 
 # where outgrow looks for the target
-TARGETS = MIGRATION_DATABASE_URL DATABASE_UNPOOLED_URL DIRECT_URL DATABASE_URL PGHOST PGHOSTADDR PGDATABASE
+TARGETS = MIGRATION_DATABASE_URL DATABASE_UNPOOLED_URL DIRECT_URL DATABASE_URL PGHOST PGHOSTADDR PGDATABASE PGSERVICE
 
 .PHONY: help migrate test check bench fuzz pg pg-stop build cargo cc cxx rustfmt clippy
 

@@ -300,7 +300,7 @@ pub enum Error {
         source: Box<Error>,
     },
     /// The server refused one of outgrow's own statements, or the connection broke.
-    #[error("{doing}: {}", server_message(source))]
+    #[error("{doing}: {}{}", server_message(source), next_move(source))]
     Database {
         /// What was being done, such as "reading the history".
         doing: String,
@@ -424,6 +424,19 @@ pub fn server_message(error: &tokio_postgres::Error) -> String {
     match error.source() {
         Some(cause) => format!("{cause}"),
         None => format!("{error}"),
+    }
+}
+
+/// What to do about what the server refuses to this role, or here.
+fn next_move(error: &tokio_postgres::Error) -> &'static str {
+    match error.code().map(SqlState::code) {
+        Some("42501" | "3F000") => {
+            "\n  next: outgrow doctor says which right or schema is missing, and what to grant or create"
+        }
+        Some("25006") => {
+            "\n  next: writes are refused here: outgrow doctor says by what (a standby, a setting of role or database)"
+        }
+        _ => "",
     }
 }
 

@@ -20,8 +20,11 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return output.failed(&error.into()).into(),
     };
-    match runtime.block_on(outgrow::run(cli, &output)) {
+    let code = match runtime.block_on(outgrow::run(cli, &output)) {
         Ok(code) => code.into(),
         Err(error) => output.failed(&error).into(),
-    }
+    };
+    // a run that was abandoned does not wait for what its threads are still reading
+    runtime.shutdown_background();
+    code
 }

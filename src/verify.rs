@@ -89,7 +89,8 @@ pub async fn verify(config: &Config, args: &VerifyArgs, interrupt: &Interrupt) -
                 .into(),
         ));
     }
-    let mut source = Source::open(file, config.lock_timeout)?;
+    let (opened, wait) = (file.clone(), config.lock_timeout);
+    let mut source = interrupt.on_thread(move || Source::open(&opened, wait)).await?;
     let mut verdicts = Vec::new();
     for (version, step, recorded) in steps {
         let verdict;

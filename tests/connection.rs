@@ -2,14 +2,16 @@
 //! yet, and for nothing else.
 
 use crate::support::proxy::Proxy;
-use crate::support::{Outcome, Project};
+use crate::support::{Outcome, Project, closed_port};
 use postgres::Config;
 use postgres::config::Host;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 
 /// What the session is, as the server sees it.
 const TELLS: &str = "DO $$ BEGIN RAISE NOTICE 'session: % %', current_setting('application_name'),
@@ -37,11 +39,6 @@ fn parts(project: &Project) -> [String; 5] {
 
 fn port(project: &Project) -> u16 {
     parts(project)[3].parse().expect("a port")
-}
-
-/// Nobody listens there.
-fn closed_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port()
 }
 
 fn without_url<'a>(project: &Project, arguments: impl IntoIterator<Item = &'a str>) -> Command {
@@ -101,7 +98,36 @@ fn libpq_variables_name_a_target_alone() {
         .exits(2)
         .says(&["PGPORT: the port is not"]);
     let mut command = without_url(&project, ["status"]);
-    project.run(command.env("PGDATABASE", &database)).exits(2).says(&["PGDATABASE: no host"]);
+    command.env("PGDATABASE", &database).env("PGPORT", "1");
+    project.run(&mut command).exits(2).says(&["PGDATABASE: no host, and no Unix socket in "]);
+}
+
+#[test]
+fn a_service_file_names_a_target() {
+    let project = project();
+    let [user, password, host, port, database] = parts(&project);
+    let service = |name: &str, user: &str| {
+        format!("# mine\n[{name}]\nhost={host}\nport={port}\nuser={user}\npassword={password}\n")
+    };
+    let text = service("other", "nobody") + &service("app", &user) + "application_name=release\nschema=x\n";
+    project.write(".pg_service.conf", format!("{text}dbname={database}\n"));
+    let mut command = without_url(&project, ["migrate"]);
+    // the service wins over the variables
+    command.env("PGSERVICE", "app").env("PGUSER", "nobody").env("PGPORT", "1");
+    project.run(&mut command).succeeds().says(&["as PGSERVICE says", "session: release ", "ignored: schema"]);
+    // and the string over the service, whose address is that of another host
+    project.write("folder/pg_service.conf", "[sys]\nhostaddr=192.0.2.1\nuser=nobody\ndbname=nowhere\n");
+    let url = format!("postgres://{user}:{password}@{host}:{port}/{database}?service=sys");
+    let mut command = project.command(["status", "--database-url", &url]);
+    project.run(command.env("PGSYSCONFDIR", "folder")).succeeds();
+    let mut command = project.command(["status", "--database-url", "service=sy"]);
+    command.env("PGSERVICEFILE", "mine.conf").env("PGSYSCONFDIR", "folder");
+    project
+        .run(&mut command)
+        .exits(2)
+        .says(&["--database-url: service: no such service in mine.conf nor in folder/pg_service.conf"]);
+    project.write("mine.conf", format!("[sy]\nhost={host}\n{password}\n"));
+    project.run(&mut command).exits(2).says(&["mine.conf:3: expected NAME=VALUE"]);
 }
 
 #[test]
@@ -128,10 +154,10 @@ fn parameters_are_honoured_or_named() {
         project.url()
     );
     let mut command = project.command(["migrate", "--database-url", &url]);
-    let outcome = project.run(command.env("PGSERVICE", "app")).succeeds();
+    let outcome = project.run(command.env("PGGSSLIB", "x")).succeeds();
     outcome.says(&[
         "session: release public,pg_catalog",
-        "--database-url: without effect here, and ignored: schema, pgbouncer, krbsrvname, PGSERVICE\n",
+        "--database-url: without effect here, and ignored: schema, pgbouncer, PGGSSLIB, krbsrvname\n",
     ]);
     for (parameter, said) in [
         ("keepalives_idle=soon", "keepalives_idle: expected a whole number"),
@@ -173,14 +199,12 @@ fn every_host_and_every_address_is_tried() {
     ]);
 }
 
-#[test]
-fn a_unix_socket_is_reached_and_never_asked_for_tls() {
-    let project = project();
-    let [user, password, _, port, database] = parts(&project);
-    let listener = UnixListener::bind(project.path(".s.PGSQL.5432")).expect("a socket");
-    let door = std::thread::spawn(move || {
+/// A Unix socket behind which is the server at that port; gives the head of the one session's first message.
+fn door(socket: &Path, port: u16) -> JoinHandle<[u8; 8]> {
+    let listener = UnixListener::bind(socket).expect("a socket");
+    std::thread::spawn(move || {
         let (mut client, _) = listener.accept().expect("the program");
-        let mut server = TcpStream::connect(format!("127.0.0.1:{port}")).expect("the server");
+        let mut server = TcpStream::connect(("127.0.0.1", port)).expect("the server");
         let (mut answers, mut back) =
             (server.try_clone().expect("a socket"), client.try_clone().expect("a socket"));
         std::thread::spawn(move || std::io::copy(&mut answers, &mut back));
@@ -189,12 +213,35 @@ fn a_unix_socket_is_reached_and_never_asked_for_tls() {
         server.write_all(&first).expect("the server");
         let _ = std::io::copy(&mut client, &mut server);
         first
-    });
+    })
+}
+
+#[test]
+fn a_unix_socket_is_reached_and_never_asked_for_tls() {
+    let project = project();
+    let [user, password, _, port, database] = parts(&project);
+    let door = door(&project.path(".s.PGSQL.5432"), port.parse().expect("a port"));
     let folder = project.path("").display().to_string();
     let folder = folder.trim_end_matches('/');
     let url = format!("postgres://{user}:{password}@/{database}?host={folder}&sslmode=require");
     project.outgrow(["status", "-v", "--database-url", &url]).succeeds().says(&["without TLS"]);
     assert_eq!(door.join().expect("the door")[4..], [0, 3, 0, 0], "protocol 3.0");
+}
+
+#[test]
+fn without_a_host_the_socket_of_this_machine_is_taken() {
+    let project = project();
+    let [user, password, _, port, database] = parts(&project);
+    let local = closed_port();
+    let socket = PathBuf::from(format!("/tmp/.s.PGSQL.{local}"));
+    // a run that was killed may have left it
+    let _ = std::fs::remove_file(&socket);
+    let door = door(&socket, port.parse().expect("a port"));
+    let url = format!("postgresql:///{database}?user={user}&password={password}&port={local}");
+    let outcome = project.outgrow(["status", "--database-url", &url]);
+    std::fs::remove_file(&socket).expect("the socket");
+    outcome.succeeds().prints(&[&format!("{user}@/tmp:{local}/{database}: ")]);
+    door.join().expect("the door");
 }
 
 #[test]
@@ -275,6 +322,28 @@ fn a_server_that_is_starting_is_waited_for() {
     let url = format!("postgres://{user}:{password}@127.0.0.1:{}/{database}?sslmode=disable", proxy.port);
     let outcome = project.outgrow(["migrate", "--database-url", &url]).succeeds();
     outcome.says(&["the database system is starting up", " answers, after "]);
+}
+
+#[test]
+fn a_proxy_that_hangs_up_is_waited_for() {
+    let project = project();
+    let [user, password, _, _, database] = parts(&project);
+    let server = port(&project);
+    for mode in ["prefer", "disable"] {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let proxy = std::thread::spawn(move || {
+            drop(listener.accept().expect("a visitor"));
+            let (mut second, _) = listener.accept().expect("a visitor");
+            second.read_exact(&mut [0; 8]).expect("a message");
+            drop(second);
+            Proxy::behind(listener, server, 0)
+        });
+        let url = format!("postgres://{user}:{password}@127.0.0.1:{port}/{database}?sslmode={mode}");
+        let outcome = project.outgrow(["migrate", "--wait", "2m", "--database-url", &url]).succeeds();
+        outcome.says(&["waiting up to 2m", " answers, after "]);
+        proxy.join().expect("the proxy");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::support::proxy::Proxy;
 use crate::support::server::Server;
 use crate::support::{Outcome, Project};
 use postgres::Client;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Stdio};
 
 /// Two tables; the second waits at the gate for each row.
@@ -156,4 +156,58 @@ fn what_an_interrupted_run_says() {
         "V1 before it was applied and stays",
         "Run migrate again",
     ]);
+}
+
+/// A run in the middle of a step whose source has this many rows, each of them slow to read: the text is computed for each. The
+/// file is large enough not to be looked through for damage before.
+fn reading_slowly(rows: u32, text: &str) -> (Project, Child) {
+    let project = Project::one_table(
+        "id int PRIMARY KEY, b bytea, v text",
+        &format!(
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, b BLOB);
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) INSERT INTO t SELECT i, NULL FROM n;
+             UPDATE t SET b = zeroblob(17 << 20) WHERE id = 1;
+             ALTER TABLE t ADD COLUMN v TEXT AS ({text});"
+        ),
+    );
+    let mut command = project.command(["migrate", "-v"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a run");
+    said(&mut child, "copying t");
+    (project, child)
+}
+
+/// Reads what the run says until it says this.
+fn said(child: &mut Child, expected: &str) {
+    let (stderr, mut text) = (child.stderr.as_mut().expect("its stderr"), String::new());
+    while !text.contains(expected) {
+        let mut byte = [0];
+        stderr.read_exact(&mut byte).expect("more");
+        text.push(byte[0].into());
+    }
+}
+
+fn terminate(child: &Child) {
+    let sent = std::process::Command::new("kill").arg(child.id().to_string()).status().expect("kill");
+    assert!(sent.success());
+}
+
+#[test]
+fn a_signal_ends_the_reading_of_a_large_source() {
+    let (project, child) = reading_slowly(20_000, "substr(printf('%.5000000c', 'x'), id, 50000)");
+    terminate(&child);
+    let outcome = Outcome::of(child.wait_with_output().expect("its end"), None).exits(143);
+    outcome.says(&["SIGTERM: V2__import was rolled back"]).never_says(&["left before"]);
+    assert_eq!(project.query("SELECT count(*)::text FROM t"), ["0"]);
+}
+
+#[test]
+fn a_second_signal_ends_the_run_whatever_it_is_reading() {
+    // hours for one row
+    let text = "instr(printf('%.90000000c', 'x'), printf('%.45000000c', 'x') || 'y')";
+    let (_project, mut child) = reading_slowly(1, text);
+    terminate(&child);
+    said(&mut child, "again to leave at once");
+    terminate(&child);
+    let outcome = Outcome::of(child.wait_with_output().expect("its end"), None).exits(143);
+    outcome.says(&["SIGTERM: left before the server confirmed the rollback"]);
 }

@@ -129,6 +129,7 @@ fn make(checkout: &Path, arguments: &[&str]) -> Command {
         "PGHOST",
         "PGHOSTADDR",
         "PGDATABASE",
+        "PGSERVICE",
         "SOURCE_DATABASE_URL",
         "MAKEFLAGS",
         "MAKELEVEL",
@@ -150,7 +151,11 @@ fn make_migrate_goes_where_the_environment_says() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(said.contains(&format!("{name}: this is an SQLite URL")), "{said}");
     }
-    let output = make(checkout.path(), &["migrate"]).env("PGDATABASE", "app").output().expect("make");
+    let output = make(checkout.path(), &["migrate"])
+        .env("PGDATABASE", "app")
+        .env("PGPORT", "1")
+        .output()
+        .expect("make");
     assert!(String::from_utf8_lossy(&output.stderr).contains("PGDATABASE: no host"), "{output:?}");
     std::fs::write(checkout.path().join(".env"), "DIRECT_URL=sqlite:///x.db\n").expect(".env");
     let output = make(checkout.path(), &["migrate"]).output().expect("make");

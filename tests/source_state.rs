@@ -3,9 +3,9 @@
 use crate::support::gate::{self, Gate};
 use crate::support::{Outcome, Project};
 use rusqlite::Connection;
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Table `a` is too large for the buffers between reader and server, and each row waits at the gate; so `b` is read
@@ -167,6 +167,22 @@ fn a_lock_that_is_not_let_go_is_waited_for_within_bounds() {
         // the default is a minute
         assert!(started.elapsed() < Duration::from_secs(30));
     }
+}
+
+#[test]
+fn a_wait_for_a_writer_is_said_and_ends_with_a_signal() {
+    let project = Project::one_table("id int", "CREATE TABLE t (id); INSERT INTO t VALUES (1)");
+    let writer = open(&project);
+    writer.execute_batch("BEGIN EXCLUSIVE").expect("the lock");
+    let mut command = project.command(["migrate", "--lock-timeout", "1h"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a run");
+    let mut said = String::new();
+    BufReader::new(child.stderr.as_mut().expect("its stderr")).read_line(&mut said).expect("a line");
+    assert_eq!(said, "warn: waiting up to 1h (--lock-timeout) for a writer that has locked app.db\n");
+    let killed = Command::new("kill").arg(child.id().to_string()).status().expect("kill");
+    assert!(killed.success());
+    let outcome = Outcome::of(child.wait_with_output().expect("its end"), None).exits(143);
+    outcome.says(&["SIGTERM: nothing was under way, nothing was changed"]).never_says(&["left before"]);
 }
 
 /// `t` with one row in the file and one in its log, as an application that was killed leaves them: copied while open.

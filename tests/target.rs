@@ -1,7 +1,7 @@
 //! The target and how it is named: every way in which a URL can be wrong, `.env`, the exit codes, `status` in each
 //! state; and no password in any of it.
 
-use crate::support::{Outcome, Project};
+use crate::support::{Outcome, Project, closed_port};
 use std::net::TcpListener;
 
 const SECRET: &str = "s3cret";
@@ -61,14 +61,20 @@ fn a_malformed_url_is_refused_with_the_form_expected() {
         "postgres://ana:s3cret@db:five/app",
         "postgres://ana:s3cret@db/app?sslmod=require",
         "postgres://ana:s3cret@db/app?s3cret",
-        "postgres://",
-        "postgres:///app",
+        "postgres:///?port=1",
+        "postgres:///app?port=1",
+        "'postgres://ana:s3cret@db/app'",
+        "DATABASE_URL=postgres://ana:s3cret@db/app",
+        "jdbc:postgresql://db/app?password=s3cret",
         "POSTGRES//db",
         "https://ana:s3cret@db/app",
         "host=db password=s3 cret",
         "host=db password='s3cret",
     ] {
         migrate_to(&project, url).exits(2).says(&["--database-url: ", "postgres://"]);
+    }
+    for url in ["host=db password=my s3cret=1", "postgres://ana@db/app?password=my&s3cret=1"] {
+        migrate_to(&project, url).exits(2).says(&["what follows the password is no parameter", "%26"]);
     }
 }
 
@@ -133,9 +139,7 @@ fn the_forms_that_applications_use_are_accepted() {
 #[test]
 fn a_server_that_does_not_answer_is_named_with_what_to_check() {
     let project = project();
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = listener.local_addr().expect("an address").port();
-    drop(listener);
+    let port = closed_port();
     let outcome = migrate_to(&project, &format!("postgres://ana:s3cret@127.0.0.1:{port}/app")).exits(3);
     outcome.says(&[
         &format!("no connection to ana@127.0.0.1:{port}/app"),
@@ -396,7 +400,7 @@ fn a_database_that_may_not_be_written_is_named_so() {
     let project = project();
     let url = format!("{}?options=-c%20default_transaction_read_only%3Don", project.url());
     let outcome = project.outgrow(["migrate", "--database-url", &url]).exits(7);
-    outcome.says(&["read-only transaction"]);
+    outcome.says(&["read-only transaction", "next: writes are refused here: outgrow doctor says by what"]);
     assert!(!project.has_table("t"));
 }
 

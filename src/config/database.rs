@@ -6,7 +6,7 @@ use super::tls::{Mode, Tls};
 use crate::error::Error;
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio_postgres::config::{ChannelBinding, SslMode, SslNegotiation};
 
@@ -17,6 +17,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A peer that is gone is noticed after about a minute and a half of silence: the systems' own two hours outlast any
 /// release command.
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(30), Duration::from_secs(10), 6);
+
+/// Where servers make their Unix sockets, unless told otherwise: Debian's, and PostgreSQL's own.
+const SOCKETS: [&str; 2] = ["/var/run/postgresql", "/tmp"];
 
 /// A server to try.
 #[derive(Clone)]
@@ -204,11 +207,9 @@ fn driver(
 fn endpoints(parameters: &Parameters) -> Result<Vec<Endpoint>, Error> {
     let list = |name| parameters.get(name).map(|text| text.split(',').map(str::trim).collect::<Vec<_>>());
     let (hosts, addresses, ports) = (list("host"), list("hostaddr"), list("port"));
-    let Some(names) = hosts.as_ref().or(addresses.as_ref()) else {
-        return Err(parameters.wrong(
-            "host",
-            "no host: expected postgres://USER:PASSWORD@HOST:PORT/NAME, or ?host=/var/run/postgresql for a Unix socket",
-        ));
+    let names = match hosts.as_ref().or(addresses.as_ref()) {
+        Some(names) => names,
+        None => &vec![local_socket(parameters)?],
     };
     for (name, list) in [("hostaddr", &addresses), ("port", &ports)] {
         let length = list.as_ref().map_or(names.len(), Vec::len);
@@ -244,6 +245,22 @@ fn endpoints(parameters: &Parameters) -> Result<Vec<Endpoint>, Error> {
         Ok(Endpoint { host, port, password: None })
     };
     (0..names.len()).map(endpoint).collect()
+}
+
+/// Where a server of this machine has its socket: what a URL without a host means, if there is one.
+fn local_socket(parameters: &Parameters) -> Result<&'static str, Error> {
+    let port = parameters.get("port").unwrap_or("5432");
+    let found = SOCKETS.iter().find(|folder| Path::new(folder).join(format!(".s.PGSQL.{port}")).exists());
+    found.copied().ok_or_else(|| {
+        parameters.wrong(
+            "host",
+            &format!(
+                "no host, and no Unix socket in {} for this port: expected postgres://USER:PASSWORD@HOST:PORT/NAME, or \
+                 ?host=FOLDER for a socket elsewhere",
+                SOCKETS.join(" or ")
+            ),
+        )
+    })
 }
 
 /// What `target_session_attrs` asks of a session.

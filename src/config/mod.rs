@@ -7,6 +7,7 @@ mod environment;
 mod parameter;
 mod password_file;
 mod platform;
+mod service_file;
 pub mod tls;
 mod url;
 
@@ -31,7 +32,7 @@ const DATABASE_VARIABLES: [&str; 4] =
     ["MIGRATION_DATABASE_URL", "DATABASE_UNPOOLED_URL", "DIRECT_URL", "DATABASE_URL"];
 
 /// Either of these names a target without a URL.
-const LIBPQ_VARIABLES: [&str; 3] = ["PGHOST", "PGHOSTADDR", "PGDATABASE"];
+const LIBPQ_VARIABLES: [&str; 4] = ["PGHOST", "PGHOSTADDR", "PGDATABASE", "PGSERVICE"];
 
 /// `--wait` where it is not given: on a known platform, where a run begins together with its network and with its database after
 /// a restart, and elsewhere.

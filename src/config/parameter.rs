@@ -3,6 +3,7 @@
 //! and what would make the connection weaker than asked is refused.
 
 use super::environment::Environment;
+use super::service_file;
 use super::url::Pairs;
 use crate::error::Error;
 use std::collections::BTreeMap;
@@ -62,7 +63,8 @@ const PARAMETERS: &[(&str, &str, Use)] = &[
     ("krbsrvname", "PGKRBSRVNAME", Ignored("")),
     ("client_encoding", "PGCLIENTENCODING", Ignored("UTF8, utf8, utf-8, UTF-8, auto")),
     ("replication", "", Ignored("false, off, no, 0")),
-    ("service", "PGSERVICE", Ignored("")),
+    ("service", "PGSERVICE", Honoured),
+    ("servicefile", "PGSERVICEFILE", Honoured),
     ("scram_client_key", "", Ignored("")),
     ("scram_server_key", "", Ignored("")),
     ("min_protocol_version", "PGMINPROTOCOLVERSION", Ignored("3.0")),
@@ -77,30 +79,24 @@ const PARAMETERS: &[(&str, &str, Use)] = &[
 pub(super) struct Parameters {
     /// Where the connection string was given.
     origin: String,
-    values: BTreeMap<&'static str, (String, String)>,
+    values: Values,
 }
 
+/// By libpq's name: the value, and the place it came from.
+type Values = BTreeMap<&'static str, (String, String)>;
+
 impl Parameters {
-    /// What the string says, and what the PG* variables say where it is silent. Names what is ignored in one line.
+    /// What the string says; where it is silent what the service says that it or PGSERVICE names, and then the PG* variables.
+    /// Names what is ignored in one line.
     ///
     /// # Errors
     /// [`Error::Config`] for a parameter given twice, one that is unknown and may be a protection misspelled, and one
     /// that asks for a protection that is not there.
     pub(super) fn merge(pairs: Pairs, origin: &str, env: &Environment) -> Result<Parameters, Error> {
-        let mut parameters = Parameters { origin: origin.to_owned(), values: BTreeMap::new() };
+        let mut parameters = Parameters { origin: origin.to_owned(), values: Values::new() };
         let mut ignored = Vec::new();
-        for (name, value) in pairs {
-            let (name, value) = spelled_as_libpq(name, value);
-            let place = format!("{origin}: {name}");
-            let Some((name, ..)) = PARAMETERS.iter().find(|(known, ..)| *known == name) else {
-                ignored.push(foreign(&name, origin)?);
-                continue;
-            };
-            let before = parameters.values.insert(name, (value.clone(), place.clone()));
-            if before.is_some_and(|(before, _)| before != value) {
-                return Err(Error::Config(format!("{place} is given twice, with different values")));
-            }
-        }
+        parameters.values = taken(pairs, origin, &mut ignored)?;
+        parameters.fill_from_service(env, &mut ignored)?;
         // the address of another host would lead elsewhere than the string says
         let located = parameters.get("host").or(parameters.get("hostaddr")).is_some();
         for (name, variable, _) in PARAMETERS.iter().filter(|(_, variable, _)| !variable.is_empty()) {
@@ -117,6 +113,26 @@ impl Parameters {
             log::warn!("{origin}: without effect here, and ignored: {}", ignored.join(", "));
         }
         Ok(parameters)
+    }
+
+    /// What the named service says, if one is named.
+    fn fill_from_service(&mut self, env: &Environment, ignored: &mut Vec<String>) -> Result<(), Error> {
+        for (name, variable) in [("service", "PGSERVICE"), ("servicefile", "PGSERVICEFILE")] {
+            if let (None, Some(found)) = (self.get(name), env.get(variable)) {
+                self.values.insert(name, found);
+            }
+        }
+        let Some(service) = self.get("service") else { return Ok(()) };
+        let folder = env.get("PGSYSCONFDIR").map(|(folder, _)| folder);
+        let (file, pairs) = service_file::find(service, self.get("servicefile"), folder.as_deref())
+            .map_err(|what| self.wrong("service", &what))?;
+        let located = self.get("host").or(self.get("hostaddr")).is_some();
+        for (name, found) in taken(pairs, &file.display().to_string(), ignored)? {
+            if !(located && ["host", "hostaddr"].contains(&name)) {
+                self.values.entry(name).or_insert(found);
+            }
+        }
+        Ok(())
     }
 
     /// The parameters that are set and do nothing.
@@ -190,6 +206,25 @@ impl Parameters {
     }
 }
 
+/// The pairs that `origin` gives, by libpq's names; those that libpq does not have go to `ignored`.
+fn taken(pairs: Pairs, origin: &str, ignored: &mut Vec<String>) -> Result<Values, Error> {
+    let (mut values, mut after_password) = (Values::new(), false);
+    for (name, value) in pairs {
+        let (name, value) = spelled_as_libpq(name, value);
+        let place = format!("{origin}: {name}");
+        let Some((name, ..)) = PARAMETERS.iter().find(|(known, ..)| *known == name) else {
+            ignored.push(foreign(&name, origin, after_password)?);
+            continue;
+        };
+        after_password = *name == "password";
+        let before = values.insert(name, (value.clone(), place.clone()));
+        if before.is_some_and(|(before, _)| before != value) {
+            return Err(Error::Config(format!("{place} is given twice, with different values")));
+        }
+    }
+    Ok(values)
+}
+
 /// asyncpg's `ssl=MODE`, and JDBC's `ssl=true`, which libpq reads as `sslmode=require`.
 fn spelled_as_libpq(name: String, value: String) -> (String, String) {
     if name != "ssl" {
@@ -205,7 +240,13 @@ fn spelled_as_libpq(name: String, value: String) -> (String, String) {
 
 /// The name of a parameter that libpq does not have: applications put their drivers' and pools' into the same URL. One
 /// that sounds like a protection is refused, since it may be one misspelled.
-fn foreign(name: &str, origin: &str) -> Result<String, Error> {
+fn foreign(name: &str, origin: &str, after_password: bool) -> Result<String, Error> {
+    if after_password {
+        return Err(Error::Config(format!(
+            "{origin}: what follows the password is no parameter that PostgreSQL's clients have: a password with blanks stands in \
+             '…', and & in a URL is written %26; or move the parameter to another place"
+        )));
+    }
     // what is no plain word may be a part of the password
     let plain = name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     let shown = if plain { name } else { "a parameter" };

@@ -50,7 +50,7 @@ impl Platform {
     /// Why a source is not there, and what to do instead.
     #[must_use]
     pub fn missing_source(&self) -> String {
-        let (why, ssh) = match self.name {
+        let (why, from) = match self.name {
             "Railway" if self.volume.is_some() => (
                 "On Railway a volume is mounted in this container: look for the file there ($RAILWAY_VOLUME_MOUNT_PATH)",
                 "",
@@ -60,17 +60,25 @@ impl Platform {
                 " (railway ssh reaches the service's container, where the volume is)",
             ),
             "Heroku" => ("On Heroku the file system holds what the slug brought and nothing else", ""),
-            "Render" => {
-                ("On Render a disk is there only once the deploy is live, not in a pre-deploy command", "")
-            }
-            _ => ("On Fly volumes are not mounted in a release command's machine", ""),
+            "Render" => (
+                "On Render a disk is there only once the deploy is live, not in a pre-deploy command",
+                " (EXTERNAL_URL: the database's External Database URL in the dashboard)",
+            ),
+            _ => (
+                "On Fly volumes are not mounted in a release command's machine",
+                " (PROXIED_URL: the database through fly proxy 15432:5432 -a ITS-APP)",
+            ),
         };
-        let public =
-            if self.name == "Railway" { "$DATABASE_PUBLIC_URL" } else { "the database's public URL" };
+        let url = match self.name {
+            "Railway" => "$DATABASE_PUBLIC_URL",
+            "Heroku" => "$(heroku config:get DATABASE_URL)",
+            "Render" => "$EXTERNAL_URL",
+            _ => "$PROXIED_URL",
+        };
         let kept = if self.name == "Heroku" { "" } else { ", where the volume is mounted" };
         format!(
             "  {why}. Either\n    \
-             run it once from a machine that has the file{ssh}: outgrow migrate --source app.db --database-url {public}\n    \
+             run it once from a machine that has the file{from}: outgrow migrate --source app.db --database-url \"{url}\"\n    \
              bake the file into the image, and name it: COPY app.db /app/app.db, SOURCE_DATABASE_URL=/app/app.db\n    \
              copy at start: put outgrow migrate before the application in the start command{kept}"
         )

@@ -25,6 +25,10 @@ pub(super) fn parse(text: &str, origin: &str) -> Result<Pairs, Error> {
             .to_owned()),
         Some((scheme, rest)) => match scheme.split('+').next() {
             Some("postgres" | "postgresql") => url(rest),
+            // a quote that docker's --env-file keeps, `psql `, `DATABASE_URL=`, `jdbc:`
+            _ if scheme.ends_with("postgres") || scheme.ends_with("postgresql") => Err(format!(
+                "something stands before postgres://, such as a quote, the variable's name or jdbc: take it away; {FORM}"
+            )),
             _ => Err("the scheme is not one of postgres://, postgresql://".to_owned()),
         },
         None if text.contains('=') => key_value(text),

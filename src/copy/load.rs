@@ -7,12 +7,13 @@ use super::originals::Originals;
 use super::progress::{Phase, Progress};
 use super::proof;
 use super::quarantine::Quarantine;
-use super::reader::{self, AfterMisfit, CHUNK_BYTES, CHUNKS_IN_FLIGHT, Count, Piece};
+use super::reader::{self, AfterMisfit, CHUNK_BYTES, CHUNKS_IN_FLIGHT, Count, Outlet, Piece};
 use super::refused::{self, Refusal};
 use super::shadow;
 use super::stage::{LookingUp, Stage};
 use crate::error::{Error, Misfits};
 use crate::identifier::quote_all;
+use crate::postgres::interrupt::Interrupt;
 use crate::sqlite::Source;
 use futures_util::SinkExt;
 use std::path::Path;
@@ -51,7 +52,7 @@ pub(super) enum Failure {
 }
 
 /// How a step is run.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
     /// Misfits are reported with their values.
     pub show_values: bool,
@@ -61,6 +62,8 @@ pub struct Options {
     pub lock_timeout: Duration,
     /// Where it says how far it is.
     pub progress: Progress,
+    /// A signal ends the reading of the source as well.
+    pub interrupt: Interrupt,
 }
 
 /// Copies all tables, each to its destination.
@@ -101,6 +104,10 @@ pub(super) async fn load(
     let progress = reading.options.progress.clone();
     let (running, mut pieces) = reading.start();
     let written = write(client, &routes, &mut pieces, after_misfit, &progress, &mut unread).await;
+    if written.is_err() && !client.is_closed() {
+        // misfits further on belong into the same report
+        while pieces.recv().await.is_some() {}
+    }
     drop(pieces);
     let mut loaded = Loaded { unread, ..ended(running, written).await? };
     if let (Some(originals), Ok(counts)) = (&mut loaded.originals, &mut loaded.counts) {
@@ -172,12 +179,13 @@ type Running = JoinHandle<(Source, Vec<BoundTable>, Quarantine, Option<Originals
 impl Reading {
     fn start(self) -> (Running, Receiver<Piece>) {
         let (sender, pieces) = mpsc::channel(CHUNKS_IN_FLIGHT);
+        let outlet = Outlet { pieces: sender, interrupt: self.options.interrupt.clone() };
         let running = tokio::task::spawn_blocking(move || {
             let Reading { source, tables, version, options, after_misfit, mut originals } = self;
             let (mut misfits, mut quarantine) = (Found::new(options.show_values), Quarantine::new(version));
             let kept = originals.as_mut();
             let read =
-                reader::read(&source, &tables, after_misfit, &sender, &mut misfits, &mut quarantine, kept);
+                reader::read(&source, &tables, after_misfit, &outlet, &mut misfits, &mut quarantine, kept);
             let result = read.and_then(|()| misfits.into_result(&source.file));
             (source, tables, quarantine, originals, result)
         });
@@ -185,13 +193,14 @@ impl Reading {
     }
 }
 
-/// Waits for the reader. A misfit or a read error is why a COPY was left open, so it comes before what was written.
+/// Waits for the reader. A misfit or a read error is why a COPY was left open, so it comes before what was written; a failure
+/// that is not about rows is why the reader was stopped.
 async fn ended(running: Running, written: Result<Vec<Count>, Failure>) -> Result<Loaded, Error> {
     let (source, tables, quarantine, originals, read) = running.await.map_err(std::io::Error::other)?;
     let (counts, refused) = match (read, written) {
         (Ok(()), written) => (written, None),
         (Err(Error::Unfit { misfits, .. }), written) => (Err(Failure::Values(misfits)), written.err()),
-        (Err(error), _) => (Err(Failure::Other(error)), None),
+        (Err(_), Err(Failure::Other(error))) | (Err(error), _) => (Err(Failure::Other(error)), None),
     };
     Ok(Loaded { source, tables, quarantine, originals, counts, refused, unread: Vec::new() })
 }

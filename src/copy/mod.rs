@@ -167,7 +167,8 @@ async fn prepare(
     options: &Options,
 ) -> Result<Prepared, Error> {
     let target = target(client, step).await?;
-    let source = Source::open(source, options.lock_timeout)?;
+    let (file, wait) = (source.to_owned(), options.lock_timeout);
+    let source = options.interrupt.on_thread(move || Source::open(&file, wait)).await?;
     let bound = bind::bind(step, &source, &target)?;
     let reading = Reading {
         source,

@@ -10,6 +10,7 @@ use super::proof::Tally;
 use super::quarantine::{self, Quarantine};
 use crate::error::Error;
 use crate::migration::step::Policy;
+use crate::postgres::interrupt::Interrupt;
 use crate::sqlite::Source;
 use crate::sqlite::scan::{Cells, Place};
 use crate::value::{Fit, Misfit};
@@ -51,6 +52,24 @@ pub(super) enum Piece {
     End(Count),
 }
 
+/// Where the pieces go.
+pub(super) struct Outlet {
+    pub pieces: Sender<Piece>,
+    /// A signal ends the reading, whether anything is sent or not.
+    pub interrupt: Interrupt,
+}
+
+impl Outlet {
+    /// Hands on a piece, if there is one; fails if nobody takes it any more.
+    fn send(&self, piece: Option<Piece>) -> Result<(), Error> {
+        let taken = piece.is_none_or(|piece| self.pieces.blocking_send(piece).is_ok());
+        if taken && !self.interrupt.signalled() {
+            return Ok(());
+        }
+        Err(Error::Io(std::io::Error::other("the reading was given up")))
+    }
+}
+
 /// What was read of one table.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Count {
@@ -76,19 +95,19 @@ pub(super) struct Count {
     pub spelling: Spelling,
 }
 
-/// Reads every table in order. The receiver going away ends it early and is no error of its own.
+/// Reads every table in order, or until nobody takes the pieces any more, who then knows why.
 pub(super) fn read(
     source: &Source,
     tables: &[BoundTable],
     after_misfit: AfterMisfit,
-    pieces: &Sender<Piece>,
+    outlet: &Outlet,
     misfits: &mut Misfits,
     quarantine: &mut Quarantine,
     mut originals: Option<&mut Originals>,
 ) -> Result<(), Error> {
     for table in tables {
         let columns = columns(table);
-        let mut reading = Reading::new(table, &columns, pieces, misfits, quarantine);
+        let mut reading = Reading::new(table, &columns, outlet, misfits, quarantine);
         if let Some(originals) = originals.as_deref_mut() {
             reading.keep(Keeping::new(source, table, &columns, originals));
         }
@@ -96,7 +115,7 @@ pub(super) fn read(
             reading.send_on(after_misfit);
         }
         source.scan(&table.source, &columns, |cells| reading.row(cells))?;
-        reading.end();
+        reading.end()?;
     }
     Ok(())
 }
@@ -146,7 +165,7 @@ struct Reading<'a> {
     table: &'a BoundTable,
     after_misfit: AfterMisfit,
     names: &'a [&'a str],
-    pieces: &'a Sender<Piece>,
+    outlet: &'a Outlet,
     misfits: &'a mut Misfits,
     quarantine: &'a mut Quarantine,
     chunk: Vec<u8>,
@@ -169,7 +188,7 @@ impl<'a> Reading<'a> {
     fn new(
         table: &'a BoundTable,
         names: &'a [&'a str],
-        pieces: &'a Sender<Piece>,
+        outlet: &'a Outlet,
         misfits: &'a mut Misfits,
         quarantine: &'a mut Quarantine,
     ) -> Reading<'a> {
@@ -182,7 +201,7 @@ impl<'a> Reading<'a> {
             table,
             after_misfit: AfterMisfit::ReadOn,
             names,
-            pieces,
+            outlet,
             misfits,
             quarantine,
             chunk,
@@ -264,7 +283,7 @@ impl<'a> Reading<'a> {
         self.count.tally.add(&self.chunk[start..]);
         self.count.bytes += (self.chunk.len() - start) as u64;
         if self.chunk.len() >= CHUNK_BYTES {
-            self.send();
+            self.send()?;
         }
         Ok(())
     }
@@ -273,18 +292,15 @@ impl<'a> Reading<'a> {
         self.after_misfit != AfterMisfit::ReadOn || self.misfits.is_empty()
     }
 
-    fn send(&mut self) {
+    fn send(&mut self) -> Result<(), Error> {
         let next = Vec::with_capacity(self.chunk.capacity().min(2 * CHUNK_BYTES));
         let full = std::mem::replace(&mut self.chunk, next);
-        if self.sends() {
-            // fails only if the receiver is gone, which then has the error to report
-            let _ = self.pieces.blocking_send(Piece::Chunk(full.into(), self.count.tally.rows));
-        }
+        self.outlet.send(self.sends().then(|| Piece::Chunk(full.into(), self.count.tally.rows)))
     }
 
-    fn end(mut self) {
+    fn end(mut self) -> Result<(), Error> {
         self.chunk.extend_from_slice(&TRAILER);
-        self.send();
+        self.send()?;
         let by_column = |counts: &[u64]| {
             let columns = self.table.columns.iter().zip(counts).filter(|(_, count)| **count > 0);
             columns.map(|(column, count)| (column.target.name.clone(), *count)).collect()
@@ -301,8 +317,6 @@ impl<'a> Reading<'a> {
             spelling: self.keeping.take().map(Keeping::spelling).unwrap_or_default(),
             ..self.count
         };
-        if self.sends() {
-            let _ = self.pieces.blocking_send(Piece::End(count));
-        }
+        self.outlet.send(self.sends().then_some(Piece::End(count)))
     }
 }

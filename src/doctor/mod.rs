@@ -188,6 +188,8 @@ async fn target(
     };
     ask("server", server::server(client).await);
     ask("tls", server::tls(client, url, session).await);
+    // before there is a second session of ours, which takes a moment to end
+    let sessions = others::sessions(client).await;
     ask("pooler", server::pooler(client, url).await);
     ask("settings", server::settings(client).await);
     let plan = match Plan::read_with_receipts(client, versions, config).await {
@@ -202,7 +204,7 @@ async fn target(
         ask("rights", rights::rights(client, &plan, versions).await);
     }
     ask("locks", others::locks(client).await);
-    ask("sessions", others::sessions(client).await);
+    ask("sessions", sessions);
     ask("disk", others::disk(client).await);
     Some(plan)
 }

@@ -79,7 +79,7 @@ impl Applier<'_> {
         if self.history_exists {
             return Ok(());
         }
-        let doing = format!("creating the history {HISTORY} (the role needs CREATE on the schema)");
+        let doing = format!("creating the history {HISTORY}");
         let begin = match self.scope {
             Scope::Session => "BEGIN; ",
             Scope::Transaction => {

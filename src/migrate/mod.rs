@@ -93,10 +93,11 @@ pub async fn migrate(
     let source_notes = look_back(&plan, &client, config, &versions, effort).await;
     if pending {
         let pending = todo(&plan, &versions, goal);
-        let source = prepare(&pending, config, args)?;
+        let source = prepare(&pending, config, args, interrupt).await?;
         if args.dry_run {
-            return dry_run(&client, &pending, source.as_deref(), options(config, args, progress)).await.map(
-                |applied| Migrated {
+            return dry_run(&client, &pending, source.as_deref(), options(config, args, progress, interrupt))
+                .await
+                .map(|applied| Migrated {
                     database: url.to_string(),
                     version: plan.history.applied.last().map(Migration::version),
                     head: versions.last().map_or(0, |version| version.number),
@@ -104,8 +105,7 @@ pub async fn migrate(
                     applied,
                     source: source_notes,
                     seconds: started.elapsed().as_secs_f64(),
-                },
-            );
+                });
         }
         let scope = scope(&client, url, &pending).await?;
         if scope == Scope::Session {
@@ -123,7 +123,7 @@ pub async fn migrate(
             scope,
             limits: limits(config, args),
             interrupt,
-            options: options(config, args, progress),
+            options: options(config, args, progress, interrupt),
             applied: Vec::new(),
             written: Written::AtOnce,
             failure: None,
@@ -180,7 +180,12 @@ fn todo<'a>(plan: &Plan, versions: &'a [Version], goal: i32) -> Vec<&'a Version>
 }
 
 /// Everything that can be refused before anything is changed: what the files hold, and whether the source is one.
-fn prepare(todo: &[&Version], config: &Config, args: &MigrateArgs) -> Result<Option<PathBuf>, Error> {
+async fn prepare(
+    todo: &[&Version],
+    config: &Config,
+    args: &MigrateArgs,
+    interrupt: &Interrupt,
+) -> Result<Option<PathBuf>, Error> {
     let problems: Vec<Problem> = todo
         .iter()
         .filter(|version| matches!(version.kind, Kind::Sql))
@@ -204,7 +209,10 @@ fn prepare(todo: &[&Version], config: &Config, args: &MigrateArgs) -> Result<Opt
             first.label
         )));
     };
-    steps.iter().try_for_each(|step| copy::require_source(step, file, config.lock_timeout))?;
+    for step in steps {
+        let (step, file, wait) = (step.clone(), file.clone(), config.lock_timeout);
+        interrupt.on_thread(move || copy::require_source(&step, &file, wait)).await?;
+    }
     Ok(Some(file.clone()))
 }
 
@@ -232,12 +240,13 @@ async fn scope(client: &Client, url: &DatabaseUrl, pending: &[&Version]) -> Resu
     Ok(Scope::Transaction)
 }
 
-fn options(config: &Config, args: &MigrateArgs, progress: &Progress) -> copy::Options {
+fn options(config: &Config, args: &MigrateArgs, progress: &Progress, interrupt: &Interrupt) -> copy::Options {
     copy::Options {
         show_values: args.show_values,
         proof: args.proof == Proof::Content,
         lock_timeout: config.lock_timeout,
         progress: progress.clone(),
+        interrupt: interrupt.clone(),
     }
 }
 

@@ -11,6 +11,9 @@ use std::time::Duration;
 /// The cancel request is repeated at this pace, since one that arrives between two statements hits nothing.
 const REPEAT: Duration = Duration::from_millis(100);
 
+/// Work that has no statement under way on the server looks for a signal at this pace.
+pub const LOOK: Duration = Duration::from_millis(100);
+
 /// After this the process ends, and the server rolls back when it notices: a platform kills after 10 s at the least.
 const LIMIT: Duration = Duration::from_secs(8);
 
@@ -31,6 +34,25 @@ impl Interrupt {
     #[must_use]
     pub fn signalled(&self) -> bool {
         self.signalled.load(Ordering::Relaxed)
+    }
+
+    /// Runs on a thread of its own what may block for long; after a signal nobody waits for it.
+    ///
+    /// # Errors
+    /// Those of `work`; any after a signal.
+    pub async fn on_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let mut running = tokio::task::spawn_blocking(work);
+        loop {
+            tokio::select! {
+                done = &mut running => return done.map_err(std::io::Error::other)?,
+                () = tokio::time::sleep(LOOK) => if self.signalled() {
+                    return Err(Error::Io(std::io::Error::other("given up")));
+                },
+            }
+        }
     }
 
     /// Runs `work` to its end or to the first signal. A signal that comes too late to stop it changes nothing.

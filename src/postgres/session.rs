@@ -254,7 +254,13 @@ fn failed(url: &DatabaseUrl, error: &tokio_postgres::Error, certificate: Option<
             }
             SqlState::INVALID_CATALOG_NAME => "create it with createdb, or correct the name in the URL",
             SqlState::TOO_MANY_CONNECTIONS => "stop the application, or close idle sessions",
-            _ => "the server turned the connection away",
+            SqlState::INSUFFICIENT_PRIVILEGE => {
+                "as the database's owner: GRANT CONNECT ON DATABASE … TO the role of the URL"
+            }
+            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE => {
+                "name another database, or as its owner: ALTER DATABASE … ALLOW_CONNECTIONS true"
+            }
+            _ => "the server turned the connection away: its log says more",
         };
         return (failure(Hope::None, next), *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION);
     }
@@ -273,6 +279,13 @@ fn failed(url: &DatabaseUrl, error: &tokio_postgres::Error, certificate: Option<
         ) => return (failure(Hope::Later, UNREACHABLE), false),
         // the folder of the socket, before the server has made it
         Some(ErrorKind::NotFound) => return (failure(Hope::Later, UNREACHABLE), false),
+        // a proxy in front of a server that is not up yet accepts, and hangs up
+        Some(ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe)
+            if certificate.is_none() =>
+        {
+            return (failure(Hope::Later, UNREACHABLE), false);
+        }
+        None if error.is_closed() => return (failure(Hope::Later, UNREACHABLE), false),
         Some(_) => return (failure(Hope::Elsewhere, UNREACHABLE), certificate.is_some()),
         None => {}
     }

@@ -18,7 +18,7 @@ pub use fingerprint::{Fingerprint, fingerprint};
 
 use crate::error::Error;
 use header::Header;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, InterruptHandle};
 use schema::Table;
 use snapshot::{damaged, in_words};
 use std::ffi::OsString;
@@ -99,6 +99,12 @@ impl Source {
     /// [`Error::Source`] if the file can no longer be read.
     pub fn fingerprint(&self) -> Result<Fingerprint, Error> {
         fingerprint::of(&self.bytes, &self.file).map_err(|error| refused(&self.file, error.to_string()))
+    }
+
+    /// With which another thread interrupts what SQLite is doing.
+    #[must_use]
+    pub fn interrupt_handle(&self) -> InterruptHandle {
+        self.connection.get_interrupt_handle()
     }
 
     /// The journal mode, as far as the file itself says: `wal`, or one of those with a rollback journal.

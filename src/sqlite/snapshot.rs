@@ -9,6 +9,9 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use std::path::Path;
 use std::time::Duration;
 
+/// A writer is waited for so long without a word.
+const QUIET: Duration = Duration::from_secs(1);
+
 /// SQLite keeps the wait in an `int`.
 const MAX_WAIT: Duration = Duration::from_millis(2_147_483_647);
 
@@ -26,7 +29,8 @@ pub(super) fn begin(file: &Path, wait: Duration, immutable: bool) -> rusqlite::R
         Connection::open_with_flags(file, flags)?
     };
     // SQLite counts in milliseconds, and takes none as a refusal to wait
-    connection.busy_timeout(wait.clamp(Duration::from_millis(1), MAX_WAIT))?;
+    let patience = |wait: Duration| connection.busy_timeout(wait.clamp(Duration::from_millis(1), MAX_WAIT));
+    patience(wait.min(QUIET))?;
     // a reader that closes last must not fold the log into the file; a hostile schema must not run code
     for (setting, on) in [
         (DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true),
@@ -36,7 +40,16 @@ pub(super) fn begin(file: &Path, wait: Duration, immutable: bool) -> rusqlite::R
         connection.set_db_config(setting, on)?;
     }
     connection.execute_batch("PRAGMA query_only = ON; PRAGMA cell_size_check = ON; BEGIN")?;
-    let schema = schema::read(&connection)?;
+    let schema = match schema::read(&connection) {
+        Err(error) if wait > QUIET && is_locked(&error) => {
+            let shown = humantime::format_duration(wait);
+            log::warn!("waiting up to {shown} (--lock-timeout) for a writer that has locked {}", name(file));
+            patience(wait - QUIET)?;
+            schema::read(&connection)?
+        }
+        read => read?,
+    };
+    patience(wait)?;
     Ok((connection, schema))
 }
 
@@ -54,6 +67,10 @@ fn immutable_uri(file: &Path) -> String {
         }
     }
     uri + "?immutable=1"
+}
+
+fn is_locked(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
 /// Whether SQLite failed to make or to write `-wal` or `-shm`.
@@ -111,12 +128,12 @@ pub(crate) fn in_words(error: &rusqlite::Error) -> String {
                 sqlite3, and name the copy"
             .into();
     }
+    if is_locked(error) {
+        return format!(
+            "{error}: a writer has locked it, and --lock-timeout is over; stop the application and try again"
+        );
+    }
     let next = match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            return format!(
-                "{error}: a writer has locked it, and --lock-timeout is over; stop the application and try again"
-            );
-        }
         Some(ErrorCode::DatabaseCorrupt) => {
             return damaged(&error.to_string());
         }

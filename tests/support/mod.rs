@@ -14,6 +14,7 @@ pub use outcome::Outcome;
 use postgres::{Client, NoTls};
 pub use role::Role;
 use std::ffi::OsStr;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -22,6 +23,20 @@ use tempfile::TempDir;
 /// The checkout.
 pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A port of this machine where nobody listens, another at every call: below those that systems hand out themselves, so that no
+/// passing connection has it.
+pub fn closed_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let first = 10_000 + std::process::id() % 90 * 100;
+    loop {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from(port).expect("a port");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A folder and a database, both gone after a test that passes; the database stays after one that fails.

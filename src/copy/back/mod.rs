@@ -24,7 +24,7 @@ use super::{compare, originals};
 use crate::error::Error;
 use crate::migration::Version;
 use crate::migration::step::Step;
-use crate::postgres::interrupt::Interrupt;
+use crate::postgres::interrupt::{Interrupt, LOOK};
 use crate::sqlite::{Source, schema};
 use futures_util::TryStreamExt;
 use plan::{BackTable, Plan};
@@ -42,9 +42,6 @@ const CHUNKS_IN_FLIGHT: usize = 4;
 
 /// A chunk is sent on when it has reached this.
 const CHUNK_BYTES: usize = 128 << 10;
-
-/// A signal is looked for at this pace while the file is finished.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// What was written.
 #[derive(Debug, Default, Serialize)]
