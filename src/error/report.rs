@@ -1,0 +1,119 @@
+//! What errors are about, as data: one fault of a file, what the server said of a statement, values that do not fit. Each shows
+//! itself as text, and the last is also part of JSON.
+
+use serde::Serialize;
+use std::fmt;
+use std::path::PathBuf;
+
+/// One fault of a file, located as far as it is known. Lines and columns count from 1, columns in characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The file or folder.
+    pub file: PathBuf,
+    /// Line and column.
+    pub at: Option<(usize, usize)>,
+    /// What was found, what was expected, what to do.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.file.display())?;
+        if let Some((line, column)) = self.at {
+            write!(f, "{line}:{column}:")?;
+        }
+        write!(f, " {}", self.message)
+    }
+}
+
+/// What PostgreSQL said of a statement in a migration file.
+#[derive(Debug, Clone)]
+pub struct SqlFailure {
+    /// File, line, column and the server's message.
+    pub problem: Problem,
+    /// The line itself, where it can be shown.
+    pub line: Option<String>,
+    /// DETAIL, HINT and context, each on a line of its own.
+    pub notes: Vec<String>,
+}
+
+impl fmt::Display for SqlFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.problem.fmt(f)?;
+        if let (Some(text), Some((line, column))) = (&self.line, self.problem.at) {
+            let margin = format!("{line} | ");
+            write!(f, "\n  {margin}{}", text.replace('\t', " "))?;
+            write!(f, "\n  {:>1$}", '^', margin.len() + column)?;
+        }
+        self.notes.iter().try_for_each(|note| write!(f, "\n  {note}"))
+    }
+}
+
+/// Values of one column that the target cannot hold, for one reason.
+#[derive(Debug, Clone, Serialize)]
+pub struct Misfits {
+    /// The table in the source.
+    pub table: String,
+    /// The column in the source.
+    pub column: String,
+    /// What was found, without its content.
+    pub found: &'static str,
+    /// The target column's type.
+    pub target_type: String,
+    /// The target column is NOT NULL.
+    pub not_null: bool,
+    /// What such a column takes.
+    pub expects: String,
+    /// How many rows.
+    pub count: u64,
+    /// `rows` are rowids, and not numbers in the table's own order.
+    pub by_rowid: bool,
+    /// The first of them.
+    pub rows: Vec<String>,
+    /// Their values, under `--show-values`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
+    /// What to write in the step.
+    pub advice: String,
+}
+
+impl fmt::Display for Misfits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (rows, rowid) =
+            (if self.count == 1 { "row" } else { "rows" }, if self.by_rowid { "rowid " } else { "" });
+        let more = if self.count > self.rows.len() as u64 { ", …" } else { "" };
+        let null = if self.not_null { ", NOT NULL" } else { "" };
+        write!(
+            f,
+            "{}.{}: {} in {} {rows}, {rowid}{}{more}; ",
+            self.table,
+            self.column,
+            self.found,
+            self.count,
+            self.rows.join(", ")
+        )?;
+        if !self.values.is_empty() {
+            write!(f, "values {}{more}; ", self.values.join(", "))?;
+        }
+        write!(
+            f,
+            "the target's column, {}{null}, takes {}\n  rule: {}",
+            self.target_type, self.expects, self.advice
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_caret_stands_under_the_column() {
+        let failure = SqlFailure {
+            problem: Problem { file: "V1__a.sql".into(), at: Some((7, 5)), message: "no".into() },
+            line: Some("abc def".into()),
+            notes: vec!["hint: x".into()],
+        };
+        assert_eq!(failure.to_string(), "V1__a.sql:7:5: no\n  7 | abc def\n          ^\n  hint: x");
+    }
+}
