@@ -109,7 +109,7 @@ fn so_does_a_step() {
 #[test]
 fn the_attempts_end_with_the_lock_timeout() {
     let (project, _application) = application_uses_t(ALTER);
-    project.outgrow(["migrate", "--lock-attempt", "20ms", "--lock-timeout", "200ms"]).exits(4).says(&[
+    project.outgrow(["migrate", "--lock-attempt", "20ms", "--lock-timeout", "3s"]).exits(4).says(&[
         "attempt 2 in",
         "V2__alter failed and was rolled back",
         "V2__alter.sql:2:1: canceling statement due to lock timeout",
@@ -121,7 +121,7 @@ fn the_attempts_end_with_the_lock_timeout() {
 fn a_step_whose_table_stays_in_use_says_who_holds_it() {
     let step = ("migrations/V2__step.toml", "source = \"sqlite\"\ntables = [\"t\"]\n");
     let (project, _application) = application_uses_t(step);
-    project.outgrow(["migrate", "--lock-attempt", "20ms", "--lock-timeout", "200ms"]).exits(4).says(&[
+    project.outgrow(["migrate", "--lock-attempt", "20ms", "--lock-timeout", "3s"]).exits(4).says(&[
         "the app, idle in transaction, holds one on t",
         "attempt 2 in",
         "V2__step failed and was rolled back",
@@ -131,10 +131,10 @@ fn a_step_whose_table_stays_in_use_says_who_holds_it() {
 
 #[test]
 fn time_outs_of_the_platform_are_not_for_migrations() {
-    let project = Project::with(&[("migrations/V1__slow.sql", "CREATE TABLE t (); SELECT pg_sleep(0.2);")]);
+    let project = Project::with(&[("migrations/V1__slow.sql", "CREATE TABLE t (); SELECT pg_sleep(2);")]);
     let name = project.query("SELECT quote_ident(current_database())").remove(0);
     project.execute(&format!(
-        "ALTER DATABASE {name} SET statement_timeout = '100ms'; \
+        "ALTER DATABASE {name} SET statement_timeout = '1500ms'; \
          ALTER DATABASE {name} SET idle_in_transaction_session_timeout = '1ms'"
     ));
     project.outgrow(["migrate", "--statement-timeout", "50ms"]).exits(7).says(&["statement timeout"]);

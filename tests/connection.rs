@@ -354,8 +354,8 @@ fn a_name_that_does_not_resolve_is_waited_for_until_the_wait_is_over() {
     outcome.never_says(&["s3cret"]).says(&[
         "waiting up to 1s for ana@nowhere.invalid:5432/app: the name nowhere.invalid does not resolve: ",
         "error: no connection to ana@nowhere.invalid:5432/app: the name nowhere.invalid does not resolve: ",
-        "\n  waited 1s",
-        "for it (--wait)",
+        "\n  waited ",
+        "s for it (--wait)",
         "next: check the host's name",
     ]);
 }

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Table `a` is too large for the buffers between reader and server, and each row waits at the gate; so `b` is read
 /// only after the gate opens.
@@ -156,16 +156,15 @@ fn a_lock_that_is_not_let_go_is_waited_for_within_bounds() {
         if command == ["verify"] {
             project.outgrow(["migrate", "--without-data"]).succeeds();
         }
-        let started = Instant::now();
         let arguments = command.iter().chain(&["--lock-timeout", "100ms"]);
         let arguments = arguments.chain(if command == ["verify"] { &["--step", "2"][..] } else { &[] });
-        project.outgrow(arguments).exits(6).says(&[
+        let outcome = project.outgrow(arguments).exits(6).says(&[
             "the source app.db is refused",
             "a writer has locked it, and --lock-timeout is over",
             "stop the application",
         ]);
-        // the default is a minute
-        assert!(started.elapsed() < Duration::from_secs(30));
+        // a wait of a second and more is announced
+        outcome.never_says(&["waiting up to"]);
     }
 }
 
