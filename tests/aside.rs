@@ -365,3 +365,28 @@ fn keys_of_partitioned_tables_in_a_circle() {
         .says(&["tables a, b: their foreign keys form a circle", "DEFERRABLE"]);
     assert_eq!(project.query("SELECT count(*)::text FROM a"), ["0"]);
 }
+
+#[test]
+fn an_event_trigger_that_lets_no_table_be_made_is_named_before_a_row_is_read() {
+    let project =
+        Project::one_table("id int PRIMARY KEY", "CREATE TABLE t (id); INSERT INTO t VALUES (1), ('x')");
+    project.outgrow(["migrate", "--to", "1"]).succeeds();
+    project.execute(
+        "CREATE FUNCTION forbid() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'ask the DBA'; END $$;
+         CREATE EVENT TRIGGER gate ON ddl_command_start WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION forbid();
+         CREATE EVENT TRIGGER other ON ddl_command_end WHEN TAG IN ('DROP TABLE') EXECUTE FUNCTION forbid();",
+    );
+    project
+        .outgrow(["migrate"])
+        .exits(7)
+        .says(&[
+            "cannot make its table outgrow_receipt",
+            "gate (forbid())",
+            "ask the DBA",
+            "ALTER EVENT TRIGGER",
+        ])
+        .never_says(&["other (", "rowid", "copied t"]);
+    project.execute("DROP EVENT TRIGGER gate; DROP EVENT TRIGGER other");
+    project.sqlite("app.db", "DELETE FROM t WHERE id = 'x'");
+    project.outgrow(["migrate"]).succeeds();
+}

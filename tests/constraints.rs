@@ -214,3 +214,54 @@ fn nulls_that_are_the_same_since_15() {
         ],
     );
 }
+
+#[test]
+fn an_index_that_an_interrupted_command_left_invalid() {
+    let project = Project::step(
+        "CREATE TABLE t (a int PRIMARY KEY, b int); CREATE TABLE p (a int, b int UNIQUE) PARTITION BY LIST (b);",
+        "\"t\", \"p\"",
+        "CREATE TABLE t (a, b); INSERT INTO t VALUES (1, 2), (2, 2); CREATE TABLE p (a, b); INSERT INTO p VALUES (1, 1), (1, 2), (1, 2)",
+    );
+    project.outgrow(["migrate", "--to", "1"]).succeeds();
+    project.execute(
+        "CREATE UNIQUE INDEX t_b_ccnew ON t (b); CREATE TABLE p_1 PARTITION OF p FOR VALUES IN (1, 2);
+         CREATE UNIQUE INDEX one_day ON ONLY p (a, b)",
+    );
+    let leave = |ready: bool| {
+        project.execute(&format!(
+            "UPDATE pg_index SET indisvalid = false, indisready = {ready} WHERE indexrelid = 't_b_ccnew'::regclass"
+        ));
+    };
+    leave(true);
+    let by = "INVALID unique index, which an interrupted CONCURRENTLY leaves (DROP INDEX in a version before the step): t_b_ccnew";
+    let duplicate = "p.b: the same value in 2 rows, rowid 2 = 3; unique index p_b_key";
+    refused(&project, &[&format!("t.b: the same value in 2 rows, rowid 1 = 2; {by}"), duplicate]);
+    // rows are not held against an index that is not ready
+    leave(false);
+    refused(&project, &[duplicate]);
+    project.sqlite("app.db", "DELETE FROM p WHERE rowid = 3");
+    project
+        .outgrow(["migrate"])
+        .succeeds()
+        .says(&["index t_b_ccnew of table t is INVALID", "index one_day of table p is INVALID"]);
+    let left =
+        "SELECT string_agg(indexrelid::regclass::text, ' ' ORDER BY 1) FROM pg_index WHERE NOT indisvalid";
+    assert_eq!(project.query(left), ["one_day t_b_ccnew"]);
+}
+
+#[test]
+fn an_orphan_whose_parent_is_in_the_quarantine_says_so() {
+    let project = Project::step(
+        "CREATE TABLE p (id int PRIMARY KEY, n int); CREATE TABLE c (p int REFERENCES p);",
+        "\"p\", \"c\"",
+        "CREATE TABLE p (id, n); CREATE TABLE c (p); INSERT INTO p VALUES (1, 1), (2, 'x'); INSERT INTO c VALUES (1), (2)",
+    );
+    let step = "source = \"sqlite\"\ntables = [\"p\", \"c\"]\n[table.p]\nmisfit = \"quarantine\"\n";
+    project.write("migrations/V2__import.toml", step);
+    refused(
+        &project,
+        &[
+            "c.p: no row of p(id) for the value, of which rules send a row to outgrow_quarantine, in 1 row, rowid 2; foreign key c_p_fkey",
+        ],
+    );
+}

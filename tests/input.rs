@@ -83,6 +83,12 @@ fn types_of_extensions_and_of_other_builds() {
             &["'A@b'", "NULL"],
             &["A@b", "NULL"],
         );
+        let step = "source = \"sqlite\"\ntables = [\"t\"]\n[table.t]\nmisfit = \"quarantine\"\n";
+        let project =
+            of_type("CREATE EXTENSION citext; CREATE DOMAIN mail AS citext", "mail", &["'A@b'", "x'00'"]);
+        project.write("migrations/V2__import.toml", step);
+        project.outgrow(["migrate"]).succeeds().prints(&["quarantined: v 1"]);
+        assert_eq!(stored(&project), ["A@b"]);
     }
     // not every server is built with libxml
     if server.connect().simple_query("SELECT '<a/>'::xml").is_ok() {
@@ -308,4 +314,31 @@ fn a_role_that_cannot_make_temporary_tables_is_told() {
         "making a temporary table for the columns of t that the server itself reads",
         "permission denied to create temporary tables",
     ]);
+}
+
+#[test]
+fn a_table_as_wide_as_can_be_leaves_no_room_for_its_temporary_one() {
+    let names: Vec<String> = (0..1600).map(|number| format!("c{number}")).collect();
+    let source =
+        format!("CREATE TABLE t ({}); INSERT INTO t (c0, c1599) VALUES (1, '{{1}}')", names.join(", "));
+    let target = |last: &str| format!("{} int2, c1599 {last}", names[..1599].join(" int2, "));
+    let project = Project::one_table(&target("int[]"), &source);
+    let said = "table t: the server itself reads c1599 (integer[]), by way of a temporary table";
+    project.outgrow(["migrate"]).exits(7).says(&[said, "make such columns text"]);
+    project.outgrow(["migrate", "--dry-run"]).exits(7).says(&[said]);
+    Project::one_table(&target("text"), &source).outgrow(["migrate"]).succeeds();
+}
+
+#[test]
+fn money_beyond_its_cents_is_no_money() {
+    let fits = ["'$1,234.5'", "-3", "'(12.10)'", "'0.100'", "0", "0.25", "'10000000'", "NULL"];
+    let kept = ["$1,234.50", "-$3.00", "-$12.10", "$0.10", "$0.00", "$0.25", "$10,000,000.00", "NULL"];
+    let project = becomes("", "money", &fits, &kept);
+    project.outgrow(["verify"]).succeeds();
+    refused(
+        &of_type("", "money", &["1", "'1.999'", "0.005", "'99.995'", "'$1,000.001'"]),
+        &[
+            "t.v: text with more digits or characters than the type keeps in 4 rows, rowid 2, 3, 4, 5; the target's column, money, takes",
+        ],
+    );
 }

@@ -35,6 +35,7 @@ pub(super) fn bind(step: &Step, source: &Source, target: &[catalog::Table]) -> R
             Some(to) => {
                 let table = columns::bind(source, from, to, rules, &mut faults)?;
                 columns::require_fed(&table, &mut faults);
+                columns::require_room(&table, &mut faults);
                 if table.target_columns().next().is_none() {
                     faults.push(format!(
                         "table {}: no column of it has one in the target; list the table under skip instead",

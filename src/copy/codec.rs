@@ -21,7 +21,7 @@ pub fn choose(column: &catalog::Column, rules: &Rules) -> Result<Codec, String> 
     let modifier = column.modifier;
     let kind = Type::from_oid(column.type_oid);
     // a type of an extension has no fixed number
-    if is_citext(&column.type_name) {
+    if is_citext(&column.base) {
         return only(column, rules, Takes::TEXT).map(|()| text::text(Limit::None, rules));
     }
     // varchar(n), char(n): the modifier is n + 4 (VARHDRSZ)

@@ -246,6 +246,26 @@ pub(super) fn require_fed(table: &BoundTable, faults: &mut Vec<String>) {
     }
 }
 
+/// A table holds as many columns at most. (PostgreSQL: Appendix K, "PostgreSQL Limits".)
+const MOST_COLUMNS: usize = 1600;
+
+/// A table of which the server reads values has room in its temporary table for the number of a row.
+pub(super) fn require_room(table: &BoundTable, faults: &mut Vec<String>) {
+    let mut by_input = table.columns.iter().filter(|column| column.codec.by_input);
+    if table.target_columns().count() < MOST_COLUMNS {
+        return;
+    }
+    if let Some(column) = by_input.next() {
+        let name = &column.target.name;
+        faults.push(format!(
+            "table {}: the server itself reads {name} ({}), by way of a temporary table with a column more, and PostgreSQL holds \
+             {MOST_COLUMNS} at most; make such columns text in a version before the step, and give them their types in one \
+             after it (ALTER TABLE … ALTER COLUMN … TYPE … USING …)",
+            table.source.name, column.target.type_name
+        ));
+    }
+}
+
 /// `name` as a key in TOML.
 pub(super) fn key(name: &str) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';

@@ -6,15 +6,15 @@ use super::columns::BoundTable;
 use super::fits::{self, Unread};
 use super::load::{self, Failure, Loaded, Reading};
 use super::misfits::NAMED_ROWS;
-use super::reader::{self, AfterMisfit};
+use super::reader::{self, AfterMisfit, Count};
 use super::refused::{self, Refusal};
 use super::shadow::Shadows;
-use super::{raising, report};
+use super::{quarantine, raising, report};
 use crate::error::{Error, Misfits, is_circumstance};
 use crate::postgres::rule::{self, Broken, Parent, Rule};
 use crate::sqlite::Source;
 use crate::sqlite::scan::Place;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use tokio_postgres::Client;
 
 /// What a rule found: how many rows, and the first groups of rows that break it together, by their numbers.
@@ -75,6 +75,8 @@ struct Filled {
     shadows: Shadows,
     misfits: Vec<Misfits>,
     unread: Vec<Unread>,
+    /// Rows that rules sent to the quarantine, by the target's table.
+    quarantined: HashMap<u32, u64>,
 }
 
 /// Loads everything into shadows: first with the columns that the server computes, and then, if a row is refused all the
@@ -89,13 +91,14 @@ async fn fill(client: &Client, mut reading: Reading) -> Result<Filled, Error> {
         reading.after_misfit = AfterMisfit::SendOn { as_bytes };
         let loaded = load::load(client, reading, |index, _| Shadows::destination(index)).await?;
         let Loaded { source, tables, counts, refused, unread, .. } = loaded;
+        let quarantined = quarantined(&tables, counts.as_deref().unwrap_or_default());
         let (misfits, failure) = match counts {
             Ok(_) => (Vec::new(), None),
             Err(Failure::Values(misfits)) => (misfits, refused),
             Err(failure) => (Vec::new(), Some(failure)),
         };
         match failure {
-            None => return Ok(Filled { source, tables, shadows, misfits, unread }),
+            None => return Ok(Filled { source, tables, shadows, misfits, unread, quarantined }),
             Some(Failure::Refused(_)) if !as_bytes => as_bytes = true,
             Some(Failure::Refused(refusal)) => {
                 let constraints = vec![placed(refusal, &source, &tables).line];
@@ -116,7 +119,7 @@ async fn look_up(
     first: Option<Refusal>,
 ) -> Result<(Vec<Misfits>, Vec<String>), Error> {
     let show_values = reading.options.show_values;
-    let Filled { source, tables, shadows, mut misfits, unread } = fill(client, reading).await?;
+    let Filled { source, tables, shadows, mut misfits, unread, quarantined } = fill(client, reading).await?;
     shadows.analyze(client).await?;
     let oids: Vec<u32> = tables.iter().map(|table| table.target.oid).collect();
     let mut found = Vec::new();
@@ -149,6 +152,7 @@ async fn look_up(
         }
     }
     refused.retain(|row| !is_known(&found, &row.code, row.table, row.constraint.as_deref()));
+    explain_orphans(&mut found, &rules, &quarantined);
     // the first failure is among what was found, by its rule, by its value or by its row
     let is_found = |code: &str| {
         found.iter().any(|found| found.code == code)
@@ -164,6 +168,24 @@ async fn look_up(
     misfits.extend(unread);
     lines.extend(first.map(|first| first.line));
     Ok((misfits, lines))
+}
+
+/// How many rows of each table are in the quarantine.
+fn quarantined(tables: &[BoundTable], counts: &[Count]) -> HashMap<u32, u64> {
+    let rows = |count: &Count| count.quarantined.values().sum();
+    tables.iter().zip(counts).map(|(table, count)| (table.target.oid, rows(count))).collect()
+}
+
+/// The parent of a row may be in the source, and not come with it.
+fn explain_orphans(found: &mut [Found], rules: &[Rule], quarantined: &HashMap<u32, u64>) {
+    for found in found {
+        if let Broken::Orphan { parent: Parent::Among { table, .. }, .. } = &rules[found.rule].broken
+            && let Some(rows) = quarantined.get(table).filter(|rows| **rows > 0)
+        {
+            let rows = if *rows == 1 { "a row".to_owned() } else { format!("{rows} rows") };
+            found.what = format!("{}, of which rules send {rows} to {},", found.what, quarantine::TABLE);
+        }
+    }
 }
 
 /// The rows that break `rule`, the one at `at`, or for which it cannot be computed. A rule that cannot be asked this way

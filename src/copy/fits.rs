@@ -21,12 +21,15 @@ pub(super) struct Unread {
     table: usize,
     /// Position of the column among the table's.
     column: usize,
-    /// Why: an SQLSTATE.
+    /// Why: an SQLSTATE, or [`CHANGED`].
     code: String,
     count: u64,
     /// The first of them: number in the stage, and how the text begins.
     first: Vec<(u64, Vec<u8>)>,
 }
+
+/// What stands for an SQLSTATE where the server takes a value, and keeps another.
+const CHANGED: &str = "changed";
 
 /// The values of the staged column at `index` that the target's column cannot take; none if all fit.
 pub(super) async fn unfit(client: &Client, stage: &Stage, index: usize) -> Result<Vec<Unread>, Error> {
@@ -40,7 +43,16 @@ pub(super) async fn unfit(client: &Client, stage: &Stage, index: usize) -> Resul
     let function = format!("pg_temp.outgrow_fits_{}_{index}", stage.index);
     let (base, declared, cast) = (&column.of.base, &column.of.declared, column.cast("$1"));
     // an assignment of plpgsql casts as that to a column does: what is too long is an error
-    let body = if column.of.modifier < 0 {
+    let body = if column.is_money() {
+        // with the separators of whatever language: digits beyond the cents are others than those that are kept
+        let digits =
+            |text: &str| format!("trim('0' FROM pg_catalog.regexp_replace({text}, '[^0-9]', '', 'g'))");
+        format!(
+            "BEGIN IF {} = {} THEN RETURN NULL; END IF; RETURN '{CHANGED}';",
+            digits(&column.text("$1")),
+            digits(&format!("({cast})::pg_catalog.text"))
+        )
+    } else if column.of.modifier < 0 {
         format!("BEGIN PERFORM {cast}; RETURN NULL;")
     } else {
         format!(
@@ -48,7 +60,7 @@ pub(super) async fn unfit(client: &Client, stage: &Stage, index: usize) -> Resul
              BEGIN kept := given; \
              IF given::pg_catalog.text = kept::pg_catalog.text THEN RETURN NULL; END IF; \
              IF given = kept THEN RETURN NULL; END IF; \
-             RETURN '22000';"
+             RETURN '{CHANGED}';"
         )
     };
     // an error in a declaration is not the block's own to catch
@@ -112,6 +124,10 @@ fn reason(code: &str) -> (Misfit, &'static str) {
         "54001" => (
             Misfit("a value nested deeper than the server's max_stack_depth allows"),
             "skip = true, or make the target's column text in a version before the step",
+        ),
+        CHANGED => (
+            Misfit("text with more digits or characters than the type keeps"),
+            "skip = true, or give the target's column a wider type in a version before the step",
         ),
         _ if code.starts_with("54") => {
             (Misfit("a value beyond a limit of the server for this type"), "skip = true")

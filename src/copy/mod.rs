@@ -94,6 +94,7 @@ pub async fn run(
         .await
         .map_err(Error::database("preparing the step"))?;
     own::require(client).await?;
+    own::make(client).await?;
     let Prepared { reading, absent, left } = prepare(client, version, step, source, options).await?;
     let oids: Vec<u32> = reading.tables.iter().map(|table| table.target.oid).collect();
     let keys = key::row_keys(client, &oids).await?;
@@ -317,6 +318,7 @@ pub fn require_source(step: &Step, source: &Path, lock_timeout: Duration) -> Res
 pub async fn without_data(client: &Client, version: &Version, step: &Step) -> Result<Receipt, Error> {
     let tables = step.tables.iter().map(|table| TableReceipt::not_brought(table.name.clone())).collect();
     let receipt = Receipt::new(version, None, tables, Vec::new(), "none", SystemTime::now());
+    own::make(client).await?;
     receipt::record(client, &receipt, None).await?;
     Ok(receipt)
 }

@@ -32,6 +32,12 @@ pub(super) async fn require(client: &Client, tables: &[BoundTable]) -> Result<()
         if row.get("secured") {
             faults.push(secured(&name, &owner));
         }
+        for index in row.get::<_, Vec<String>>("invalid") {
+            log::warn!(
+                "index {index} of table {name} is INVALID, as an interrupted CREATE INDEX or REINDEX CONCURRENTLY leaves one; \
+                 it stays so: REINDEX INDEX or DROP INDEX"
+            );
+        }
         if row.get("unlogged") {
             log::warn!(
                 "table {name} is UNLOGGED: after a crash PostgreSQL empties it, and the step will not run again"
@@ -101,9 +107,11 @@ CROSS JOIN LATERAL (SELECT concat_ws(', ',
 WHERE c.oid = ANY ($1) AND missing <> ''
 ORDER BY c.relname";
 
-/// (PostgreSQL: Row Security Policies.)
+/// (PostgreSQL: Row Security Policies; System Catalogs, `pg_index`.)
 const PROPERTIES: &str = "\
 SELECT c.relname::text, pg_catalog.pg_get_userbyid(c.relowner)::text AS owner,
-       pg_catalog.row_security_active(c.oid) AS secured, c.relpersistence = 'u' AS unlogged
+       pg_catalog.row_security_active(c.oid) AS secured, c.relpersistence = 'u' AS unlogged,
+       ARRAY(SELECT i.indexrelid::regclass::text FROM pg_catalog.pg_index i
+             WHERE i.indrelid = c.oid AND NOT i.indisvalid ORDER BY i.indexrelid) AS invalid
 FROM pg_catalog.pg_class c WHERE c.oid = ANY ($1)
 ORDER BY c.relname";

@@ -172,14 +172,12 @@ struct StoredSource<'a> {
     definition: Option<&'a Definition>,
 }
 
-/// Stores `receipt`, and with it the definition `of_source`, making the table if it is the first.
+/// Stores `receipt`, and with it the definition `of_source`, in the table that [`own::make`](super::own::make) made.
 pub(super) async fn record(
     client: &Client,
     receipt: &Receipt,
     of_source: Option<&Definition>,
 ) -> Result<(), Error> {
-    let doing = || Error::database("storing the receipt");
-    client.batch_execute(&definition()).await.map_err(doing())?;
     let insert = format!(
         "INSERT INTO {TABLE} (version, step, source, tables, left_behind, proof, tool, started_at, finished_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, clock_timestamp())"
@@ -202,7 +200,7 @@ pub(super) async fn record(
             ],
         )
         .await
-        .map_err(doing())?;
+        .map_err(Error::database("storing the receipt"))?;
     Ok(())
 }
 
@@ -321,7 +319,8 @@ pub(super) async fn for_the_way_back(client: &Client, version: i32) -> Result<Fo
     })
 }
 
-fn definition() -> String {
+/// The statement that makes the table, if it is not there.
+pub(super) fn definition() -> String {
     let mut migration = Migration::new();
     migration.create_table_if_not_exists(TABLE, |table| {
         table.add_column("version", types::integer().primary(true).increments(false));

@@ -102,8 +102,13 @@ impl Staged {
         }
     }
 
+    /// Whether the server rounds the column's values without a modifier that says so.
+    pub(super) fn is_money(&self) -> bool {
+        self.of.type_oid == Type::MONEY.oid()
+    }
+
     /// The staged `value` as the text that was sent.
-    fn text(&self, value: &str) -> String {
+    pub(super) fn text(&self, value: &str) -> String {
         match self.form {
             Form::Own | Form::Text => value.to_owned(),
             Form::Bytes => format!("pg_catalog.convert_from({value}, 'UTF8')"),
@@ -277,9 +282,10 @@ impl Stage {
         proof::rows(client, &self.of.name, &query, each).await
     }
 
-    /// Refuses values that the column's modifier would change without an error.
+    /// Refuses values that the column's type would change without an error.
     pub(super) async fn require_kept(&self, client: &Client) -> Result<(), Failure> {
-        for (index, column) in self.by_input().filter(|(_, column)| column.of.modifier >= 0) {
+        let changes = |column: &Staged| column.of.modifier >= 0 || column.is_money();
+        for (index, column) in self.by_input().filter(|(_, column)| changes(column)) {
             if !fits::unfit(client, self, index).await.map_err(Failure::Other)?.is_empty() {
                 let code = SqlState::DATA_EXCEPTION.code().to_owned();
                 let line =

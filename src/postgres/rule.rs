@@ -188,10 +188,13 @@ fn expression(row: &Row) -> Rule {
     rule(row, "", "what it cannot be computed from".into(), row.get("kind"), broken)
 }
 
-/// Unique indexes and exclusion constraints. Those of a partition that are parts of its table's are left out.
+/// Unique indexes and exclusion constraints that rows are held against. Those of a partition that are parts of its table's are
+/// left out; one of a partitioned table holds for nothing until all partitions have theirs.
 const KEYS: &str = "\
 SELECT s.root, s.filter, c.relname::text AS name,
-       CASE WHEN i.indisprimary THEN 'primary key' ELSE 'unique index' END AS kind,
+       CASE WHEN i.indisprimary THEN 'primary key' WHEN i.indisvalid THEN 'unique index'
+            ELSE 'INVALID unique index, which an interrupted CONCURRENTLY leaves (DROP INDEX in a version before the step):'
+       END AS kind,
        ARRAY(SELECT a.attname::text FROM generate_series(1, i.indnkeyatts::int) AS n
              JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[n - 1]
              WHERE 0 <> ALL (i.indkey) ORDER BY n) AS columns,
@@ -210,7 +213,9 @@ FROM scope s
 JOIN pg_catalog.pg_index i ON i.indrelid = s.relid AND (i.indisunique OR i.indisexclusion)
 JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
 LEFT JOIN pg_catalog.pg_constraint k ON k.conindid = i.indexrelid AND k.contype = 'x'
-WHERE s.relid = s.root OR NOT EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhrelid = i.indexrelid)
+WHERE i.indisready AND (c.relkind <> 'I' OR i.indisvalid)
+  AND (s.relid = s.root OR NOT EXISTS (SELECT FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_index p ON p.indexrelid = h.inhparent
+                                       WHERE h.inhrelid = i.indexrelid AND p.indisvalid))
 ORDER BY s.root, i.indexrelid";
 
 /// The functions that constraints call and whose bodies are SQL, or run it.
@@ -320,6 +325,6 @@ SELECT s.root, s.filter, c.relname::text, 'index',
              FROM generate_series(1, i.indnkeyatts::int) AS n ORDER BY n),
        pg_catalog.pg_get_expr(i.indpred, i.indrelid)
 FROM scope s
-JOIN pg_catalog.pg_index i ON i.indrelid = s.relid AND NOT i.indisunique AND NOT i.indisexclusion
+JOIN pg_catalog.pg_index i ON i.indrelid = s.relid AND i.indisready AND NOT i.indisunique AND NOT i.indisexclusion
 JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
 WHERE s.relid = s.root OR NOT EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhrelid = i.indexrelid)";

@@ -28,7 +28,8 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    /// `YYYY-MM-DD [(T| ) HH:MM[:SS[(.|,)f{1,9}]] [Z | (+|-)HH[[:]MM[:SS]]]]`.
+    /// `YYYY-MM-DD [(T| ) HH:MM[:SS[(.|,)f{1,9}]] [Z | (+|-)HH[[:]MM[:SS]]]]`, and with a blank before the zone, as Sequelize,
+    /// Ruby and Go write it.
     pub(super) fn parse(text: &[u8]) -> Result<Moment, Misfit> {
         let mut text = Cursor(text);
         Moment::read(&mut text).ok_or(NOT_A_DATE)
@@ -238,6 +239,10 @@ impl Cursor<'_> {
         if self.0.is_empty() {
             return Some(None);
         }
+        let apart = self.one_of(b" ").is_some();
+        if apart && self.0 == b"UTC" {
+            return Some(Some(0));
+        }
         let sign = match self.one_of(b"Zz+-")? {
             b'+' => 1,
             b'-' => -1,
@@ -252,8 +257,32 @@ impl Cursor<'_> {
         if self.one_of(b":").is_some() {
             seconds = self.number::<2>()?;
         }
-        let real = self.0.is_empty() && hours < 16 && minutes < 60 && seconds < 60;
+        let ends = self.0.is_empty() || apart && self.is_name_of_go();
+        let real = ends && hours < 16 && minutes < 60 && seconds < 60;
         real.then_some(Some(sign * (hours * 3600 + minutes * 60 + seconds)))
+    }
+
+    /// Whether the rest is what Go's `Time.String` writes behind the offset, and what says no more than that: the zone's
+    /// name, and the reading of the monotonic clock (` CET`, ` -03`, ` UTC m=+0.1`).
+    fn is_name_of_go(&self) -> bool {
+        let Some(rest) = self.0.strip_prefix(b" ") else { return false };
+        let (name, clock) = match rest.iter().position(|byte| *byte == b' ') {
+            Some(end) => (&rest[..end], Some(&rest[end..])),
+            None => (rest, None),
+        };
+        let is_name = match name {
+            [b'+' | b'-', digits @ ..] => {
+                [2, 4].contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit)
+            }
+            letters => (2..=6).contains(&letters.len()) && letters.iter().all(u8::is_ascii_alphabetic),
+        };
+        let is_clock = |clock: &[u8]| {
+            clock.strip_prefix(b" m=").is_some_and(|reading| {
+                matches!(reading, [b'+' | b'-', digits @ ..]
+                    if !digits.is_empty() && digits.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.'))
+            })
+        };
+        is_name && clock.is_none_or(is_clock)
     }
 }
 
@@ -280,6 +309,12 @@ mod tests {
         assert_eq!(offset("2024-05-06 07:08+02"), Ok(Some(7200)));
         assert_eq!(offset("2024-05-06 07:08:09.1+0530"), Ok(Some(19_800)));
         assert_eq!(offset("2024-05-06 07:08:09"), Ok(None));
+        assert_eq!(offset("2024-05-06 07:08:09.123 +00:00"), Ok(Some(0)));
+        assert_eq!(offset("2024-05-06 07:08:09 UTC"), Ok(Some(0)));
+        assert_eq!(offset("2024-05-06 07:08:09 +0530"), Ok(Some(19_800)));
+        assert_eq!(offset("2024-05-06 07:08:09.123456789 -0700 MST m=+0.1"), Ok(Some(-25_200)));
+        assert_eq!(offset("2024-05-06 07:08:09 +0000 UTC"), Ok(Some(0)));
+        assert_eq!(offset("2024-05-06 07:08:09 -0300 -03"), Ok(Some(-10_800)));
     }
 
     #[test]
@@ -311,6 +346,14 @@ mod tests {
             "2024-01-01 00:00:00 BC",
             "2024-01-01 00:00:00+16:00",
             "2024-01-01 ",
+            "2024-01-01 00:00:00 ",
+            "2024-01-01 00:00:00  +00:00",
+            "2024-01-01 00:00:00 CET",
+            "2024-01-01 00:00:00 PM",
+            "2024-01-01 00:00:00+00:00 UTC",
+            "2024-01-01 00:00:00 +0000 ",
+            "2024-01-01 00:00:00 +0000 UTC m=",
+            "2024-01-01 00:00:00 +0000 UTC x=+1",
         ] {
             assert!(wall(bad).is_err(), "{bad}");
         }

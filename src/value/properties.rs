@@ -54,7 +54,8 @@ pub(super) fn codecs() -> Vec<(&'static str, Codec)> {
 
 const DATE: &str = "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])";
 const CLOCK: &str = "([01][0-9]|2[0-4]):[0-6][0-9](:[0-5][0-9]([.,][0-9]{1,10})?)?";
-const ZONE: &str = "(Z|[+-](0[0-9]|1[0-7])(:?[0-5][0-9])?)?";
+const ZONE: &str =
+    "( ?(Z|[+-](0[0-9]|1[0-7])(:?[0-5][0-9])?)( UTC| [A-Z]{2,4}| -03)?( m=[+-][0-9.]{1,3})?| UTC)?";
 
 /// Cells of all classes, most of them near something that a type means.
 pub(super) fn cells() -> impl Strategy<Value = Cell<'static>> {
