@@ -27,7 +27,8 @@ fn a_large_row_is_held_twice_at_most() {
     let project = Project::step(
         "CREATE TABLE t (id int PRIMARY KEY, v bytea);",
         "\"t\"",
-        "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, zeroblob(40000000)), (2, x'78')",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, zeroblob(40000000)), (2, x'78'), (3, zeroblob(40000000)),
+           (4, zeroblob(40000000)), (5, zeroblob(40000000))",
     );
     within((32 + 2 * 40) * MB, &project, &["migrate"]);
     // which has it from both sides

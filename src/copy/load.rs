@@ -7,7 +7,7 @@ use super::originals::Originals;
 use super::progress::{Phase, Progress};
 use super::proof;
 use super::quarantine::Quarantine;
-use super::reader::{self, AfterMisfit, CHUNK_BYTES, CHUNKS_IN_FLIGHT, Count, Outlet, Piece};
+use super::reader::{self, AfterMisfit, CHUNKS_IN_FLIGHT, Count, Outlet, Piece};
 use super::refused::{self, Refusal};
 use super::shadow;
 use super::stage::{LookingUp, Stage};
@@ -38,9 +38,6 @@ pub(super) struct Loaded {
     /// Values that the server cannot read, if they were looked up ([`AfterMisfit::SendOn`]).
     pub unread: Vec<Unread>,
 }
-
-/// At most so many bytes are in a message to the server; every ordinary chunk fits.
-const PART_BYTES: usize = 2 * CHUNK_BYTES;
 
 /// Why a load ended early.
 pub(super) enum Failure {
@@ -222,12 +219,8 @@ async fn write(
         let mut sink = pin!(client.copy_in(copy.as_str()).await.map_err(refused)?);
         loop {
             match pieces.recv().await {
-                Some(Piece::Chunk(mut bytes, rows)) => {
-                    // the driver copies what it sends: of a row of many megabytes a part at a time
-                    while !bytes.is_empty() {
-                        let part = bytes.split_to(bytes.len().min(PART_BYTES));
-                        sink.send(part).await.map_err(refused)?;
-                    }
+                Some(Piece::Chunk(bytes, rows)) => {
+                    sink.send(bytes).await.map_err(refused)?;
                     progress.rows(rows);
                 }
                 Some(Piece::End(mut count)) => {

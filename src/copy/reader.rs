@@ -22,8 +22,12 @@ use tokio::sync::mpsc::Sender;
 /// of them is nothing. A chunk exceeds it by one row at most.
 pub(super) const CHUNK_BYTES: usize = 128 * 1024;
 
-/// Chunks that may wait between reader and server: enough that neither waits for the other for long.
-pub(super) const CHUNKS_IN_FLIGHT: usize = 4;
+/// A longer chunk, which is one of a row of many megabytes, is handed on in parts of this size.
+const PART_BYTES: usize = 2 * CHUNK_BYTES;
+
+/// Chunks that may wait between reader and server: 8 MB, which the reader takes a tenth of a second for. The server stops for
+/// about as long whenever it waits for its disk, and would otherwise wait for the reader next.
+pub(super) const CHUNKS_IN_FLIGHT: usize = 64;
 
 /// What a COPY in binary format opens with: signature, flags, length of the header extension.
 pub(super) const HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -67,6 +71,13 @@ impl Outlet {
             return Ok(());
         }
         Err(Error::Io(std::io::Error::other("the reading was given up")))
+    }
+
+    /// Waits until everything has been taken, so that no two rows of many megabytes are under way at once.
+    fn wait_for_all(&self) {
+        let room = self.pieces.reserve_many(self.pieces.max_capacity());
+        // that nobody takes them any more, the next piece says
+        drop(tokio::runtime::Handle::current().block_on(room));
     }
 }
 
@@ -294,8 +305,19 @@ impl<'a> Reading<'a> {
 
     fn send(&mut self) -> Result<(), Error> {
         let next = Vec::with_capacity(self.chunk.capacity().min(2 * CHUNK_BYTES));
-        let full = std::mem::replace(&mut self.chunk, next);
-        self.outlet.send(self.sends().then(|| Piece::Chunk(full.into(), self.count.tally.rows)))
+        let mut full = Bytes::from(std::mem::replace(&mut self.chunk, next));
+        if !self.sends() {
+            return self.outlet.send(None);
+        }
+        let long = full.len() > PART_BYTES;
+        while !full.is_empty() {
+            let part = full.split_to(full.len().min(PART_BYTES));
+            self.outlet.send(Some(Piece::Chunk(part, self.count.tally.rows)))?;
+        }
+        if long {
+            self.outlet.wait_for_all();
+        }
+        Ok(())
     }
 
     fn end(mut self) -> Result<(), Error> {

@@ -260,13 +260,11 @@ impl Applier<'_> {
         Ok(())
     }
 
-    /// When the commit of `version` is written: it is waited for unless both it and the next one are SQL in one transaction.
+    /// When the commit of `version` is written: it is waited for unless SQL in a transaction follows, whose own is.
     fn written_after(&self, version: &Version) -> Written {
-        let waits = |version: &Version| version.step().is_some() || version.is_without_transaction();
-        match self.todo.front() {
-            Some(next) if !waits(version) && !waits(next) => Written::Later,
-            _ => Written::AtOnce,
-        }
+        let sql = |version: &Version| version.step().is_none() && !version.is_without_transaction();
+        let waits = version.is_without_transaction() || !self.todo.front().is_some_and(|next| sql(next));
+        if waits { Written::AtOnce } else { Written::Later }
     }
 
     async fn run_step(&self, version: &Version, step: &Step, history_row: &str) -> Result<Receipt, Error> {
@@ -277,7 +275,8 @@ impl Applier<'_> {
                 Some(source) => copy::run(&self.client, version, step, source, &self.options).await?,
                 None => copy::without_data(&self.client, version, step).await?,
             };
-            let ended = self.client.batch_execute(&finish(self.scope, history_row, Written::AtOnce)).await;
+            let end = finish(self.scope, history_row, self.written_after(version));
+            let ended = self.client.batch_execute(&end).await;
             ended.map_err(Error::database(ends(version)))?;
             Ok(receipt)
         }
