@@ -87,7 +87,9 @@ fn parts(usual: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
         _ => (&usual[..0], usual),
     };
     let (time, zone) = rest.strip_prefix(b" ").unwrap_or(rest).split_at_checked(15)?;
-    Some((date, time, zone))
+    // "1 year 00:00:01" is as long
+    let is_time = matches!(time, [_, _, b':', _, _, b':', _, _, b'.', ..]);
+    is_time.then_some((date, time, zone))
 }
 
 impl Time {
@@ -146,4 +148,16 @@ pub(super) fn formats(usual: &[u8], text: &[u8]) -> Vec<Format> {
         ],
     };
     times.into_iter().map(|time| Format::Clock(Clock { mark, time, zone: zone.clone() })).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_as_long_as_a_time_is_none() {
+        let clock = Clock { mark: ' ', time: Time::Digits(7), zone: None };
+        assert_eq!(clock.spell(b"1 year 00:00:01"), None);
+        assert_eq!(clock.spell(b"00:00:01.500000").as_deref(), Some(&b"00:00:01.5000000"[..]));
+    }
 }
