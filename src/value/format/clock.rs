@@ -118,7 +118,7 @@ impl Time {
 
 /// What a moment that is written as `text` may be spelt in.
 pub(super) fn formats(usual: &[u8], text: &[u8]) -> Vec<Format> {
-    if usual.len() == 10 {
+    if usual.len() == 10 && usual[4] == b'-' {
         let tail = text.strip_prefix(usual).and_then(|tail| String::from_utf8(tail.to_vec()).ok());
         return tail.map(Format::Tail).into_iter().collect();
     }
@@ -158,6 +158,7 @@ mod tests {
     fn an_interval_as_long_as_a_time_is_none() {
         let clock = Clock { mark: ' ', time: Time::Digits(7), zone: None };
         assert_eq!(clock.spell(b"1 year 00:00:01"), None);
+        assert!(formats(b"00:00:00.1", b"00:00:00.10").is_empty(), "nor is one as long as a date");
         assert_eq!(clock.spell(b"00:00:01.500000").as_deref(), Some(&b"00:00:01.5000000"[..]));
     }
 }

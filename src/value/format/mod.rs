@@ -243,7 +243,8 @@ mod tests {
         let config = ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() };
         let cells = (proptest::collection::vec(cells(), 1..4), cells());
         let result = proptest::test_runner::TestRunner::new(config).run(&cells, |(sample, other)| {
-            for (name, codec) in &codecs {
+            // "Z" behind the clock of another zone is right for some moments: there the way back asks for every cell
+            for (name, codec) in codecs.iter().filter(|(name, _)| *name != "timestamp zone") {
                 let field = |cell: &Cell<'_>| {
                     let mut field = Vec::new();
                     let value = Value::try_from(cell.value()).ok()?;

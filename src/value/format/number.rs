@@ -24,7 +24,13 @@ pub(super) fn whole(number: f64) -> Option<i64> {
 pub(super) fn digits(cell: &Cell<'_>) -> Option<Cell<'static>> {
     match cell {
         Cell::Integer(number) => Cell::spelt(itoa::Buffer::new().format(*number)),
-        Cell::Real(real) => Cell::spelt(format!("{real:?}")),
+        Cell::Real(real) => {
+            let text = format!("{real:?}");
+            // of two shortest forms that are as near, the server writes the even one, and these digits may be the other
+            let same =
+                Decimal::parse(&text).ok()?.without_trailing_zeros() == Decimal::of_real(*real).ok()?;
+            if same { Cell::spelt(text) } else { None }
+        }
         _ => None,
     }
 }
