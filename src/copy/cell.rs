@@ -22,7 +22,6 @@ pub(super) enum Fate {
 
 /// Appends length and bytes of `value`, NULL for one that has none; the length is patched in when it is known.
 pub(super) fn convert(column: &BoundColumn, value: ValueRef<'_>, out: &mut Vec<u8>) -> Fate {
-    let at = out.len();
     let null = match value {
         ValueRef::Null => Some(Fate::Fits(Fit::Exact)),
         ValueRef::Text(b"") if column.empty_is_null => Some(Fate::Nulled),
@@ -32,6 +31,7 @@ pub(super) fn convert(column: &BoundColumn, value: ValueRef<'_>, out: &mut Vec<u
         out.extend_from_slice(&NULL);
         return fate;
     }
+    let at = out.len();
     match field(column, value, out) {
         Ok(fit) => Fate::Fits(fit),
         Err(misfit) => {

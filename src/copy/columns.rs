@@ -4,6 +4,7 @@
 use super::bind::{cut, same_name};
 use super::codec;
 use crate::error::Error;
+use crate::identifier::quote_all;
 use crate::migration::step::{ColumnRules, Mend, Policy, TableRules};
 use crate::postgres::catalog;
 use crate::sqlite::{Source, schema};
@@ -26,6 +27,17 @@ impl BoundTable {
     pub(super) fn target_columns(&self) -> impl Iterator<Item = &str> {
         let columns = self.columns.iter().map(|column| column.target.name.as_str());
         columns.chain(self.constants.iter().map(|constant| constant.target.name.as_str()))
+    }
+
+    /// The same columns of the table's own rows, as `COPY … TO` names them. A table is read sooner than a query of it, and of a
+    /// partitioned one, or of no columns, there is the query alone. (PostgreSQL: COPY, Notes.)
+    pub(super) fn copied(&self) -> String {
+        let (columns, table) = (quote_all(self.target_columns()), &self.target);
+        if table.partitioned || columns.is_empty() {
+            format!("(SELECT {columns} FROM {})", table.own_rows())
+        } else {
+            format!("{} ({columns})", table.quoted())
+        }
     }
 }
 

@@ -1,16 +1,47 @@
-//! What is asked of the source once its rows are read, on a thread of its own while the server makes indexes: its
-//! fingerprint, and whether its structure is sound.
+//! What is asked of the source beside its rows, each on a thread of its own: its fingerprint, while they are read and loaded,
+//! and whether its structure is sound, while the server reads them back.
 
 use super::load::Options;
 use crate::error::Error;
 use crate::postgres::interrupt::{Interrupt, LOOK};
 use crate::sqlite::{Fingerprint, Source};
 use rusqlite::InterruptHandle;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tokio::task::JoinHandle;
 
-/// The inspection under way.
+/// The fingerprint in the making. Dropped, it is given up.
+pub(super) struct Hashing {
+    running: JoinHandle<Result<Fingerprint, Error>>,
+    given_up: Arc<AtomicBool>,
+}
+
+impl Hashing {
+    pub(super) fn of(source: &Source) -> Hashing {
+        let (hasher, given_up) = (source.hasher(), Arc::new(AtomicBool::new(false)));
+        let asked = Arc::clone(&given_up);
+        let running = tokio::task::spawn_blocking(move || hasher(&|| !asked.load(Relaxed)));
+        Hashing { running, given_up }
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// [`Error::Source`] if the file can no longer be read.
+    pub(super) async fn result(mut self) -> Result<Fingerprint, Error> {
+        (&mut self.running).await.map_err(std::io::Error::other)?
+    }
+}
+
+impl Drop for Hashing {
+    fn drop(&mut self) {
+        self.given_up.store(true, Relaxed);
+    }
+}
+
+/// The look at the structure under way. Dropped, it is given up.
 pub(super) struct Inspection {
-    running: JoinHandle<(Source, Result<Fingerprint, Error>)>,
+    running: JoinHandle<(Source, Result<(), Error>)>,
     sqlite: InterruptHandle,
     interrupt: Interrupt,
 }
@@ -23,8 +54,7 @@ impl Inspection {
         let (sqlite, interrupt) = (source.interrupt_handle(), options.interrupt.clone());
         let running = tokio::task::spawn_blocking(move || {
             let sound = if thorough { source.require_sound() } else { Ok(()) };
-            let fingerprint = sound.and_then(|()| source.fingerprint());
-            (source, fingerprint)
+            (source, sound)
         });
         Inspection { running, sqlite, interrupt }
     }
@@ -32,14 +62,20 @@ impl Inspection {
     /// Waits for its end, which a signal brings about.
     ///
     /// # Errors
-    /// [`Error::Source`] if the source is damaged, or can no longer be read.
-    pub(super) async fn result(mut self) -> Result<(Source, Fingerprint), Error> {
-        let (source, fingerprint) = loop {
+    /// [`Error::Source`] if the source is damaged.
+    pub(super) async fn result(mut self) -> Result<Source, Error> {
+        let (source, sound) = loop {
             tokio::select! {
                 ended = &mut self.running => break ended.map_err(std::io::Error::other)?,
                 () = tokio::time::sleep(LOOK) => if self.interrupt.signalled() { self.sqlite.interrupt() },
             }
         };
-        Ok((source, fingerprint?))
+        sound.map(|()| source)
+    }
+}
+
+impl Drop for Inspection {
+    fn drop(&mut self) {
+        self.sqlite.interrupt();
     }
 }

@@ -56,10 +56,10 @@ use crate::error::Error;
 use crate::migration::Version;
 use crate::migration::step::Step;
 use crate::postgres::{catalog, key};
-use crate::sqlite::{Fingerprint, Source};
+use crate::sqlite::Source;
 use aside::{Aside, Indexes};
 use columns::BoundTable;
-use inspection::Inspection;
+use inspection::{Hashing, Inspection};
 use load::{Destination, Failure, Loaded, Reading};
 use originals::Originals;
 use progress::Progress;
@@ -100,30 +100,35 @@ pub async fn run(
     let keys = key::row_keys(client, &oids).await?;
     let definition = reading.source.definition()?;
     let reading = Reading { originals: Some(Originals::new(version.number, keys)), ..reading };
-    let (mut whole, aside) = load_whole(client, reading).await?;
-    if options.proof {
-        let unequal = load::prove(client, &whole.tables, &whole.counts, &options.progress).await?;
-        if !unequal.is_empty() {
-            return Err(disproved(client, whole, unequal).await);
-        }
+    let Whole { source, hashing, tables, quarantine, originals, counts, aside } =
+        load_whole(client, reading).await?;
+    let inspection = Inspection::of(source, options);
+    let unequal = if options.proof {
+        load::prove(client, &tables, &counts, &options.progress).await?
     } else {
-        load::require_taken(&whole.tables, &whole.counts)?;
+        load::require_taken(&tables, &counts)?;
+        Vec::new()
+    };
+    let source = inspection.result().await?;
+    if !unequal.is_empty() {
+        return Err(disproved(client, source, tables, unequal).await);
     }
-    sequence::advance(client, &whole.tables).await?;
-    whole.fingerprint.changed_during_copy = whole.source.changed_since_opening()?;
-    if whole.fingerprint.changed_during_copy {
+    sequence::advance(client, &tables, &counts).await?;
+    let mut fingerprint = hashing.result().await?;
+    fingerprint.changed_during_copy = source.changed_since_opening()?;
+    if fingerprint.changed_during_copy {
         log::warn!("the source changed during the copy; what was copied is the state at its start");
     }
-    let mut tables = table_receipts(&whole.tables, &whole.counts, absent);
-    for (receipt, table) in tables.iter_mut().zip(&whole.tables) {
+    let mut receipts = table_receipts(&tables, &counts, absent);
+    for (receipt, table) in receipts.iter_mut().zip(&tables) {
         receipt.set_aside = aside.triggers_of(table.target.oid);
     }
-    whole.quarantine.store(client).await?;
-    if let Some(originals) = whole.originals {
+    quarantine.store(client).await?;
+    if let Some(originals) = originals {
         originals.store(client).await?;
     }
     let proof = if options.proof { "content" } else { "unproven" };
-    let mut receipt = Receipt::new(version, Some(whole.fingerprint), tables, left, proof, started);
+    let mut receipt = Receipt::new(version, Some(fingerprint), receipts, left, proof, started);
     receipt.phases = options.progress.end();
     receipt::record(client, &receipt, Some(&definition)).await?;
     Ok(receipt)
@@ -143,8 +148,10 @@ pub async fn rehearse(
     let started = SystemTime::now();
     let Prepared { reading, absent, left } = prepare(client, version, step, source, options).await?;
     let file = reading.source.file.clone();
+    let hashing = Hashing::of(&reading.source);
     let loaded = load::rehearse(reading).await?;
-    let (_, fingerprint) = Inspection::of(loaded.source, options).result().await?;
+    let _source = Inspection::of(loaded.source, options).result().await?;
+    let fingerprint = hashing.result().await?;
     let counts = loaded.counts.map_err(|failure| failure.into_error(&file))?;
     let tables = table_receipts(&loaded.tables, &counts, absent);
     let mut receipt = Receipt::new(version, Some(fingerprint), tables, left, "none", started);
@@ -196,17 +203,20 @@ fn table_receipts(tables: &[BoundTable], counts: &[Count], absent: Vec<String>) 
 /// A load that nothing refused.
 struct Whole {
     source: Source,
-    fingerprint: Fingerprint,
+    hashing: Hashing,
     tables: Vec<BoundTable>,
     quarantine: Quarantine,
     originals: Option<Originals>,
     counts: Vec<Count>,
+    /// What was set aside for it, and is back in its place.
+    aside: Aside,
 }
 
 /// Loads all tables with triggers, keys and indexes set aside, and puts these back. What the server refuses is looked up
 /// for the whole step, from the savepoint at which nothing was loaded and everything was in its place.
-async fn load_whole(client: &Client, mut reading: Reading) -> Result<(Whole, Aside), Error> {
+async fn load_whole(client: &Client, mut reading: Reading) -> Result<Whole, Error> {
     let (version, options) = (reading.version, reading.options.clone());
+    let hashing = Hashing::of(&reading.source);
     ready::require(client, &reading.tables).await?;
     client.batch_execute("SAVEPOINT outgrow_load").await.map_err(Error::database("preparing the load"))?;
     let small = reading.source.snapshot_bytes()? < SMALL;
@@ -220,10 +230,6 @@ async fn load_whole(client: &Client, mut reading: Reading) -> Result<(Whole, Asi
     };
     let loaded = load::load(client, reading, target).await?;
     let Loaded { source, tables, quarantine, originals, counts, .. } = loaded;
-    if let Err(Failure::Other(error)) = counts {
-        return Err(error);
-    }
-    let inspection = Inspection::of(source, &options);
     let counts = match counts {
         Ok(counts) => put_back(client, &tables, &aside, &emptied, &options.progress)
             .await
@@ -235,15 +241,16 @@ async fn load_whole(client: &Client, mut reading: Reading) -> Result<(Whole, Asi
             }),
         Err(failure) => Err(failure),
     };
-    // whatever a damaged source gave, that it is damaged comes first
-    let (source, fingerprint) = inspection.result().await?;
     let failure = match counts {
         Ok(counts) => {
             aside.compare(client).await?;
-            return Ok((Whole { source, fingerprint, tables, quarantine, originals, counts }, aside));
+            return Ok(Whole { source, hashing, tables, quarantine, originals, counts, aside });
         }
+        Err(Failure::Other(error)) => return Err(error),
         Err(failure) => failure,
     };
+    // whatever a damaged source gave, that it is damaged comes first
+    let source = Inspection::of(source, &options).result().await?;
     let reading =
         Reading { source, tables, version, options, after_misfit: AfterMisfit::ReadOn, originals: None };
     Err(constraint::explain(client, reading, failure).await)
@@ -278,9 +285,14 @@ async fn put_back(
 }
 
 /// A failed proof with the rows that differ, as far as a second comparison, row by row, finds them.
-async fn disproved(client: &Client, whole: Whole, unequal: Vec<(usize, String)>) -> Error {
-    let mut source = Some(whole.source);
-    let mut tables: Vec<Option<BoundTable>> = whole.tables.into_iter().map(Some).collect();
+async fn disproved(
+    client: &Client,
+    source: Source,
+    tables: Vec<BoundTable>,
+    unequal: Vec<(usize, String)>,
+) -> Error {
+    let mut source = Some(source);
+    let mut tables: Vec<Option<BoundTable>> = tables.into_iter().map(Some).collect();
     let mut lines = Vec::new();
     for (index, line) in unequal {
         lines.push(line);

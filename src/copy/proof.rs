@@ -8,7 +8,6 @@ use super::columns::BoundTable;
 use super::progress::Progress;
 use super::reader::HEADER;
 use crate::error::Error;
-use crate::identifier::quote_all;
 use futures_util::TryStreamExt;
 use std::pin::pin;
 use tokio_postgres::Client;
@@ -47,13 +46,12 @@ pub(super) async fn compare(
     progress: &Progress,
 ) -> Result<Option<String>, Error> {
     let name = &table.target.name;
-    let query = format!("SELECT {} FROM {}", quote_all(table.target_columns()), table.target.own_rows());
     let mut stored = Tally::default();
     let each = |row: &[u8]| {
         stored.add(row);
         progress.rows(stored.rows);
     };
-    rows(client, name, &query, each).await?;
+    rows(client, name, &table.copied(), each).await?;
     Ok(difference(name, sent, stored))
 }
 
@@ -72,18 +70,20 @@ pub(super) fn difference(name: &str, sent: Tally, stored: Tally) -> Option<Strin
     }
 }
 
-/// Calls `each` with every row of `query`, which reads `table`, as a COPY-binary tuple.
+/// Calls `each` with every row of `copied`, which is of `table`, as a COPY-binary tuple. What is copied: a table with its
+/// columns, or a query in parentheses.
 pub(super) async fn rows(
     client: &Client,
     table: &str,
-    query: &str,
+    copied: &str,
     mut each: impl FnMut(&[u8]),
 ) -> Result<(), Error> {
-    let doing = || Error::database(format!("reading table {table} back"));
-    let query = format!("COPY ({query}) TO STDOUT (FORMAT binary)");
-    let mut stream = pin!(client.copy_out(query.as_str()).await.map_err(doing())?);
+    // there is a message for each row: nothing is spelt out for one that is no error
+    let failed = |error| Error::database(format!("reading table {table} back"))(error);
+    let statement = format!("COPY {copied} TO STDOUT (FORMAT binary)");
+    let mut stream = pin!(client.copy_out(statement.as_str()).await.map_err(failed)?);
     let mut rows = Rows::default();
-    while let Some(bytes) = stream.try_next().await.map_err(doing())? {
+    while let Some(bytes) = stream.try_next().await.map_err(failed)? {
         rows.feed(&bytes, &mut each);
     }
     if rows.ended {

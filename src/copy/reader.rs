@@ -8,6 +8,7 @@ use super::misfits::Misfits;
 use super::originals::{Keeping, Originals, Spelling};
 use super::proof::Tally;
 use super::quarantine::{self, Quarantine};
+use super::sequence::Ids;
 use crate::error::Error;
 use crate::migration::step::Policy;
 use crate::postgres::interrupt::Interrupt;
@@ -104,6 +105,8 @@ pub(super) struct Count {
     pub quarantined: BTreeMap<String, u64>,
     /// What the way back needs to know.
     pub spelling: Spelling,
+    /// What the sequences must go beyond.
+    pub ids: Vec<Ids>,
 }
 
 /// Reads every table in order, or until nobody takes the pieces any more, who then knows why.
@@ -218,7 +221,7 @@ impl<'a> Reading<'a> {
             chunk,
             width,
             constants: table.constants.iter().flat_map(|constant| constant.field.clone()).collect(),
-            count: Count::default(),
+            count: Count { ids: Ids::of(table), ..Count::default() },
             normalised: none(),
             first_normalised: vec![None; table.columns.len()],
             repaired: none(),
@@ -291,6 +294,9 @@ impl<'a> Reading<'a> {
         if let Some(keeping) = &mut self.keeping {
             keeping.end_row(Some(&self.chunk[start..]))?;
         }
+        for ids in &mut self.count.ids {
+            ids.add(self.table, &self.chunk[start..]);
+        }
         self.count.tally.add(&self.chunk[start..]);
         self.count.bytes += (self.chunk.len() - start) as u64;
         if self.chunk.len() >= CHUNK_BYTES {
@@ -337,6 +343,7 @@ impl<'a> Reading<'a> {
             nulled: by_column(&self.nulled),
             quarantined: by_column(&self.quarantined),
             spelling: self.keeping.take().map(Keeping::spelling).unwrap_or_default(),
+            ids: std::mem::take(&mut self.count.ids),
             ..self.count
         };
         self.outlet.send(self.sends().then_some(Piece::End(count)))

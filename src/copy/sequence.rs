@@ -1,53 +1,146 @@
-//! Sequences after a load: the next id is above the largest that was ever used, in the source or in the target.
+//! Sequences after a load: the next id is above the largest that was ever used, in the source or in the target. The tables were
+//! empty, so that the ids are those that were sent.
 //!
 //! `ALTER SEQUENCE … RESTART` and not `setval`: it belongs to the transaction, so that a step that is rolled back leaves
 //! its sequences where they were, and so does a `nextval` after it (PostgreSQL: ALTER SEQUENCE, Notes).
 
 use super::columns::BoundTable;
+use super::reader::Count;
+use super::tuple;
 use crate::error::Error;
-use crate::identifier::quote;
-use tokio_postgres::Client;
+use crate::value::Cell;
+use std::fmt::Write;
+use tokio_postgres::{Client, Row};
+
+/// The ids in one column that a sequence numbers, as they were sent.
+#[derive(Debug, Clone)]
+pub(super) struct Ids {
+    /// Position of the column among those of its table.
+    column: usize,
+    /// The smallest and the largest.
+    ends: Option<(i64, i64)>,
+}
+
+impl Ids {
+    /// For each column of `table` that a sequence numbers.
+    pub(super) fn of(table: &BoundTable) -> Vec<Ids> {
+        let numbered = table.columns.iter().enumerate().filter(|(_, bound)| bound.target.sequence.is_some());
+        numbered.map(|(column, _)| Ids { column, ends: None }).collect()
+    }
+
+    /// Adds that of a `row` of `table`, which is a COPY-binary tuple.
+    pub(super) fn add(&mut self, table: &BoundTable, row: &[u8]) {
+        let value = tuple::cells(row).nth(self.column).and_then(tuple::value);
+        let Some(id) = value.and_then(table.columns[self.column].codec.decode.as_ref()).and_then(number)
+        else {
+            return;
+        };
+        let (least, greatest) = self.ends.unwrap_or((id, id));
+        self.ends = Some((least.min(id), greatest.max(id)));
+    }
+}
+
+/// An id in a column of whatever type; none in text that is no number.
+fn number(cell: Cell<'_>) -> Option<i64> {
+    match cell {
+        Cell::Integer(id) => Some(id),
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the next whole number is beyond it all the same"
+        )]
+        Cell::Real(id) => Some(id as i64),
+        Cell::Text(digits) => std::str::from_utf8(&digits).ok()?.parse().ok(),
+        Cell::Spelt(digits) => std::str::from_utf8(&digits).ok()?.parse().ok(),
+        Cell::Blob(_) => None,
+    }
+}
+
+/// A sequence and the ids of one column that it numbers.
+struct Numbered<'a> {
+    table: &'a str,
+    /// The sequence's name, for statements.
+    sequence: &'a str,
+    /// None if there is no row.
+    least: Option<i64>,
+    /// The largest that was ever used.
+    greatest: Option<i64>,
+}
 
 /// Advances the sequence of every column that has one. A sequence that is far enough is left alone.
-pub(super) async fn advance(client: &Client, tables: &[BoundTable]) -> Result<(), Error> {
-    for table in tables {
-        for column in &table.target.columns {
-            let Some(sequence) = &column.sequence else { continue };
-            let doing = || Error::database(format!("advancing sequence {sequence}"));
-            let bound = table.columns.iter().find(|bound| bound.target.name == column.name);
-            let ever_used = bound.filter(|bound| bound.source.is_rowid).and(table.source.autoincrement);
-            let query = format!(
-                "SELECT (SELECT greatest(max({column})::int8, $1::int8) FROM {table}), (SELECT min({column})::int8 FROM {table}), \
-                        CASE WHEN q.is_called THEN q.last_value + s.seqincrement ELSE q.last_value END, \
-                        s.seqincrement, s.seqmin, s.seqmax, s.seqcycle \
-                 FROM {sequence} q, pg_catalog.pg_sequence s WHERE s.seqrelid = $2::text::regclass",
-                column = quote(&column.name),
-                table = table.target.quoted()
-            );
-            let row = client.query_one(&query, &[&ever_used, &sequence]).await.map_err(doing())?;
-            let (next, step): (i64, i64) = (row.get(2), row.get(3));
-            let (min, max): (i64, i64) = (row.get(4), row.get(5));
-            // one that counts down goes on below the smallest id
-            let Some(last) = row.get::<_, Option<i64>>(if step > 0 { 0 } else { 1 }) else { continue };
-            let after = last.saturating_add(step);
-            if (step > 0 && after > next) || (step < 0 && after < next) {
-                // restarted at the last id and moved once: at the end of its range it is used up, as it must be
-                let restart = format!("ALTER SEQUENCE {sequence} RESTART WITH {}", last.clamp(min, max));
-                client.batch_execute(&restart).await.map_err(doing())?;
-                let used = client.execute("SELECT nextval($1::text::regclass)", &[&sequence]).await;
-                used.map_err(doing())?;
-            }
-            if !(min..=max).contains(&after) {
-                let what =
-                    if row.get(6) { "begins again at ids that may be taken" } else { "has no next one" };
-                log::warn!(
-                    "sequence {sequence}: ids of {} reach {last}, it ends at {}, and {what}; \
-                     give it room in a version (ALTER SEQUENCE … MAXVALUE, a column of type bigint)",
-                    table.target.name,
-                    if step > 0 { max } else { min }
-                );
-            }
+pub(super) async fn advance(client: &Client, tables: &[BoundTable], counts: &[Count]) -> Result<(), Error> {
+    let numbered: Vec<Numbered<'_>> =
+        tables.iter().zip(counts).flat_map(|(table, count)| of_table(table, count)).collect();
+    let mut names: Vec<&str> = numbered.iter().map(|numbered| numbered.sequence).collect();
+    names.sort_unstable();
+    names.dedup();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let doing = || Error::database("advancing the sequences");
+    let states = names.iter().enumerate().map(|(at, name)| {
+        format!(
+            "SELECT {at}, CASE WHEN q.is_called THEN q.last_value + s.seqincrement ELSE q.last_value END, \
+                    s.seqincrement, s.seqmin, s.seqmax, s.seqcycle \
+             FROM {name} q, pg_catalog.pg_sequence s WHERE s.seqrelid = ($1::text[])[{}]::regclass",
+            at + 1
+        )
+    });
+    let query = states.collect::<Vec<_>>().join(" UNION ALL ");
+    let rows = client.query(&query, &[&names]).await.map_err(doing())?;
+    let (mut restarts, mut restarted) = (String::new(), Vec::new());
+    for row in &rows {
+        let name = names[usize::try_from(row.get::<_, i32>(0)).unwrap_or_default()];
+        // one sequence may number several tables
+        let columns = numbered.iter().filter(|numbered| numbered.sequence == name);
+        if let Some(last) = last_used(columns, row) {
+            let _ = write!(restarts, "ALTER SEQUENCE {name} RESTART WITH {last};");
+            restarted.push(name);
         }
     }
-    Ok(())
+    if restarted.is_empty() {
+        return Ok(());
+    }
+    client.batch_execute(&restarts).await.map_err(doing())?;
+    // restarted at the last id and moved once: at the end of its range a sequence is used up, as it must be
+    let used = "SELECT pg_catalog.nextval(sequence::regclass) FROM unnest($1::text[]) AS sequence";
+    client.execute(used, &[&restarted]).await.map(drop).map_err(doing())
+}
+
+fn of_table<'a>(table: &'a BoundTable, count: &'a Count) -> impl Iterator<Item = Numbered<'a>> {
+    count.ids.iter().filter_map(|ids| {
+        let column = &table.columns[ids.column];
+        // by rows that are gone
+        let ever_used = table.source.autoincrement.filter(|_| column.source.is_rowid);
+        Some(Numbered {
+            table: &table.target.name,
+            sequence: column.target.sequence.as_deref()?,
+            least: ids.ends.map(|(least, _)| least),
+            greatest: ids.ends.map(|(_, greatest)| greatest).max(ever_used),
+        })
+    })
+}
+
+/// The id at which to restart the sequence of `columns`, whose state is `row`; none if it is beyond them. One that counts
+/// down goes on below the smallest id.
+fn last_used<'a>(columns: impl Iterator<Item = &'a Numbered<'a>>, row: &Row) -> Option<i64> {
+    let [next, step, min, max] = [1, 2, 3, 4].map(|at| row.get::<_, i64>(at));
+    let ends = columns.filter_map(|column| {
+        let end = if step > 0 { column.greatest } else { column.least };
+        Some((end?, column))
+    });
+    // the complement turns the order round
+    let (last, column) = ends.max_by_key(|(end, _)| if step > 0 { *end } else { !*end })?;
+    let after = last.saturating_add(step);
+    if !(min..=max).contains(&after) {
+        let what = if row.get(5) { "begins again at ids that may be taken" } else { "has no next one" };
+        log::warn!(
+            "sequence {}: ids of {} reach {last}, it ends at {}, and {what}; \
+             give it room in a version (ALTER SEQUENCE … MAXVALUE, a column of type bigint)",
+            column.sequence,
+            column.table,
+            if step > 0 { max } else { min }
+        );
+    }
+    let behind = if step > 0 { after > next } else { after < next };
+    behind.then(|| last.clamp(min, max))
 }

@@ -64,7 +64,7 @@ impl Spool {
         }
         sink.finish().await.map_err(doing())?;
         let mut stored = Tally::default();
-        proof::rows(client, name, query, |row| stored.add(row)).await?;
+        proof::rows(client, name, &format!("({query})"), |row| stored.add(row)).await?;
         if stored == self.tally {
             Ok(())
         } else {

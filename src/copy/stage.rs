@@ -278,7 +278,7 @@ impl Stage {
         let other = self.by_input().map(|(_, column)| format!("{} <> {}", column.spelt(), column.name));
         let other: Vec<String> = other.collect();
         let query =
-            format!("SELECT {sent}, {} FROM {} WHERE {}", stored.join(", "), self.name, other.join(" OR "));
+            format!("(SELECT {sent}, {} FROM {} WHERE {})", stored.join(", "), self.name, other.join(" OR "));
         proof::rows(client, &self.of.name, &query, each).await
     }
 
@@ -339,7 +339,7 @@ impl Stage {
 
     async fn tally(&self, client: &Client, values: &str, from: &str) -> Result<Tally, Error> {
         let mut tally = Tally::default();
-        let query = format!("SELECT {values} FROM {from}");
+        let query = format!("(SELECT {values} FROM {from})");
         proof::rows(client, &self.of.name, &query, |row| tally.add(row)).await?;
         Ok(tally)
     }

@@ -44,7 +44,7 @@ impl Fingerprint {
             if self.changed_during_copy || self.bytes != image.bytes || counted {
                 return Ok(Some(true));
             }
-            Ok(if image.bytes > at_most { None } else { Some(self.sha256 != image.hash()?) })
+            Ok(if image.bytes > at_most { None } else { Some(self.sha256 != image.hash(&|| true)?) })
         };
         differs().map_err(|error| refused(file, error.to_string()))
     }
@@ -57,16 +57,18 @@ impl Fingerprint {
 /// # Errors
 /// [`Error::Source`] if the file cannot be read.
 pub fn fingerprint(file: &Path) -> std::result::Result<Fingerprint, Error> {
-    File::open(file).and_then(|open| of(&open, file)).map_err(|error| refused(file, error.to_string()))
+    File::open(file)
+        .and_then(|open| of(&open, file, &|| true))
+        .map_err(|error| refused(file, error.to_string()))
 }
 
-/// The state of `open`, which is the file at `path`.
-pub(super) fn of(open: &File, path: &Path) -> Result<Fingerprint> {
+/// The state of `open`, which is the file at `path`; an error if it is not `wanted` any more.
+pub(super) fn of(open: &File, path: &Path, wanted: &dyn Fn() -> bool) -> Result<Fingerprint> {
     let image = Image::of(open, path)?;
     Ok(Fingerprint {
         name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         bytes: image.bytes,
-        sha256: image.hash()?,
+        sha256: image.hash(wanted)?,
         change_counter: image.change_counter()?,
         changed_during_copy: false,
     })
@@ -101,12 +103,16 @@ impl Image<'_> {
         Ok(start.starts_with(b"SQLite").then_some(counter))
     }
 
-    fn hash(&self) -> Result<String> {
-        let mut hash = Sha256::new();
+    fn hash(&self, wanted: &dyn Fn() -> bool) -> Result<String> {
+        let (mut hash, mut complete) = (Sha256::new(), true);
         self.each(|piece| {
             hash.update(piece);
-            true
+            complete = wanted();
+            complete
         })?;
+        if !complete {
+            return Err(std::io::Error::other("the reading was given up"));
+        }
         Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 

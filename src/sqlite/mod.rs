@@ -24,6 +24,7 @@ use snapshot::{damaged, in_words};
 use std::ffi::OsString;
 use std::fs::{File, Metadata};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use traces::Traces;
 
@@ -36,7 +37,7 @@ pub struct Source {
     connection: Connection,
     /// The same file, for its bytes. Closing any handle on it lets go of all locks of this process, SQLite's included, so
     /// this one is opened before the connection and closed after it.
-    bytes: File,
+    bytes: Arc<File>,
     /// The file.
     pub file: PathBuf,
     /// Its tables as the snapshot has them.
@@ -64,7 +65,7 @@ impl Source {
         let header = header::inspect(file).map_err(|reason| refused(file, reason))?;
         let traces = Traces::before(file);
         let io = |error: std::io::Error| refused(file, error.to_string());
-        let bytes = File::open(file).map_err(io)?;
+        let bytes = Arc::new(File::open(file).map_err(io)?);
         let opened = Stamp::of(file).map_err(io)?;
         let (connection, schema, unlocked) = match snapshot::begin(file, wait, false) {
             Ok((connection, schema)) => (connection, schema, false),
@@ -98,7 +99,15 @@ impl Source {
     /// # Errors
     /// [`Error::Source`] if the file can no longer be read.
     pub fn fingerprint(&self) -> Result<Fingerprint, Error> {
-        fingerprint::of(&self.bytes, &self.file).map_err(|error| refused(&self.file, error.to_string()))
+        self.hasher()(&|| true)
+    }
+
+    /// [`Source::fingerprint`] for another thread, and for as long as it is wanted: else an error that nobody reads.
+    pub fn hasher(&self) -> impl FnOnce(&dyn Fn() -> bool) -> Result<Fingerprint, Error> + Send + use<> {
+        let (bytes, file) = (Arc::clone(&self.bytes), self.file.clone());
+        move |wanted| {
+            fingerprint::of(&bytes, &file, wanted).map_err(|error| refused(&file, error.to_string()))
+        }
     }
 
     /// With which another thread interrupts what SQLite is doing.

@@ -63,11 +63,24 @@ impl Codec {
         encode: impl Fn(ValueRef<'_>, &mut Vec<u8>) -> Result<bool, Misfit> + Send + Sync + 'static,
         decode: impl for<'a> Fn(&'a [u8]) -> Option<Cell<'a>> + Clone + Send + Sync + 'static,
     ) -> Codec {
+        let encode = move |value: ValueRef<'_>, out: &mut Vec<u8>| {
+            encode(value, out).map(|changed| changed.then_some(Fit::Repaired))
+        };
+        Codec::knowing(expects, encode, decode)
+    }
+
+    /// Of an encoder that says how a value arrived where the value alone tells: what it calls exact is not decoded to see.
+    fn knowing(
+        expects: impl Into<String>,
+        encode: impl Fn(ValueRef<'_>, &mut Vec<u8>) -> Result<Option<Fit>, Misfit> + Send + Sync + 'static,
+        decode: impl for<'a> Fn(&'a [u8]) -> Option<Cell<'a>> + Clone + Send + Sync + 'static,
+    ) -> Codec {
         let back = decode.clone();
         let encode = move |value: ValueRef<'_>, out: &mut Vec<u8>| {
             let start = out.len();
-            if encode(value, out)? {
-                return Ok(Fit::Repaired);
+            if let Some(fit) = encode(value, out)? {
+                debug_assert!(fit != Fit::Exact || back(&out[start..]).is_some_and(|cell| cell.is(value)));
+                return Ok(fit);
             }
             match back(&out[start..]) {
                 Some(cell) if cell.is(value) => Ok(Fit::Exact),

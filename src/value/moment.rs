@@ -152,6 +152,30 @@ pub(super) fn spell_moment(micros: i64, out: &mut Spelt) -> Option<()> {
     Some(())
 }
 
+/// The microseconds that [`spell_moment`] spells as `text`; none of any other text.
+pub(super) fn spelt(text: &[u8]) -> Option<i64> {
+    let text: &[u8; 26] = text.try_into().ok()?;
+    if [4, 7, 10, 13, 16, 19].map(|at| text[at]) != *b"-- ::." {
+        return None;
+    }
+    // looked at all at once in the end
+    let mut largest = 0;
+    let mut number = |from: usize, to: usize| {
+        text[from..to].iter().fold(0, |number, byte| {
+            let digit = byte.wrapping_sub(b'0');
+            largest = digit.max(largest);
+            number * 10 + i64::from(digit)
+        })
+    };
+    let [year, month, day] = [number(0, 4), number(5, 7), number(8, 10)];
+    let [hours, minutes, seconds, micros] = [number(11, 13), number(14, 16), number(17, 19), number(20, 26)];
+    if largest > 9 || hours > 23 || minutes > 59 || seconds > 59 {
+        return None;
+    }
+    let clock = (hours * 3600 + minutes * 60 + seconds) * SECOND + micros;
+    Some(i64::from(days(year, month, day)?) * DAY + clock)
+}
+
 /// Appends `+HH:MM`, and seconds if there are any.
 pub(super) fn spell_offset(east: i64, out: &mut Spelt) {
     let seconds = u32::try_from(east.unsigned_abs()).unwrap_or(0);
@@ -299,6 +323,23 @@ mod tests {
         assert_eq!(wall("2000-01-02"), Ok(DAY));
         assert_eq!(wall("0001-01-01 00:00"), Ok(FIRST_DAY * DAY));
         assert_eq!(wall("9999-12-31 23:59:59.999999"), Ok((LAST_DAY + 1) * DAY - 1));
+    }
+
+    #[test]
+    fn what_is_spelt_as_ours_is_read_at_a_glance_and_nothing_else() {
+        for micros in [0, -1, 1_500_000, 59 * SECOND + 7, FIRST_DAY * DAY, (LAST_DAY + 1) * DAY - 1] {
+            let mut text = Spelt::new();
+            spell_moment(micros, &mut text).expect("within the years");
+            assert_eq!(spelt(&text), Some(micros));
+            for at in 0..text.len() {
+                let mut other = text.clone();
+                other[at] = if other[at].is_ascii_digit() { b':' } else { b'0' };
+                assert_eq!(spelt(&other), None, "{other:?}");
+            }
+        }
+        for other in ["2023-02-29 00:00:00.000000", "0000-01-01 00:00:00.000000", "2024-01-01 24:00:00.000000"] {
+            assert_eq!(spelt(other.as_bytes()), None, "{other}");
+        }
     }
 
     #[test]

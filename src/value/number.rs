@@ -1,15 +1,19 @@
 //! Booleans, integers and floats.
 
 use super::decimal::{Decimal, NOT_A_NUMBER};
-use super::{Cell, Codec, Misfit, array, characters};
+use super::{Cell, Codec, Fit, Misfit, array, characters};
 use rusqlite::types::ValueRef;
 
 /// `boolean`: 0 and 1, and in text the spellings PostgreSQL itself accepts (Boolean Type).
 #[must_use]
 pub fn boolean() -> Codec {
     let encode = |value: ValueRef<'_>, out: &mut Vec<u8>| {
+        let mut fit = None;
         let truth = match value {
-            ValueRef::Integer(number @ (0 | 1)) => number == 1,
+            ValueRef::Integer(number @ (0 | 1)) => {
+                fit = Some(Fit::Exact);
+                number == 1
+            }
             ValueRef::Integer(_) => return Err(Misfit("an integer other than 0 and 1")),
             ValueRef::Real(real) if real == 0.0 || real == 1.0 => real == 1.0,
             ValueRef::Real(_) => return Err(Misfit("a real other than 0 and 1")),
@@ -17,9 +21,9 @@ pub fn boolean() -> Codec {
             ValueRef::Blob(_) | ValueRef::Null => return Err(Misfit("a blob")),
         };
         out.push(u8::from(truth));
-        Ok(())
+        Ok(fit)
     };
-    Codec::new("a boolean: 0, 1 or one of PostgreSQL's spellings", encode, |bytes| {
+    Codec::knowing("a boolean: 0, 1 or one of PostgreSQL's spellings", encode, |bytes| {
         array(bytes).map(|[truth]| Cell::Integer(truth.into()))
     })
 }
@@ -52,8 +56,12 @@ pub fn oid() -> Codec {
 
 fn ranged(width: usize, min: i64, max: i64) -> Codec {
     let encode = move |value: ValueRef<'_>, out: &mut Vec<u8>| {
+        let mut fit = None;
         let number = match value {
-            ValueRef::Integer(number) => number,
+            ValueRef::Integer(number) => {
+                fit = Some(Fit::Exact);
+                number
+            }
             ValueRef::Real(real) => whole(real)?,
             ValueRef::Text(bytes) => canonical_integer(bytes)?,
             ValueRef::Blob(_) | ValueRef::Null => return Err(Misfit("a blob")),
@@ -62,9 +70,9 @@ fn ranged(width: usize, min: i64, max: i64) -> Codec {
             return Err(Misfit("an integer out of range"));
         }
         out.extend_from_slice(&number.to_be_bytes()[8 - width..]);
-        Ok(())
+        Ok(fit)
     };
-    Codec::new(format!("an integer from {min} to {max}"), encode, move |bytes| {
+    Codec::knowing(format!("an integer from {min} to {max}"), encode, move |bytes| {
         let sign = if min < 0 && bytes.first()? >> 7 == 1 { 0xff } else { 0 };
         let mut whole = [sign; 8];
         whole.get_mut(8 - width..)?.copy_from_slice(bytes.get(..width)?);
@@ -100,10 +108,11 @@ fn canonical_integer(bytes: &[u8]) -> Result<i64, Misfit> {
 #[must_use]
 pub fn double() -> Codec {
     let encode = |value: ValueRef<'_>, out: &mut Vec<u8>| {
-        out.extend_from_slice(&real(value)?.to_be_bytes());
-        Ok(())
+        let real = real(value)?;
+        out.extend_from_slice(&real.to_be_bytes());
+        Ok((matches!(value, ValueRef::Real(_)) && !real.is_nan()).then_some(Fit::Exact))
     };
-    Codec::new("a number that a double holds exactly", encode, |bytes| {
+    Codec::knowing("a number that a double holds exactly", encode, |bytes| {
         Some(f64::from_be_bytes(array(bytes)?)).filter(|real| !real.is_nan()).map(Cell::Real)
     })
 }

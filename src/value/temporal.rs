@@ -5,7 +5,7 @@
 use super::moment::{self, DAY, Moment, SECOND};
 use super::numeric::{scaled, unscaled};
 use super::zone::UNIX_TO_2000;
-use super::{Cell, Codec, Misfit, Read, Rules, Spelt, Zone, array, only_text};
+use super::{Cell, Codec, Fit, Misfit, Read, Rules, Spelt, Zone, array, only_text};
 use rusqlite::types::ValueRef;
 
 /// `date`: `YYYY-MM-DD`, or a date and time at midnight.
@@ -58,11 +58,15 @@ pub fn timestamp(modifier: i32, rules: &Rules) -> Codec {
     };
     let back = reading.clone();
     let encode = move |value: ValueRef<'_>, out: &mut Vec<u8>| {
+        if let Some(micros) = reading.spelt(value, b"") {
+            out.extend_from_slice(&micros.to_be_bytes());
+            return Ok(Some(Fit::Exact));
+        }
         let (micros, changed) = reading.wall(value)?;
         out.extend_from_slice(&micros.to_be_bytes());
-        Ok(changed)
+        Ok(changed.then_some(Fit::Repaired))
     };
-    Codec::changing(expects, encode, move |bytes| back.wall_cell(i64::from_be_bytes(array(bytes)?)))
+    Codec::knowing(expects, encode, move |bytes| back.wall_cell(i64::from_be_bytes(array(bytes)?)))
 }
 
 /// `timestamptz`: text that says its offset, or text of the clock of the zone that a rule names. Without either it
@@ -76,12 +80,17 @@ pub fn timestamptz(modifier: i32, rules: &Rules) -> Codec {
         _ => reading.number_in_words(),
     };
     let back = reading.clone();
+    let utc = reading.zone.is_none();
     let encode = move |value: ValueRef<'_>, out: &mut Vec<u8>| {
+        if utc && let Some(micros) = reading.spelt(value, b"+00:00") {
+            out.extend_from_slice(&micros.to_be_bytes());
+            return Ok(Some(Fit::Exact));
+        }
         let (micros, changed) = reading.instant(value)?;
         out.extend_from_slice(&micros.to_be_bytes());
-        Ok(changed)
+        Ok(changed.then_some(Fit::Repaired))
     };
-    Codec::changing(expects, encode, move |bytes| back.instant_cell(i64::from_be_bytes(array(bytes)?)))
+    Codec::knowing(expects, encode, move |bytes| back.instant_cell(i64::from_be_bytes(array(bytes)?)))
 }
 
 /// `time`: `HH:MM[:SS[.f]]`, or a number that a rule reads as a moment of 1970-01-01.
@@ -178,6 +187,13 @@ impl Reading {
             Read::UnixSeconds | Read::Text => "seconds",
         };
         format!("a number of {unit} since 1970-01-01 00:00 UTC")
+    }
+
+    /// What the clock shows in text that the way back would spell in the same way: the usual case, read at a glance.
+    fn spelt(&self, value: ValueRef<'_>, zone: &[u8]) -> Option<i64> {
+        let ValueRef::Text(text) = value else { return None };
+        let micros = moment::spelt(text.strip_suffix(zone).filter(|_| self.read == Read::Text)?)?;
+        moment::rounded(micros, 6, self.modifier, false).is_ok().then_some(micros)
     }
 
     /// What the column's clock shows, and whether that was rounded.

@@ -1,6 +1,6 @@
 //! Text, bytes, enums and UUIDs.
 
-use super::{Cell, Codec, Misfit, Rules, only_text};
+use super::{Cell, Codec, Fit, Misfit, Rules, only_text};
 use rusqlite::types::ValueRef;
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -31,23 +31,24 @@ pub fn text(limit: Limit, rules: &Rules) -> Codec {
         Limit::Bytes(most) => format!("text of at most {most} bytes"),
     };
     let characters = Characters::new(rules);
+    let as_written = (!matches!(limit, Limit::Padded(_))).then_some(Fit::Exact);
     let encode = move |value: ValueRef<'_>, out: &mut Vec<u8>| {
         let start = out.len();
-        let mut changed = false;
+        let mut fit = None;
         match value {
             ValueRef::Text(bytes) => {
                 let (text, repaired) = characters.of(bytes)?;
                 out.extend_from_slice(text.as_bytes());
-                changed = repaired;
+                fit = if repaired { Some(Fit::Repaired) } else { as_written };
             }
             ValueRef::Integer(number) => out.extend_from_slice(number.to_string().as_bytes()),
             ValueRef::Real(real) => out.extend_from_slice(format!("{real:?}").as_bytes()),
             ValueRef::Blob(_) | ValueRef::Null => return Err(Misfit("a blob")),
         }
         fit_into(limit, start, out)?;
-        Ok(changed)
+        Ok(fit)
     };
-    Codec::changing(expects, encode, move |bytes| {
+    Codec::knowing(expects, encode, move |bytes| {
         let end = match limit {
             Limit::Padded(_) => bytes.iter().rposition(|byte| *byte != b' ').map_or(0, |last| last + 1),
             _ => bytes.len(),

@@ -140,11 +140,11 @@ pub async fn write(
 
 /// Sends what `query` gives, as a COPY in binary format.
 async fn send(client: &Client, query: &str, pieces: &Sender<Piece>) -> Result<(), Error> {
-    let doing = || Error::database("reading the target");
+    let failed = |error| Error::database("reading the target")(error);
     let copy = format!("COPY ({query}) TO STDOUT (FORMAT binary)");
-    let mut stream = pin!(client.copy_out(copy.as_str()).await.map_err(doing())?);
+    let mut stream = pin!(client.copy_out(copy.as_str()).await.map_err(failed)?);
     let mut chunk = Vec::with_capacity(CHUNK_BYTES);
-    while let Some(bytes) = stream.try_next().await.map_err(doing())? {
+    while let Some(bytes) = stream.try_next().await.map_err(failed)? {
         chunk.extend_from_slice(&bytes);
         if chunk.len() >= CHUNK_BYTES {
             let full = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK_BYTES));

@@ -147,7 +147,7 @@ async fn spelt(client: &Client, stage: &Stage) -> Result<SpooledTempFile, Error>
 
 async fn spool(client: &Client, stage: &Stage) -> Result<SpooledTempFile, Error> {
     let columns: Vec<String> = stage.columns.iter().map(|column| column.spelt()).collect();
-    let query = format!("SELECT {} FROM {} ORDER BY {}", columns.join(", "), stage.name, stage.number);
+    let query = format!("(SELECT {} FROM {} ORDER BY {})", columns.join(", "), stage.name, stage.number);
     let (mut spool, mut written) = (SpooledTempFile::new(IN_MEMORY_BYTES), Ok(()));
     let each = |row: &[u8]| {
         if written.is_ok() {

@@ -30,8 +30,8 @@ pub(super) struct Subject {
     part: Part,
     /// What the server makes of the columns that it reads itself, once it was asked ([`super::spelling`]).
     pub spelling: Option<Spelling>,
-    /// What the server is asked for.
-    query: String,
+    /// What the server is asked for: see [`proof::rows`].
+    copied: String,
     /// Number of columns, as each tuple begins with it.
     width: [u8; 2],
     /// The constants, as each tuple ends with them.
@@ -93,13 +93,18 @@ impl Subject {
     pub(super) fn stored(table: BoundTable, key: Option<&Vec<String>>) -> Subject {
         let constants = table.constants.iter().map(|constant| &constant.target);
         let columns = table.columns.iter().map(|column| (&column.target, column.codec.by_input));
-        let (mut fields, mut selected) = (Vec::new(), Vec::new());
+        let (mut fields, mut selected, mut as_it_is) = (Vec::new(), Vec::new(), true);
         for (column, by_input) in columns.chain(constants.map(|column| (column, false))) {
             fields.push(if by_input { Field::text(&column.name) } else { Field::of(column) });
             selected.push(quote(&column.name) + if by_input { "::pg_catalog.text" } else { "" });
+            as_it_is &= !by_input;
         }
         let key = key.map(|key| key.iter().map(String::as_str).collect()).unwrap_or_default();
-        let query = format!("SELECT {} FROM {}", selected.join(", "), table.target.own_rows());
+        let copied = if as_it_is {
+            table.copied()
+        } else {
+            format!("(SELECT {} FROM {})", selected.join(", "), table.target.own_rows())
+        };
         Subject {
             // PostgreSQL has at most 1600 columns in a table
             width: i16::try_from(fields.len()).unwrap_or(i16::MAX).to_be_bytes(),
@@ -108,7 +113,7 @@ impl Subject {
             name: table.target.name.clone(),
             part: Part::Stored,
             spelling: None,
-            query,
+            copied,
             table,
         }
     }
@@ -123,7 +128,7 @@ impl Subject {
             name: quarantine::TABLE.to_owned(),
             part: Part::Quarantined(version),
             spelling: None,
-            query: quarantine::query(version, Some(&table.source.name)),
+            copied: format!("({})", quarantine::query(version, Some(&table.source.name))),
             width: [0; 2],
             constants: Vec::new(),
             table,
@@ -137,7 +142,7 @@ impl Subject {
 
     /// Calls `each` with every row that the server has.
     pub(super) async fn of_target(&self, client: &Client, each: impl FnMut(&[u8])) -> Result<(), Error> {
-        proof::rows(client, &self.name, &self.query, each).await
+        proof::rows(client, &self.name, &self.copied, each).await
     }
 
     /// Calls `each` with every row of the source.
