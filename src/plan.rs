@@ -11,7 +11,7 @@ use crate::postgres::{self, interrupt::Interrupt, reading};
 use crate::since::{self, Effort, Since};
 use futures_util::future::{Either, select};
 use refinery_core::Migration;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::pin::pin;
@@ -64,7 +64,8 @@ pub struct Entry {
     /// Where it stands.
     pub state: State,
     /// When it was applied, RFC 3339.
-    pub applied_on: Option<String>,
+    #[serde(serialize_with = "as_rfc3339")]
+    pub applied_on: Option<OffsetDateTime>,
     /// The file, as found under `--migrations`.
     pub file: Option<String>,
     /// The source that is named now is in another state than the one this step was copied from; unknown if none is named.
@@ -73,6 +74,16 @@ pub struct Entry {
     /// Pending, outside a transaction, and begun: so many of its statements have run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub statements_done: Option<i32>,
+}
+
+fn as_rfc3339<S: Serializer>(moment: &Option<OffsetDateTime>, to: S) -> Result<S::Ok, S::Error> {
+    moment.and_then(rfc3339).serialize(to)
+}
+
+/// Date and time as RFC 3339 spells them.
+#[must_use]
+pub fn rfc3339(moment: OffsetDateTime) -> Option<String> {
+    moment.format(&Rfc3339).ok()
 }
 
 /// Every version that the folder or the history knows, by number.
@@ -211,7 +222,7 @@ impl Plan {
                         Kind::Step(_) => "step",
                     }),
                     state,
-                    applied_on: applied.and_then(applied_on),
+                    applied_on: applied.and_then(Migration::applied_on).copied(),
                     file: Some(version.file.display().to_string()),
                     source_changed: None,
                     statements_done: None,
@@ -227,7 +238,7 @@ impl Plan {
             label: applied.to_string(),
             kind: None,
             state: State::Missing,
-            applied_on: applied_on(applied),
+            applied_on: applied.applied_on().copied(),
             file: None,
             source_changed: None,
             statements_done: None,
@@ -299,17 +310,17 @@ impl Plan {
         let newest = self.history.applied.last().map_or(-1, Migration::version);
         let say = |entry: &Entry| {
             let (name, file) = (&entry.label, entry.file.as_deref().unwrap_or_default());
+            let when = || entry.applied_on.and_then(rfc3339).unwrap_or_else(|| "?".to_owned());
             match entry.state {
                 State::Applied | State::Pending => None,
                 State::Divergent => Some(format!(
                     "{file} was edited or renamed after it was applied on {}: \
                      put the old file back and make the change in a new version",
-                    entry.applied_on.as_deref().unwrap_or("?")
+                    when()
                 )),
-                State::Missing => Some(format!(
-                    "{name} was applied on {} and its file is missing: put it back",
-                    entry.applied_on.as_deref().unwrap_or("?")
-                )),
+                State::Missing => {
+                    Some(format!("{name} was applied on {} and its file is missing: put it back", when()))
+                }
                 State::Late => Some(format!(
                     "{file} is not applied and V{newest} above it is: \
                      give it a number above V{newest}, or U instead of V if its order does not matter"
@@ -327,10 +338,6 @@ impl Plan {
         let disagreements = self.disagreements();
         if disagreements.is_empty() { Ok(()) } else { Err(Error::Diverged(disagreements)) }
     }
-}
-
-fn applied_on(migration: &Migration) -> Option<String> {
-    migration.applied_on().and_then(|moment| moment.format(&Rfc3339).ok())
 }
 
 /// The source that is named, if it is there.

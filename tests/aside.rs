@@ -323,12 +323,37 @@ fn what_only_the_owner_may_do_is_refused_to_others() {
 }
 
 #[test]
+fn of_a_small_source_only_keys_that_form_a_circle_are_set_aside() {
+    let target = "CREATE TABLE parent (id int PRIMARY KEY, favourite int);
+        CREATE TABLE child (id int PRIMARY KEY, parent int CONSTRAINT upwards REFERENCES parent);";
+    let source = "CREATE TABLE child (id INTEGER PRIMARY KEY, parent); INSERT INTO child VALUES (1, 7);
+        CREATE TABLE parent (id INTEGER PRIMARY KEY, favourite); INSERT INTO parent VALUES (7, 1)";
+    let oids =
+        "SELECT oid::text FROM pg_constraint WHERE conname IN ('upwards', 'downwards') ORDER BY conname";
+    let moved = |project: &Project| {
+        project.outgrow(["migrate", "--to", "1"]).succeeds();
+        let before = project.query(oids);
+        project.outgrow(["migrate"]).succeeds();
+        before != project.query(oids)
+    };
+    assert!(!moved(&Project::step(target, "\"child\", \"parent\"", source)));
+    let circle = format!(
+        "{target} ALTER TABLE parent ADD CONSTRAINT downwards FOREIGN KEY (favourite) REFERENCES child;"
+    );
+    assert!(moved(&Project::step(&circle, "\"child\", \"parent\"", source)));
+    let orphan = format!("{source}; UPDATE child SET parent = 8");
+    let project = Project::step(target, "\"child\", \"parent\"", &orphan);
+    project.outgrow(["migrate"]).exits(6).says(&["child.parent", "rowid 1"]);
+}
+
+#[test]
 fn a_catalog_that_is_not_as_it_was_is_no_success() {
     let project = Project::step(
         "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (p int, CONSTRAINT key FOREIGN KEY (p) REFERENCES p);",
         "\"p\", \"c\"",
         "CREATE TABLE p (id); CREATE TABLE c (p); INSERT INTO p VALUES (1); INSERT INTO c VALUES (1)",
     );
+    project.enlarge("app.db");
     project.outgrow(["migrate", "--to", "1"]).succeeds();
     // a key that is made while the table holds rows gets a comment
     project.execute(

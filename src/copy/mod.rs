@@ -57,7 +57,7 @@ use crate::migration::Version;
 use crate::migration::step::Step;
 use crate::postgres::{catalog, key};
 use crate::sqlite::Source;
-use aside::{Aside, Indexes};
+use aside::{Aside, Extent};
 use columns::BoundTable;
 use inspection::{Hashing, Inspection};
 use load::{Destination, Failure, Loaded, Reading};
@@ -70,9 +70,10 @@ use std::time::{Duration, SystemTime};
 use tokio_postgres::Client;
 use tokio_postgres::error::DbError;
 
-/// A source of fewer bytes is loaded with the indexes in place and not as frozen: each new index, and each table that is emptied
-/// for it, is a file on the server's disk, which takes longer than a row in every index for each row of so few.
-const SMALL: u64 = 512 * 1024;
+/// A source of fewer bytes is loaded with keys and indexes in place and not as frozen: each new index, and each table that is
+/// emptied for it, is a file on the server's disk, and what is set aside is compared with what comes back; all that takes longer
+/// than to look each of so few rows up in every index.
+const SMALL: u64 = 128 * 1024;
 
 /// Copies the tables of `step` from the file `source` and records the receipt.
 ///
@@ -220,8 +221,8 @@ async fn load_whole(client: &Client, mut reading: Reading) -> Result<Whole, Erro
     ready::require(client, &reading.tables).await?;
     client.batch_execute("SAVEPOINT outgrow_load").await.map_err(Error::database("preparing the load"))?;
     let small = reading.source.snapshot_bytes()? < SMALL;
-    let indexes = if small { Indexes::Kept } else { Indexes::SetAside };
-    let aside = Aside::set(client, &reading.tables, indexes).await?;
+    let extent = if small { Extent::Least } else { Extent::Whole };
+    let aside = Aside::set(client, &reading.tables, extent).await?;
     reading.tables = order::by_foreign_keys(client, reading.tables, &aside.kept).await?;
     let emptied = if small { Vec::new() } else { emptied::truncate(client, &reading.tables).await? };
     let target = |_, table: &BoundTable| Destination {

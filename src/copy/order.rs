@@ -33,6 +33,11 @@ pub(super) async fn by_foreign_keys(
     Ok(order.into_iter().filter_map(|index| tables[index].take()).collect())
 }
 
+/// Whether `tables` can be loaded in an order in which each row finds what it refers to by `keys`.
+pub(super) fn satisfies(tables: &[u32], keys: &[Kept]) -> bool {
+    sorted(tables, keys).is_ok()
+}
+
 fn refused(tables: &[BoundTable], circle: &[u32]) -> Error {
     let names = tables.iter().filter(|table| circle.contains(&table.target.oid));
     let names: Vec<&str> = names.map(|table| table.target.name.as_str()).collect();

@@ -2,7 +2,7 @@
 //! function that raises. Each table is filled from its shadow in one statement; where that fails, row by row, by a
 //! function that catches the error. Content is kept out of what is said: SQLSTATE, constraint and function, no message.
 
-use super::aside::{Aside, Indexes};
+use super::aside::{Aside, Extent};
 use super::columns::BoundTable;
 use super::misfits::NAMED_ROWS;
 use super::shadow::Shadows;
@@ -132,7 +132,7 @@ pub(super) async fn look_up(
     known: impl Fn(&str, u32, Option<&str>) -> bool,
 ) -> Result<Vec<RefusedRows>, Error> {
     let doing = || Error::database("trying to store each row");
-    Aside::set(client, tables, Indexes::Kept).await?;
+    Aside::set(client, tables, Extent::Rules).await?;
     let mut refused = Vec::new();
     for table in tables {
         client.batch_execute("SAVEPOINT outgrow_store").await.map_err(doing())?;

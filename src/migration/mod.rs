@@ -10,7 +10,6 @@ pub mod step;
 
 use crate::error::{Error, Problem};
 use refinery_core::Migration;
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::num::NonZero;
@@ -89,27 +88,17 @@ pub fn load(folder: &Path) -> Result<Vec<Version>, Error> {
             "holds no migrations: expected files named V1__create_user.sql, V2__….sql, and so on",
         ));
     }
-    let mut versions: BTreeMap<i32, Version> = BTreeMap::new();
-    for read in read_all(&files) {
-        match read {
-            Err(found) => problems.extend(found),
-            Ok(version) => {
-                if let Some(other) = versions.get(&version.number) {
-                    problems.push(problem(
-                        &version.file,
-                        &format!(
-                            "version {} is taken by {}: give one of the two another number",
-                            version.number,
-                            other.file.display()
-                        ),
-                    ));
-                } else {
-                    versions.insert(version.number, version);
-                }
-            }
+    let mut versions = read_all(&files, &mut problems);
+    // stable: of two files with one number, the first by name has it
+    versions.sort_by_key(|version| version.number);
+    for [first, second] in versions.array_windows() {
+        if first.number == second.number {
+            let (number, file) = (first.number, first.file.display());
+            let message = format!("version {number} is taken by {file}: give one of the two another number");
+            problems.push(problem(&second.file, &message));
         }
     }
-    if problems.is_empty() { Ok(versions.into_values().collect()) } else { Err(Error::Files(problems)) }
+    if problems.is_empty() { Ok(versions) } else { Err(Error::Files(problems)) }
 }
 
 /// All files under `folder`, sorted by name, without those whose names begin with a dot. `what` the folder is for is also the
@@ -125,7 +114,8 @@ pub fn collect(folder: &Path, what: &str, files: &mut Vec<PathBuf>, problems: &m
             return;
         }
     };
-    entries.sort_by_key(std::fs::DirEntry::file_name);
+    // a name is a copy of its own: one for each entry, not two for each comparison
+    entries.sort_by_cached_key(std::fs::DirEntry::file_name);
     for entry in entries {
         if entry.file_name().as_encoded_bytes().starts_with(b".") {
             continue;
@@ -146,19 +136,33 @@ pub fn collect(folder: &Path, what: &str, files: &mut Vec<PathBuf>, problems: &m
 
 /// What each file holds, in the order of `files`, read on every processor: opening thousands of files takes longer than
 /// everything else that is done at head.
-fn read_all(files: &[PathBuf]) -> Vec<Result<Version, Vec<Problem>>> {
+fn read_all(files: &[PathBuf], problems: &mut Vec<Problem>) -> Vec<Version> {
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
     let share = files.len().div_ceil(processors).max(WORTH_A_THREAD);
-    if files.len() <= share {
-        return files.iter().map(|file| read(file)).collect();
-    }
-    let mut read_of: Vec<Vec<_>> = files.chunks(share).map(|_| Vec::new()).collect();
+    let mut parts: Vec<(Vec<Version>, Vec<Problem>)> =
+        files.chunks(share).map(|_| Default::default()).collect();
     std::thread::scope(|scope| {
-        for (found, files) in read_of.iter_mut().zip(files.chunks(share)) {
-            scope.spawn(|| found.extend(files.iter().map(|file| read(file))));
-        }
+        let mut shares = parts.iter_mut().zip(files.chunks(share));
+        let own = shares.next();
+        shares.for_each(|(part, files)| drop(scope.spawn(|| read_part(files, part))));
+        own.into_iter().for_each(|(part, files)| read_part(files, part));
     });
-    read_of.into_iter().flatten().collect()
+    let mut versions = Vec::with_capacity(files.len());
+    for (read, found) in parts {
+        versions.extend(read);
+        problems.extend(found);
+    }
+    versions
+}
+
+fn read_part(files: &[PathBuf], (versions, problems): &mut (Vec<Version>, Vec<Problem>)) {
+    versions.reserve(files.len());
+    for file in files {
+        match read(file) {
+            Ok(version) => versions.push(version),
+            Err(found) => problems.extend(found),
+        }
+    }
 }
 
 fn read(file: &Path) -> Result<Version, Vec<Problem>> {

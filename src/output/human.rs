@@ -5,7 +5,7 @@ use crate::copy::progress::Took;
 use crate::copy::{Receipt, TableReceipt};
 use crate::error::ExitCode;
 use crate::migrate::{Applied, Migrated};
-use crate::plan::{Entry, State, Status};
+use crate::plan::{Entry, State, Status, rfc3339};
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::DecimalBytes;
 
@@ -156,11 +156,8 @@ impl Report for Status {
 
 fn state(entry: &Entry) -> String {
     // to the second, as people read it
-    let when = entry
-        .applied_on
-        .as_deref()
-        .and_then(|moment| moment.get(..19))
-        .map(|moment| moment.replace('T', " "));
+    let when = entry.applied_on.and_then(rfc3339);
+    let when = when.as_ref().and_then(|moment| moment.get(..19)).map(|moment| moment.replace('T', " "));
     let when = when.unwrap_or_default();
     match entry.state {
         State::Applied => format!("applied {when} UTC"),

@@ -15,6 +15,7 @@ mod trigger;
 pub(super) use part::Kept;
 
 use super::columns::BoundTable;
+use super::order;
 use super::progress::{Phase, Progress};
 use crate::error::{Error, is_circumstance, server_message};
 use facts::Facts;
@@ -22,20 +23,22 @@ use part::{ForeignKey, Part};
 use tokio_postgres::Client;
 use trigger::Trigger;
 
-/// What becomes of the indexes of the tables.
+/// How much is set aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Indexes {
-    /// They are made again after the rows.
-    SetAside,
-    /// They stay, and refuse rows one by one.
-    Kept,
+pub(super) enum Extent {
+    /// Triggers, foreign keys and indexes.
+    Whole,
+    /// Triggers and foreign keys.
+    Rules,
+    /// Triggers, and foreign keys where no order of the tables satisfies them.
+    Least,
 }
 
 /// What was set aside.
 pub(super) struct Aside {
     tables: Vec<u32>,
-    /// The catalog as it was.
-    before: Facts,
+    /// The catalog as it was; not read if nothing is set aside.
+    before: Option<Facts>,
     keys: Vec<ForeignKey>,
     indexes: Vec<Part>,
     triggers: Vec<Trigger>,
@@ -45,22 +48,30 @@ pub(super) struct Aside {
 
 impl Aside {
     /// Sets triggers, foreign keys and indexes of `tables`, which must be locked and empty, aside.
-    pub(super) async fn set(
-        client: &Client,
-        tables: &[BoundTable],
-        indexes: Indexes,
-    ) -> Result<Aside, Error> {
+    pub(super) async fn set(client: &Client, tables: &[BoundTable], extent: Extent) -> Result<Aside, Error> {
         let tables: Vec<u32> = tables.iter().map(|table| table.target.oid).collect();
         let triggers = trigger::read(client, &tables).await?;
         let keys = part::foreign_keys(client, &tables).await?;
+        let all: Vec<Kept> = keys.iter().map(|key| key.kept).collect();
+        let stay = extent == Extent::Least && order::satisfies(&tables, &all);
         let (movable, kept): (Vec<ForeignKey>, Vec<ForeignKey>) =
-            keys.into_iter().partition(|key| key.movable);
+            keys.into_iter().partition(|key| key.movable && !stay);
+        if extent == Extent::Least && movable.is_empty() && triggers.is_empty() {
+            return Ok(Aside {
+                tables,
+                before: None,
+                keys: movable,
+                indexes: Vec::new(),
+                triggers,
+                kept: all,
+            });
+        }
         let before = facts::read(client, &tables).await?;
         let (keys, refused) = rehearse(client, &tables, &before, movable).await?;
         drop_all(client, keys.iter().map(|key| &key.part)).await?;
-        let indexes = match indexes {
-            Indexes::Kept => Vec::new(),
-            Indexes::SetAside => {
+        let indexes = match extent {
+            Extent::Rules | Extent::Least => Vec::new(),
+            Extent::Whole => {
                 // a primary key can go only after the foreign keys that refer to it
                 let without_keys =
                     if keys.is_empty() { before.clone() } else { facts::read(client, &tables).await? };
@@ -75,7 +86,7 @@ impl Aside {
             log::info!("set aside: {statement}");
         }
         let kept = kept.iter().chain(&refused).map(|key| key.kept).collect();
-        Ok(Aside { tables, before, keys, indexes, triggers, kept })
+        Ok(Aside { tables, before: Some(before), keys, indexes, triggers, kept })
     }
 
     /// Names of the triggers of a table, and of its partitions, that do not run.
@@ -149,7 +160,8 @@ impl Aside {
     /// # Errors
     /// [`Error::Proof`] with what is different.
     pub(super) async fn compare(&self, client: &Client) -> Result<(), Error> {
-        let differences = facts::differences(&self.before, &facts::read(client, &self.tables).await?);
+        let Some(before) = &self.before else { return Ok(()) };
+        let differences = facts::differences(before, &facts::read(client, &self.tables).await?);
         if differences.is_empty() {
             return Ok(());
         }
