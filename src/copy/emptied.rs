@@ -4,6 +4,7 @@
 
 use super::columns::BoundTable;
 use crate::error::{Error, is_circumstance, server_message};
+use crate::postgres::of_tables;
 use tokio_postgres::Client;
 
 /// Truncates those of `tables`, all locked and empty, that allow it; returns them by object identifier.
@@ -16,7 +17,7 @@ use tokio_postgres::Client;
 pub(super) async fn truncate(client: &Client, tables: &[BoundTable]) -> Result<Vec<u32>, Error> {
     let doing = || Error::database("preparing the target's tables for the load");
     let oids: Vec<u32> = tables.iter().map(|table| table.target.oid).collect();
-    let rows = client.query(FREEZABLE, &[&oids]).await.map_err(doing())?;
+    let rows = of_tables(client, FREEZABLE, &oids).await.map_err(doing())?;
     let allowed: Vec<u32> = rows.iter().map(|row| row.get(0)).collect();
     let names = tables.iter().filter(|table| allowed.contains(&table.target.oid));
     let names: Vec<String> = names.map(|table| format!("ONLY {}", table.target.quoted())).collect();

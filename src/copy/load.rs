@@ -150,7 +150,7 @@ pub(super) async fn rehearse(reading: Reading) -> Result<Loaded, Error> {
         loop {
             match pieces.recv().await {
                 Some(Piece::Chunk(_, rows)) => progress.rows(rows),
-                Some(Piece::End(count)) => break counts.push(count),
+                Some(Piece::End(count)) => break counts.push(*count),
                 None => break,
             }
         }
@@ -238,7 +238,7 @@ async fn write(
                     count.seconds = started.elapsed().as_secs_f64();
                     log::info!(target: crate::PROGRESS, "copied {name}: {} rows, {} bytes in {:.1} s",
                         count.taken, count.bytes, count.seconds);
-                    counts.push(count);
+                    counts.push(*count);
                     break;
                 }
                 // the reader stopped before the table's end and has the reason

@@ -4,6 +4,7 @@
 use super::{originals, quarantine, receipt};
 use crate::error::{Error, is_circumstance, server_message};
 use tokio_postgres::Client;
+use tokio_postgres::types::Type;
 
 /// Refuses tables that have the name of one of ours, and not its columns. A later version of outgrow may have added some.
 ///
@@ -12,7 +13,7 @@ use tokio_postgres::Client;
 pub(super) async fn require(client: &Client) -> Result<(), Error> {
     let names = [receipt::TABLE, quarantine::TABLE, originals::TABLE];
     let rows = client
-        .query(COLUMNS, &[&&names[..]])
+        .query_typed(COLUMNS, &[(&&names[..], Type::TEXT_ARRAY)])
         .await
         .map_err(Error::database("looking at outgrow's own tables"))?;
     let foreign = rows.iter().filter(|row| {

@@ -54,7 +54,7 @@ pub(super) enum Piece {
     /// Bytes for the COPY under way, and how many rows of the table have been read with them.
     Chunk(Bytes, u64),
     /// The table is complete.
-    End(Count),
+    End(Box<Count>),
 }
 
 /// Where the pieces go.
@@ -346,6 +346,6 @@ impl<'a> Reading<'a> {
             ids: std::mem::take(&mut self.count.ids),
             ..self.count
         };
-        self.outlet.send(self.sends().then_some(Piece::End(count)))
+        self.outlet.send(self.sends().then(|| Piece::End(Box::new(count))))
     }
 }

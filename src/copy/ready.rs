@@ -3,6 +3,7 @@
 
 use super::columns::BoundTable;
 use crate::error::Error;
+use crate::postgres::of_tables;
 use tokio_postgres::Client;
 
 /// Locks the tables, and refuses those that hold rows or are under row-level security: all in one message.
@@ -22,8 +23,7 @@ pub(super) async fn require(client: &Client, tables: &[BoundTable]) -> Result<()
         .batch_execute(&lock)
         .await
         .map_err(Error::database("locking the target's tables (is the application still running?)"))?;
-    let rows = client
-        .query(PROPERTIES, &[&oids])
+    let rows = of_tables(client, PROPERTIES, &oids)
         .await
         .map_err(Error::database("looking at the target's tables"))?;
     let mut faults = Vec::new();
@@ -54,7 +54,7 @@ pub(super) async fn require(client: &Client, tables: &[BoundTable]) -> Result<()
         format!("SELECT {index}, EXISTS (SELECT 1 FROM {own}) WHERE EXISTS (SELECT 1 FROM {all})")
     });
     let full = client
-        .query(&queries.collect::<Vec<_>>().join(" UNION ALL "), &[])
+        .query_typed(&queries.collect::<Vec<_>>().join(" UNION ALL "), &[])
         .await
         .map_err(Error::database("looking for rows in the target's tables"))?;
     faults.extend(full.iter().map(|row| {
@@ -71,8 +71,7 @@ pub(super) async fn require(client: &Client, tables: &[BoundTable]) -> Result<()
 
 /// Refuses tables that this role may not read, fill or lock, all at once.
 async fn require_rights(client: &Client, tables: &[u32]) -> Result<(), Error> {
-    let rows = client
-        .query(RIGHTS, &[&tables])
+    let rows = of_tables(client, RIGHTS, tables)
         .await
         .map_err(Error::database("asking for this role's rights on the target's tables"))?;
     let faults: Vec<String> = rows

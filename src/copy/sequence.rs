@@ -10,6 +10,7 @@ use super::tuple;
 use crate::error::Error;
 use crate::value::Cell;
 use std::fmt::Write;
+use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
 /// The ids in one column that a sequence numbers, as they were sent.
@@ -86,7 +87,7 @@ pub(super) async fn advance(client: &Client, tables: &[BoundTable], counts: &[Co
         )
     });
     let query = states.collect::<Vec<_>>().join(" UNION ALL ");
-    let rows = client.query(&query, &[&names]).await.map_err(doing())?;
+    let rows = client.query_typed(&query, &[(&names, Type::TEXT_ARRAY)]).await.map_err(doing())?;
     let (mut restarts, mut restarted) = (String::new(), Vec::new());
     for row in &rows {
         let name = names[usize::try_from(row.get::<_, i32>(0)).unwrap_or_default()];
@@ -103,7 +104,7 @@ pub(super) async fn advance(client: &Client, tables: &[BoundTable], counts: &[Co
     client.batch_execute(&restarts).await.map_err(doing())?;
     // restarted at the last id and moved once: at the end of its range a sequence is used up, as it must be
     let used = "SELECT pg_catalog.nextval(sequence::regclass) FROM unnest($1::text[]) AS sequence";
-    client.execute(used, &[&restarted]).await.map(drop).map_err(doing())
+    client.query_typed(used, &[(&restarted, Type::TEXT_ARRAY)]).await.map(drop).map_err(doing())
 }
 
 fn of_table<'a>(table: &'a BoundTable, count: &'a Count) -> impl Iterator<Item = Numbered<'a>> {

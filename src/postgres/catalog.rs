@@ -2,9 +2,11 @@
 //! labels, sequences. Three queries, whatever the number of tables.
 //! (PostgreSQL: System Catalogs.)
 
+use super::of_tables;
 use crate::error::Error;
 use crate::identifier::quote;
 use std::collections::HashMap;
+use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
 /// A table (or partitioned table) that the `search_path` makes visible.
@@ -84,7 +86,7 @@ pub async fn tables(client: &Client, names: &[&str]) -> Result<Vec<Table>, Error
     let reading = || Error::database("reading the target's catalog");
     // both databases fold ASCII letters alone: lower() of a name is in the C collation
     let lower: Vec<String> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
-    let rows = client.query(TABLES, &[&lower]).await.map_err(reading())?;
+    let rows = client.query_typed(TABLES, &[(&lower, Type::TEXT_ARRAY)]).await.map_err(reading())?;
     let mut tables: Vec<Table> = rows
         .iter()
         .map(|row| Table {
@@ -98,7 +100,7 @@ pub async fn tables(client: &Client, names: &[&str]) -> Result<Vec<Table>, Error
         .collect();
     let oids: Vec<u32> = tables.iter().map(|table| table.oid).collect();
     let labels = labels(client, &oids).await.map_err(reading())?;
-    for row in client.query(COLUMNS, &[&oids]).await.map_err(reading())? {
+    for row in of_tables(client, COLUMNS, &oids).await.map_err(reading())? {
         let table: u32 = row.get("attrelid");
         if let Some(table) = tables.iter_mut().find(|known| known.oid == table) {
             table.columns.push(column(&row, &labels));
@@ -126,7 +128,7 @@ fn column(row: &Row, labels: &HashMap<u32, Vec<String>>) -> Column {
 
 async fn labels(client: &Client, tables: &[u32]) -> Result<HashMap<u32, Vec<String>>, tokio_postgres::Error> {
     let mut labels: HashMap<u32, Vec<String>> = HashMap::new();
-    for row in client.query(LABELS, &[&tables]).await? {
+    for row in of_tables(client, LABELS, tables).await? {
         labels.entry(row.get(0)).or_default().push(row.get(1));
     }
     Ok(labels)

@@ -1,5 +1,6 @@
 //! The primary keys of tables: what names a row. (PostgreSQL: System Catalogs, `pg_index`.)
 
+use super::of_tables;
 use crate::error::Error;
 use std::collections::HashMap;
 use tokio_postgres::Client;
@@ -9,8 +10,7 @@ use tokio_postgres::Client;
 /// # Errors
 /// [`Error::Database`] if the catalog query fails.
 pub async fn row_keys(client: &Client, tables: &[u32]) -> Result<HashMap<u32, Vec<String>>, Error> {
-    let rows = client
-        .query(ROW_KEYS, &[&tables])
+    let rows = of_tables(client, ROW_KEYS, tables)
         .await
         .map_err(Error::database("reading the target's unique keys"))?;
     let mut keys: HashMap<u32, Vec<String>> = HashMap::new();
@@ -25,8 +25,7 @@ pub async fn row_keys(client: &Client, tables: &[u32]) -> Result<HashMap<u32, Ve
 /// # Errors
 /// [`Error::Database`] if the catalog query fails.
 pub async fn primary_keys(client: &Client, tables: &[u32]) -> Result<HashMap<u32, Vec<String>>, Error> {
-    let rows = client
-        .query(PRIMARY_KEYS, &[&tables])
+    let rows = of_tables(client, PRIMARY_KEYS, tables)
         .await
         .map_err(Error::database("reading the target's primary keys"))?;
     let mut keys: HashMap<u32, Vec<String>> = HashMap::new();

@@ -3,6 +3,7 @@
 
 use crate::error::Error;
 use crate::postgres::catalog::SCOPE;
+use crate::postgres::of_tables;
 use std::collections::BTreeMap;
 use tokio_postgres::Client;
 
@@ -11,8 +12,7 @@ pub(super) type Facts = BTreeMap<String, String>;
 
 /// Reads the catalog.
 pub(super) async fn read(client: &Client, tables: &[u32]) -> Result<Facts, Error> {
-    let rows = client
-        .query(&format!("WITH scope AS ({SCOPE}) {FACTS}"), &[&tables])
+    let rows = of_tables(client, &format!("WITH scope AS ({SCOPE}) {FACTS}"), tables)
         .await
         .map_err(Error::database("reading the target's constraints, indexes and triggers"))?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())

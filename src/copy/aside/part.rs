@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::postgres::catalog::SCOPE;
+use crate::postgres::of_tables;
 use tokio_postgres::{Client, Row};
 
 /// A foreign key or an index, the constraint that it belongs to included.
@@ -67,8 +68,7 @@ impl AsRef<Part> for ForeignKey {
 
 /// The foreign keys of `tables`, in the order in which they were made, which is the order in which their checks run.
 pub(super) async fn foreign_keys(client: &Client, tables: &[u32]) -> Result<Vec<ForeignKey>, Error> {
-    let rows = client
-        .query(&format!("WITH scope AS ({SCOPE}) {FOREIGN_KEYS}"), &[&tables])
+    let rows = of_tables(client, &format!("WITH scope AS ({SCOPE}) {FOREIGN_KEYS}"), tables)
         .await
         .map_err(Error::database("reading the target's foreign keys"))?;
     let key = |row: &Row| ForeignKey {
@@ -89,7 +89,7 @@ pub(super) async fn foreign_keys(client: &Client, tables: &[u32]) -> Result<Vec<
 /// the order in which the planner looks at them.
 pub(super) async fn indexes(client: &Client, tables: &[u32]) -> Result<Vec<Part>, Error> {
     let rows =
-        client.query(INDEXES, &[&tables]).await.map_err(Error::database("reading the target's indexes"))?;
+        of_tables(client, INDEXES, tables).await.map_err(Error::database("reading the target's indexes"))?;
     Ok(rows.iter().map(Part::from).collect())
 }
 

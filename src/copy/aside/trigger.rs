@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::identifier::quote;
 use crate::postgres::catalog::SCOPE;
+use crate::postgres::of_tables;
 use tokio_postgres::Client;
 
 /// A trigger that is enabled, and the statements that disable and enable it again.
@@ -19,8 +20,7 @@ pub(super) struct Trigger {
 /// # Errors
 /// [`Error::Target`] if there are some and the role does not own their table.
 pub(super) async fn read(client: &Client, tables: &[u32]) -> Result<Vec<Trigger>, Error> {
-    let rows = client
-        .query(&format!("WITH scope AS ({SCOPE}) {TRIGGERS}"), &[&tables])
+    let rows = of_tables(client, &format!("WITH scope AS ({SCOPE}) {TRIGGERS}"), tables)
         .await
         .map_err(Error::database("reading the target's triggers"))?;
     let mut foreign = Vec::new();
