@@ -122,3 +122,25 @@ fn sequences_that_count_down_go_on_below_and_those_at_their_end_say_so() {
     ]);
     assert_eq!(project.query("INSERT INTO down (a) VALUES (3) RETURNING id::text"), ["-10"]);
 }
+
+#[test]
+fn one_sequence_of_several_tables_goes_on_above_all_of_them_and_columns_of_any_type_count() {
+    let project = Project::step(
+        "CREATE SEQUENCE ids;
+         CREATE TABLE a (id bigint DEFAULT nextval('ids'), v int); CREATE TABLE b (id bigint DEFAULT nextval('ids'), v int);
+         CREATE SEQUENCE digits; CREATE TABLE c (id text DEFAULT nextval('digits'), v int);
+         CREATE SEQUENCE decimals; CREATE TABLE d (id numeric DEFAULT nextval('decimals'), v int);
+         CREATE SEQUENCE unused; CREATE TABLE e (id bigint DEFAULT nextval('unused'), v int);",
+        "\"a\", \"b\", \"c\", \"d\", \"e\"",
+        "CREATE TABLE a (id, v); INSERT INTO a VALUES (90, 1), (NULL, 2); CREATE TABLE b (id, v); INSERT INTO b VALUES (7, 1);
+         CREATE TABLE c (id, v); INSERT INTO c VALUES ('9', 1), ('10', 2), ('x', 3);
+         CREATE TABLE d (id, v); INSERT INTO d VALUES (30, 1), (30.5, 2);
+         CREATE TABLE e (v); INSERT INTO e VALUES (1), (2)",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    let next = |table: &str| project.query(&format!("INSERT INTO {table} (v) VALUES (0) RETURNING id::text"));
+    assert_eq!([next("b"), next("a")], [["91"], ["92"]]);
+    assert_eq!(next("c"), ["11"]);
+    assert_eq!(next("d"), ["31"]);
+    assert_eq!(next("e"), ["3"], "the rows have taken two");
+}
