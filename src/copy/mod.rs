@@ -8,7 +8,8 @@
 //!
 //! The path of a row: [`reader`] scans SQLite on a thread of its own and converts cells with the codecs that [`bind`]
 //! chose, column by column; finished chunks cross a bounded channel to [`load`], which feeds them to the server's COPY,
-//! by way of a [`stage`] where the server itself must read values (and says which [`fits`]).
+//! by way of a [`stage`] where the server itself must read values (and says which [`fits`]). The [`inspection`] of the source as a
+//! whole goes on beside all that.
 //! Afterwards every row is read back and compared ([`proof`]), [`sequence`]s continue above the largest id, and the [`receipt`] is written.
 
 mod aside;
