@@ -17,6 +17,7 @@ pub mod numeric;
 mod properties;
 mod rules;
 mod short;
+mod spelling;
 pub mod temporal;
 pub mod text;
 mod zone;

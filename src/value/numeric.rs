@@ -2,7 +2,7 @@
 
 use super::decimal::{Decimal, MAX_WHOLE, MINUS};
 use super::short::Short;
-use super::{Cell, Codec, Misfit, Rules, Spelt, moment};
+use super::{Cell, Codec, Misfit, Rules, Spelt, spelling};
 use rusqlite::types::ValueRef;
 
 /// `numeric` or `numeric(precision, scale)`, by its type modifier. A real gives its shortest digits that read back as
@@ -128,7 +128,7 @@ fn taken_apart(bytes: &[u8]) -> Option<Numeric> {
     let weight = i32::from(i16::from_be_bytes([head[2], head[3]]));
     let mut digits = Spelt::new();
     for group in groups.chunks_exact(2) {
-        digits.extend_from_slice(&moment::digits::<4>(u16::from_be_bytes([group[0], group[1]]).into()));
+        digits.extend_from_slice(&spelling::digits::<4>(u16::from_be_bytes([group[0], group[1]]).into()));
     }
     let written = i32::try_from(digits.len()).ok()?;
     let mut decimal = Decimal { negative, digits, scale: written - 4 * (weight + 1) };

@@ -4,6 +4,7 @@
 
 use super::moment::{self, DAY, Moment, SECOND};
 use super::numeric::{scaled, unscaled};
+use super::spelling;
 use super::zone::UNIX_TO_2000;
 use super::{Cell, Codec, Fit, Misfit, Read, Rules, Spelt, Zone, array, only_text};
 use rusqlite::types::ValueRef;
@@ -39,7 +40,7 @@ pub fn date(rules: &Rules) -> Codec {
         let days: i64 = i32::from_be_bytes(array(bytes)?).into();
         if back.read == Read::Text {
             let mut out = Spelt::new();
-            moment::spell_date(days, &mut out)?;
+            spelling::spell_date(days, &mut out)?;
             return Some(Cell::Spelt(out));
         }
         back.wall_cell(days.checked_mul(DAY)?)
@@ -126,7 +127,7 @@ pub fn time(modifier: i32, rules: &Rules) -> Codec {
             return back.number_cell(micros - UNIX_TO_2000 * SECOND);
         }
         let mut out = Spelt::new();
-        moment::spell_clock(micros, &mut out);
+        spelling::spell_clock(micros, &mut out);
         Some(Cell::Spelt(out))
     })
 }
@@ -153,8 +154,8 @@ pub fn timetz(modifier: i32, rules: &Rules) -> Codec {
     Codec::changing("a time of day with its zone, HH:MM:SS.ffffff+00:00", encode, |bytes| {
         let (micros, west) = bytes.split_at_checked(8)?;
         let mut out = Spelt::new();
-        moment::spell_clock(within_a_day(i64::from_be_bytes(array(micros)?)).ok()?, &mut out);
-        moment::spell_offset(-i64::from(i32::from_be_bytes(array(west)?)), &mut out);
+        spelling::spell_clock(within_a_day(i64::from_be_bytes(array(micros)?)).ok()?, &mut out);
+        spelling::spell_offset(-i64::from(i32::from_be_bytes(array(west)?)), &mut out);
         Some(Cell::Spelt(out))
     })
 }
@@ -192,7 +193,7 @@ impl Reading {
     /// What the clock shows in text that the way back would spell in the same way: the usual case, read at a glance.
     fn spelt(&self, value: ValueRef<'_>, zone: &[u8]) -> Option<i64> {
         let ValueRef::Text(text) = value else { return None };
-        let micros = moment::spelt(text.strip_suffix(zone).filter(|_| self.read == Read::Text)?)?;
+        let micros = spelling::spelt(text.strip_suffix(zone).filter(|_| self.read == Read::Text)?)?;
         moment::rounded(micros, 6, self.modifier, false).is_ok().then_some(micros)
     }
 
@@ -221,7 +222,7 @@ impl Reading {
             return self.number_cell(instant.ok()?);
         }
         let mut out = Spelt::new();
-        moment::spell_moment(micros, &mut out)?;
+        spelling::spell_moment(micros, &mut out)?;
         Some(Cell::Spelt(out))
     }
 
@@ -249,9 +250,9 @@ impl Reading {
         }
         let east = self.zone.as_ref().map_or(Some(0), |zone| zone.east(instant))?;
         let mut out = Spelt::new();
-        moment::spell_moment(instant + east * SECOND, &mut out)?;
+        spelling::spell_moment(instant + east * SECOND, &mut out)?;
         if self.zone.as_ref().is_none_or(|zone| zone.wall(instant).is_err()) {
-            moment::spell_offset(east, &mut out);
+            spelling::spell_offset(east, &mut out);
         }
         Some(Cell::Spelt(out))
     }

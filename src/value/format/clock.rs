@@ -2,6 +2,7 @@
 //! parts that the type has.
 
 use super::super::moment::{self, Moment, SECOND};
+use super::super::spelling;
 use super::super::{Spelt, array};
 use super::Format;
 use serde::{Deserialize, Serialize};
@@ -76,7 +77,7 @@ fn shift(usual: &[u8], east: i32) -> Option<Spelt> {
     let (micros, _) = moment.micros(-1, false).ok()?;
     let micros = micros + (i64::from(east) - moment.offset.unwrap_or(0)) * SECOND;
     let mut out = Spelt::new();
-    moment::spell_moment(moment::in_years(micros).ok()?, &mut out)?;
+    spelling::spell_moment(moment::in_years(micros).ok()?, &mut out)?;
     Some(out)
 }
 
