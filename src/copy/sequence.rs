@@ -9,6 +9,7 @@ use super::reader::Count;
 use super::tuple;
 use crate::error::Error;
 use crate::value::Cell;
+use rusqlite::types::ValueRef;
 use std::fmt::Write;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
@@ -43,16 +44,15 @@ impl Ids {
 
 /// An id in a column of whatever type; none in text that is no number.
 fn number(cell: Cell<'_>) -> Option<i64> {
-    match cell {
-        Cell::Integer(id) => Some(id),
+    match cell.value() {
+        ValueRef::Integer(id) => Some(id),
         #[expect(
             clippy::cast_possible_truncation,
             reason = "the next whole number is beyond it all the same"
         )]
-        Cell::Real(id) => Some(id as i64),
-        Cell::Text(digits) => std::str::from_utf8(&digits).ok()?.parse().ok(),
-        Cell::Spelt(digits) => std::str::from_utf8(&digits).ok()?.parse().ok(),
-        Cell::Blob(_) => None,
+        ValueRef::Real(id) => Some(id as i64),
+        ValueRef::Text(digits) => std::str::from_utf8(digits).ok()?.parse().ok(),
+        ValueRef::Blob(_) | ValueRef::Null => None,
     }
 }
 

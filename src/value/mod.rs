@@ -38,7 +38,8 @@ pub type Decode = Box<dyn for<'a> Fn(&'a [u8]) -> Option<Cell<'a>> + Send + Sync
 
 /// How the cells of one column cross.
 pub struct Codec {
-    /// Converts one cell. What was appended is decoded and compared with the cell: that is where the [`Fit`] is from.
+    /// Converts one cell. Its [`Fit`] is the encoder's word where the value alone tells; elsewhere what was appended is decoded
+    /// and compared with the cell.
     pub encode: Encode,
     /// The way back.
     pub decode: Decode,

@@ -30,7 +30,7 @@ pub(super) enum Extent {
     Whole,
     /// Triggers and foreign keys.
     Rules,
-    /// Triggers, and foreign keys where no order of the tables satisfies them.
+    /// Triggers, and the foreign keys if no order of the tables satisfies all of them.
     Least,
 }
 
