@@ -8,8 +8,7 @@ use super::columns::BoundTable;
 use super::progress::Progress;
 use super::reader::HEADER;
 use crate::error::Error;
-use futures_util::TryStreamExt;
-use std::pin::pin;
+use crate::postgres::copy_out::CopyOut;
 use tokio_postgres::Client;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -81,9 +80,9 @@ pub(super) async fn rows(
     // there is a message for each row: nothing is spelt out for one that is no error
     let failed = |error| Error::database(format!("reading table {table} back"))(error);
     let statement = format!("COPY {copied} TO STDOUT (FORMAT binary)");
-    let mut stream = pin!(client.copy_out(statement.as_str()).await.map_err(failed)?);
+    let mut copy = CopyOut::begin(client, &statement).await.map_err(failed)?;
     let mut rows = Rows::default();
-    while let Some(bytes) = stream.try_next().await.map_err(failed)? {
+    while let Some(bytes) = copy.next().await.map_err(failed)? {
         rows.feed(&bytes, &mut each);
     }
     if rows.ended {

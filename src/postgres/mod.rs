@@ -1,11 +1,12 @@
 //! The target: one session with the server. In goes a [`DatabaseUrl`]; out come a connected client ([`session`]) whose
-//! notices are logged, the answer to Ctrl-C ([`interrupt`]), how long things may take ([`limits`]), the lock against concurrent runs ([`lock`]), whether
-//! it holds there ([`pooler`]), and what the catalog says of tables,
-//! columns ([`catalog`]) and the rules that rows must keep ([`rule`]).
+//! notices are logged, the answer to Ctrl-C ([`interrupt`]), how long things may take ([`limits`]), the lock against concurrent
+//! runs ([`lock`]), whether it holds there ([`pooler`]), what the catalog says of tables, columns ([`catalog`]) and the rules that
+//! rows must keep ([`rule`]), and the rows that are read back ([`copy_out`]).
 
 pub mod backoff;
 pub mod catalog;
 mod certificate;
+pub mod copy_out;
 pub mod interrupt;
 pub mod key;
 pub mod limits;

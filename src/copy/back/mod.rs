@@ -24,13 +24,12 @@ use super::{compare, originals};
 use crate::error::Error;
 use crate::migration::Version;
 use crate::migration::step::Step;
+use crate::postgres::copy_out::CopyOut;
 use crate::postgres::interrupt::{Interrupt, LOOK};
 use crate::sqlite::{Source, schema};
-use futures_util::TryStreamExt;
 use plan::{BackTable, Plan};
 use serde::Serialize;
 use std::path::Path;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use stop::Stop;
@@ -142,9 +141,9 @@ pub async fn write(
 async fn send(client: &Client, query: &str, pieces: &Sender<Piece>) -> Result<(), Error> {
     let failed = |error| Error::database("reading the target")(error);
     let copy = format!("COPY ({query}) TO STDOUT (FORMAT binary)");
-    let mut stream = pin!(client.copy_out(copy.as_str()).await.map_err(failed)?);
+    let mut copy = CopyOut::begin(client, &copy).await.map_err(failed)?;
     let mut chunk = Vec::with_capacity(CHUNK_BYTES);
-    while let Some(bytes) = stream.try_next().await.map_err(failed)? {
+    while let Some(bytes) = copy.next().await.map_err(failed)? {
         chunk.extend_from_slice(&bytes);
         if chunk.len() >= CHUNK_BYTES {
             let full = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK_BYTES));
