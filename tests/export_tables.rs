@@ -38,6 +38,19 @@ fn all_that_a_schema_has_comes_back() {
 }
 
 #[test]
+fn a_key_that_only_looks_like_the_rowid_does_not_give_rows_their_order() {
+    let project = Project::step(
+        "CREATE TABLE t (id int UNIQUE, v text)",
+        "\"t\"",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY DESC, v TEXT);
+         INSERT INTO t VALUES (3, 'first'), (1, 'second'), (NULL, 'third'), (2, 'fourth');",
+    );
+    comes_back(&project);
+    let rows = cells::query(&project.path("back.db"), "SELECT rowid, v FROM t NOT INDEXED ORDER BY rowid");
+    assert_eq!(rows, ["1 | 'first'", "2 | 'second'", "3 | 'third'", "4 | 'fourth'"]);
+}
+
+#[test]
 fn names_are_only_names() {
     let project = Project::step(
         "CREATE TABLE \"a \"\"b'; DROP TABLE x; --\" (\"select\" int PRIMARY KEY, \"ñ %s\" text, \"a.b\" text);

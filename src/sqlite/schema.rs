@@ -180,7 +180,7 @@ fn is_contentless(sql: &str) -> bool {
 type Details = (Vec<Column>, Vec<String>, Option<i64>);
 
 fn details(connection: &Connection, table: &str, without_rowid: bool) -> Result<Details> {
-    let columns = columns(connection, table, without_rowid)?;
+    let columns = columns(connection, table)?;
     let key = if without_rowid { key(connection, table)? } else { Vec::new() };
     Ok((columns, key, autoincrement(connection, table)?))
 }
@@ -190,20 +190,19 @@ fn key(connection: &Connection, table: &str) -> Result<Vec<String>> {
     list.query_map([table], |row| row.get(0))?.collect()
 }
 
-fn columns(connection: &Connection, table: &str, without_rowid: bool) -> Result<Vec<Column>> {
+/// A key with an index of its own is no alias of the rowid: one of several columns, of a table without a rowid, and
+/// `INTEGER PRIMARY KEY DESC`. (SQLite: CREATE TABLE, "ROWIDs and the INTEGER PRIMARY KEY".)
+fn columns(connection: &Connection, table: &str) -> Result<Vec<Column>> {
     let mut list = connection.prepare(
-        "SELECT name, upper(type) = 'INTEGER' AND pk = 1 AND (SELECT max(pk) FROM pragma_table_xinfo(?1)) = 1, hidden, type \
+        "SELECT name, upper(type) = 'INTEGER' AND pk = 1 \
+             AND NOT EXISTS (SELECT 1 FROM pragma_index_list(?1) WHERE origin = 'pk'), hidden, type \
          FROM pragma_table_xinfo(?1) ORDER BY cid",
     )?;
     let rows = list.query_map([table], |row| {
         // 0 ordinary, 1 hidden in a virtual table, 2 and 3 generated
         let hidden: i64 = row.get(2)?;
-        let column = Column {
-            name: row.get(0)?,
-            is_rowid: row.get::<_, bool>(1)? && !without_rowid,
-            generated: hidden > 1,
-            declared: row.get(3)?,
-        };
+        let column =
+            Column { name: row.get(0)?, is_rowid: row.get(1)?, generated: hidden > 1, declared: row.get(3)? };
         Ok((hidden != 1).then_some(column))
     })?;
     rows.filter_map(Result::transpose).collect()
