@@ -2,14 +2,16 @@
 
 use crate::support::{Project, repository};
 
+pub const LEVERAGE: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 5), (2, '10x'), (3, 2.5), (4, NULL)";
+
 /// Table `t` on both sides, and `rules` after the minimal step.
-fn with_rules(target: &str, source: &str, rules: &str) -> Project {
+pub fn with_rules(target: &str, source: &str, rules: &str) -> Project {
     let project = Project::one_table(target, source);
     project.write("migrations/V2__import.toml", format!("source = \"sqlite\"\ntables = [\"t\"]\n{rules}"));
     project
 }
 
-fn receipt(project: &Project, what: &str) -> String {
+pub fn receipt(project: &Project, what: &str) -> String {
     project.query(&format!("SELECT tables->0->>'{what}' FROM outgrow_receipt")).remove(0)
 }
 
@@ -67,80 +69,6 @@ fn a_constant_feeds_a_column_that_the_source_lacks() {
     ]);
 }
 
-const LEVERAGE: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 5), (2, '10x'), (3, 2.5), (4, NULL)";
-
-#[test]
-fn a_misfit_becomes_null_where_a_rule_says_so() {
-    let project = with_rules("id int, v int", LEVERAGE, "[table.t.column.v]\nmisfit = \"null\"\n");
-    project.outgrow(["migrate"]).succeeds().prints(&["made NULL: v 2"]);
-    assert_eq!(
-        project.query("SELECT coalesce(v::text, 'NULL') FROM t ORDER BY id"),
-        ["5", "NULL", "NULL", "NULL"]
-    );
-    assert_eq!(receipt(&project, "nulled"), "{\"v\": 2}");
-    let project = with_rules("id int, v int NOT NULL", LEVERAGE, "[table.t.column.v]\nmisfit = \"null\"\n");
-    project
-        .outgrow(["migrate"])
-        .exits(7)
-        .says(&["t.v: misfit = \"null\", and the target's column is NOT NULL"]);
-}
-
-#[test]
-fn a_misfit_goes_to_the_quarantine_where_a_rule_says_so() {
-    let source = format!("{LEVERAGE}; INSERT INTO t VALUES (5, x'00ff'), (6, 'a' || char(0))");
-    let project = with_rules("id int, v int", &source, "[table.t]\nmisfit = \"quarantine\"\n");
-    project.outgrow(["migrate"]).succeeds().prints(&["2 rows", "quarantined: v 4"]);
-    assert_eq!(project.query("SELECT id::text FROM t ORDER BY id"), ["1", "4"]);
-    assert_eq!(
-        project.query("SELECT concat_ws('|', version, table_name, place, column_name, reason, source_row) FROM outgrow_quarantine ORDER BY place"),
-        [
-            "2|t|2|v|text that is not a whole number|{\"id\":1,\"v\":{\"text\":\"10x\"}}".replace("\"id\":1", "\"id\":2"),
-            "2|t|3|v|a real with a fraction|{\"id\":3,\"v\":{\"real\":\"2.5\"}}".to_owned(),
-            "2|t|5|v|a blob|{\"id\":5,\"v\":{\"blob_hex\":\"00ff\"}}".to_owned(),
-            "2|t|6|v|text with a NUL character|{\"id\":6,\"v\":{\"text_hex\":\"6100\"}}".to_owned(),
-        ]
-    );
-    assert_eq!(receipt(&project, "quarantined"), "{\"v\": 4}");
-}
-
-#[test]
-fn a_second_step_adds_to_the_same_quarantine() {
-    let project = with_rules("id int, v int", LEVERAGE, "[table.t]\nmisfit = \"quarantine\"\n");
-    project.write("migrations/V3__u.sql", "CREATE TABLE u (id int, v int);");
-    let again = "source = \"sqlite\"\ntables = [\"t\"]\n[table.t]\ntarget = \"u\"\nmisfit = \"quarantine\"\n";
-    project.write("migrations/V4__again.toml", again);
-    project.outgrow(["migrate"]).succeeds();
-    let counted =
-        "SELECT version || ' ' || count(*) FROM outgrow_quarantine GROUP BY version ORDER BY version";
-    assert_eq!(project.query(counted), ["2 2", "4 2"]);
-}
-
-#[test]
-fn a_large_quarantine_arrives_whole() {
-    let source = "CREATE TABLE t (id INTEGER PRIMARY KEY, v);
-        WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
-        INSERT INTO t SELECT i, printf('%.*c', 1000, 'x') FROM n";
-    let project = with_rules("id int, v int", source, "[table.t.column.v]\nmisfit = \"quarantine\"\n");
-    project.outgrow(["migrate"]).succeeds().prints(&["0 rows", "quarantined: v 3000"]);
-    assert_eq!(
-        project
-            .query("SELECT count(*) || ' ' || sum(length(source_row->'v'->>'text')) FROM outgrow_quarantine"),
-        ["3000 3000000"]
-    );
-}
-
-#[test]
-fn one_column_fails_while_another_is_quarantined() {
-    let source = "CREATE TABLE t (a, b); INSERT INTO t VALUES ('x', 1), (1, 'y')";
-    let project = with_rules("a int, b int", source, "[table.t.column.a]\nmisfit = \"quarantine\"\n");
-    project
-        .outgrow(["migrate"])
-        .exits(6)
-        .says(&["t.b: text that is not a whole number in 1 row, rowid 2"])
-        .never_says(&["t.a:"]);
-    assert!(!project.has_table("outgrow_quarantine"));
-}
-
 #[test]
 fn empty_text_becomes_null_where_a_rule_says_so() {
     let source = "CREATE TABLE t (v); INSERT INTO t VALUES (''), (3)";
@@ -168,46 +96,6 @@ fn two_columns_cannot_feed_one() {
         .outgrow(["migrate"])
         .exits(7)
         .says(&["t.b: the target's column a is fed by another column already"]);
-}
-
-#[test]
-fn a_dry_run_reads_everything_and_writes_nothing() {
-    let project = Project::one_table("id int, v int", LEVERAGE);
-    project.outgrow(["migrate", "--dry-run"]).succeeds().prints(&[
-        "V2__import",
-        "not read: versions before it make its tables",
-        "nothing was written",
-    ]);
-    assert!(!project.has_table("t") && !project.has_table("refinery_schema_history"));
-    project.outgrow(["migrate", "--to", "1"]).succeeds();
-    let refused = project
-        .outgrow(["migrate", "--dry-run"])
-        .exits(6)
-        .says(&["t.v: text that is not a whole number in 1 row, rowid 2", "rowid 3"]);
-    refused.says(&["rule: [table.t.column.v] misfit = \"null\" or \"quarantine\""]).never_says(&["10x"]);
-    project.sqlite("app.db", "DELETE FROM t WHERE id IN (2, 3)");
-    project.outgrow(["migrate", "--dry-run"]).succeeds().prints(&[
-        "2 rows",
-        "1 version would be applied, nothing was written",
-        "not checked by this reading: unique keys",
-    ]);
-    let json = project.outgrow(["migrate", "--dry-run", "--json"]).succeeds().json();
-    assert!(
-        json["applied"][0]["note"].as_str().is_some_and(|note| note.contains("foreign keys, CHECKs")),
-        "{json}"
-    );
-    assert_eq!(project.query("SELECT count(*)::text FROM t"), ["0"]);
-    project.outgrow(["migrate"]).succeeds();
-    project.outgrow(["migrate", "--dry-run"]).succeeds().prints(&["nothing to do"]);
-}
-
-#[test]
-fn a_dry_run_needs_no_right_to_write() {
-    let project = Project::one_table("id int, v int", "CREATE TABLE t (id, v); INSERT INTO t VALUES (1, 2)");
-    project.outgrow(["migrate", "--to", "1"]).succeeds();
-    let mut command = project.command(["migrate", "--dry-run"]);
-    command.env("DATABASE_URL", format!("{}?options=-cdefault_transaction_read_only%3Don", project.url()));
-    project.run(&mut command).succeeds().prints(&["1 row", "nothing was written"]);
 }
 
 #[test]

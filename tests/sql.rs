@@ -1,19 +1,16 @@
-//! Versions of plain SQL: a failure is shown where it is, what would break the transaction is refused before it runs,
-//! and nothing that a file sets reaches the next one.
+//! Versions of plain SQL: a failure is shown where it is, and what would break the transaction is refused before it runs.
 
-use crate::support::{Outcome, Project, repository};
-use std::path::Path;
-use std::process::Command;
+use crate::support::{Outcome, Project};
 
 /// V1 makes the table `t`; V2 holds `text`.
-fn second(text: &str) -> Project {
+pub fn second(text: &str) -> Project {
     let create = "CREATE TABLE t (id int PRIMARY KEY, mail text);";
     Project::with(&[("migrations/V1__create_t.sql", create), ("migrations/V2__next.sql", text)])
 }
 
 /// V2 fails with exit code 7 and leaves no trace; V1 stays.
 #[track_caller]
-fn fails(project: &Project, parts: &[&str]) -> Outcome {
+pub fn fails(project: &Project, parts: &[&str]) -> Outcome {
     let outcome =
         project.outgrow(["migrate"]).exits(7).says(&["V2__next failed and was rolled back"]).says(parts);
     assert_eq!(project.query("SELECT version::text FROM refinery_schema_history"), ["1"]);
@@ -23,7 +20,7 @@ fn fails(project: &Project, parts: &[&str]) -> Outcome {
 
 /// V2 is refused with exit code 2 before even V1 runs.
 #[track_caller]
-fn refused(text: &str, parts: &[&str]) {
+pub fn refused(text: &str, parts: &[&str]) {
     let project = second(text);
     project.outgrow(["migrate"]).exits(2).says(&["nothing was run"]).says(parts);
     assert!(!project.has_table("t") && !project.has_table("refinery_schema_history"), "nothing is run");
@@ -222,222 +219,4 @@ fn outgrow_makes_the_server_say_nothing_of_its_own() {
 fn a_notice_before_the_error_is_shown_too() {
     let project = second("DO $$ BEGIN RAISE NOTICE 'so far'; END $$;\nSELECT nothing;\n");
     fails(&project, &["NOTICE: so far", "V2__next.sql:2:8: "]);
-}
-
-/// `pg_dump -s` of the project's database, without what belongs to outgrow and to psql.
-fn dump(project: &Project) -> String {
-    let programs =
-        Command::new(repository().join("scripts/postgres")).arg("bin").output().expect("scripts/postgres");
-    let programs = String::from_utf8(programs.stdout).expect("UTF-8");
-    let mut pg_dump = Command::new(Path::new(programs.trim()).join("pg_dump"));
-    let dump =
-        pg_dump.args(["-s", "-T", "refinery_schema_history", &project.url()]).output().expect("pg_dump");
-    assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
-    let dump = String::from_utf8(dump.stdout).expect("UTF-8");
-    let sql =
-        dump.lines().filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"));
-    sql.map(|line| format!("{line}\n")).collect()
-}
-
-/// A database that InteliBotX's versions made, with a function of the newer kind: its dump and its columns and keys.
-fn dumped() -> (String, Vec<String>) {
-    let project = Project::intelibotx();
-    let function = "CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1; END;";
-    project.outgrow(["migrate", "--to", "5"]).succeeds();
-    project.execute(function);
-    (dump(&project), project.query(include_str!("golden/schema.sql")))
-}
-
-#[test]
-fn what_pg_dump_writes_is_a_version_as_it_stands() {
-    let (dump, schema) = dumped();
-    assert!(dump.contains("set_config('search_path', '', false)"), "{dump}");
-    let project = Project::with(&[("migrations/V1__dump.sql", &dump)]);
-    project.outgrow(["migrate"]).succeeds().prints(&["V1__dump", "at head, V1, 1 version applied"]);
-    assert_eq!(project.query(include_str!("golden/schema.sql")), schema);
-    assert_eq!(project.query("SELECT f()::text"), ["1"]);
-    project.outgrow(["migrate"]).succeeds().prints(&["nothing to do"]);
-}
-
-#[test]
-fn what_pg_dump_sets_does_not_reach_the_next_version() {
-    let (dump, _) = dumped();
-    let settings = "CREATE TABLE settings AS SELECT name FROM pg_settings WHERE source = 'session';";
-    let project = Project::with(&[("migrations/V1__dump.sql", &dump), ("migrations/V2__next.sql", settings)]);
-    project.outgrow(["migrate"]).succeeds().prints(&["V1__dump", "V2__next", "2 versions applied"]);
-    assert!(project.has_table("public.settings"));
-    let ours = "SELECT name FROM settings WHERE name !~ '_timeout$|^tcp_keepalives|^client_connection_check'";
-    assert_eq!(project.query(ours), [""; 0]);
-    assert_eq!(project.query("SELECT count(*)::text FROM public.refinery_schema_history"), ["2"]);
-    project.outgrow(["migrate"]).succeeds().prints(&["nothing to do"]);
-}
-
-#[test]
-fn a_dump_with_psqls_lines_is_told_which_to_delete() {
-    let dump = "--\n-- PostgreSQL database dump\n--\n\n\\restrict abc\n\nSELECT 1;\n\n\\unrestrict abc\n";
-    refused(dump, &["V2__next.sql:5:1: \\restrict", "V2__next.sql:9:1: \\unrestrict", "delete its lines"]);
-}
-
-#[test]
-fn a_role_does_not_reach_the_next_version() {
-    let project =
-        second("CREATE TABLE seen AS SELECT current_user::text AS current, session_user::text AS session;");
-    project.write("migrations/V1__create_t.sql", "CREATE TABLE t (); SET ROLE pg_monitor;");
-    project.outgrow(["migrate"]).succeeds();
-    assert_eq!(project.query("SELECT (current = session)::text FROM seen"), ["true"]);
-}
-
-#[test]
-fn a_session_authorization_does_not_reach_the_next_version() {
-    let project = second("CREATE TABLE seen AS SELECT session_user::text AS session;");
-    project.write("migrations/V1__create_t.sql", "CREATE TABLE t (); SET SESSION AUTHORIZATION pg_monitor;");
-    project.outgrow(["migrate"]).succeeds();
-    assert_eq!(project.query("SELECT (session = session_user)::text FROM seen"), ["true"]);
-}
-
-#[test]
-fn a_search_path_does_not_reach_the_next_version() {
-    let project = second("CREATE TABLE seen ();");
-    project.write(
-        "migrations/V1__create_t.sql",
-        "CREATE SCHEMA other; SET search_path = other; CREATE TABLE t ();",
-    );
-    project.outgrow(["migrate"]).succeeds();
-    assert!(project.has_table("other.t") && project.has_table("public.seen"));
-    assert!(project.has_table("public.refinery_schema_history"));
-    project.outgrow(["migrate"]).succeeds().prints(&["nothing to do"]);
-}
-
-#[test]
-fn temporary_tables_do_not_reach_the_next_version() {
-    let project = second("INSERT INTO t VALUES (1);");
-    let create = "CREATE TABLE t (id int); CREATE TEMP TABLE t (id int); CREATE TEMP TABLE refinery_schema_history (x int);";
-    project.write("migrations/V1__create_t.sql", create);
-    project.outgrow(["migrate"]).succeeds();
-    assert_eq!(project.query("SELECT id::text FROM public.t"), ["1"]);
-    assert_eq!(project.query("SELECT count(*)::text FROM public.refinery_schema_history"), ["2"]);
-}
-
-#[test]
-fn settings_do_not_reach_the_next_version() {
-    let project =
-        second("CREATE TABLE seen AS SELECT current_setting('DateStyle') AS style, '1 2 2026'::date AS day;");
-    let set = "CREATE TABLE t (); SET DateStyle = 'SQL, DMY'; SET statement_timeout = '1ms'; SET default_transaction_read_only = on;";
-    project.write("migrations/V1__create_t.sql", set);
-    project.outgrow(["migrate"]).succeeds();
-    assert_eq!(project.query("SELECT style || ' ' || day FROM seen"), ["ISO, MDY 2026-01-02"]);
-}
-
-/// What a file leaves open in the session otherwise: prepared statements, cursors, locks of its own.
-#[test]
-fn prepared_statements_do_not_reach_the_next_version() {
-    let project = second("PREPARE q AS SELECT 2;");
-    project.write("migrations/V1__create_t.sql", "CREATE TABLE t (); PREPARE q AS SELECT 1;");
-    project.outgrow(["migrate"]).succeeds();
-}
-
-/// A file that drops every advisory lock of the session must not open the door to a second run.
-#[test]
-fn a_file_cannot_give_the_lock_away() {
-    let held =
-        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted";
-    let project = second(&format!("CREATE TABLE seen AS {held};"));
-    project.write("migrations/V1__create_t.sql", "CREATE TABLE t (); SELECT pg_advisory_unlock_all();");
-    project.outgrow(["migrate"]).succeeds();
-    assert_eq!(project.query("SELECT count::text FROM seen"), ["1"]);
-}
-
-/// V1 stores this; V2 fails on it: no part of the output may hold it.
-const CONTENT: &str = "anacontent";
-
-/// V1 makes a table with two rows that hold [`CONTENT`]; V2 is `text`, which the server refuses because of them.
-#[track_caller]
-fn fails_on_content(text: &str, parts: &[&str]) {
-    let create = format!(
-        "CREATE TABLE t (id int PRIMARY KEY, mail text); INSERT INTO t VALUES (1, '{CONTENT}'), (2, '{CONTENT}');"
-    );
-    let project = second(text);
-    project.write("migrations/V1__create_t.sql", create);
-    fails(&project, parts).never_says(&[CONTENT]);
-}
-
-#[test]
-fn a_broken_constraint_does_not_show_the_row() {
-    fails_on_content(
-        "CREATE UNIQUE INDEX u ON t (mail);",
-        &["could not create unique index \"u\"", "Key (mail)=(…) is duplicated"],
-    );
-    fails_on_content("UPDATE t SET id = 7;", &["duplicate key value", "Key (id)=(…) already exists."]);
-    fails_on_content("UPDATE t SET id = NULL;", &["null value in column \"id\"", "Failing row contains (…)"]);
-    fails_on_content(
-        "ALTER TABLE t ADD CHECK (mail = '');",
-        &["check constraint", "is violated by some row"],
-    );
-    fails_on_content(
-        "CREATE TABLE u (mail text PRIMARY KEY);\nALTER TABLE t ADD FOREIGN KEY (mail) REFERENCES u;",
-        &["V2__next.sql:2:1: ", "foreign key constraint", "Key (mail)=(…) is not present in table \"u\"."],
-    );
-}
-
-#[test]
-fn a_value_that_does_not_convert_is_not_shown() {
-    fails_on_content(
-        "ALTER TABLE t ALTER mail TYPE int USING mail::int;",
-        &["invalid input syntax for type integer"],
-    );
-    fails_on_content(
-        "ALTER TABLE t ALTER mail TYPE uuid USING mail::uuid;",
-        &["invalid input syntax for type uuid"],
-    );
-    fails_on_content(
-        "ALTER TABLE t ALTER mail TYPE date USING mail::date;",
-        &["invalid input syntax for type date"],
-    );
-    fails_on_content(
-        "CREATE TYPE mood AS ENUM ('a');\nALTER TABLE t ALTER mail TYPE mood USING mail::mood;",
-        &["V2__next.sql:2:", "invalid input value for enum mood"],
-    );
-}
-
-#[test]
-fn a_document_that_does_not_convert_is_not_shown() {
-    fails_on_content(
-        "ALTER TABLE t ALTER mail TYPE jsonb USING mail::jsonb;",
-        &["invalid input syntax for type json"],
-    );
-}
-
-#[test]
-fn a_value_in_a_statement_that_a_function_builds_is_not_shown() {
-    let text = "DO $$ DECLARE x text; BEGIN SELECT mail INTO x FROM t LIMIT 1;\n\
-        EXECUTE format('INSERT INTO t VALUES (1, %L)', x); END $$;";
-    fails_on_content(text, &["duplicate key value violates unique constraint", "Key (id)=(…)"]);
-}
-
-#[test]
-fn a_value_that_the_file_itself_holds_is_shown_with_its_line() {
-    let project = second("SELECT 'twelve'::int;");
-    fails(&project, &["invalid input syntax for type integer: \"twelve\"", "1 | SELECT 'twelve'::int;"]);
-}
-
-#[test]
-fn a_password_in_a_statement_is_not_shown() {
-    for text in [
-        "ALTER ROLE no_such_role PASSWORD 's3cret';",
-        "CREATE ROLE a WITH PASSWORD = 's3cret';",
-        "ALTER ROLE a SET PASSWORD 's3cret';",
-        "CREATE ROLE a WITH PASSWORD\n  's3cret' VALID UNTL 'tomorrow';",
-        "CREATE USER a IDENTIFIED BY 's3cret';",
-    ] {
-        fails(&second(text), &["migrations/V2__next.sql:"]).never_says(&["s3cret"]);
-    }
-}
-
-#[test]
-fn a_column_that_is_called_password_is_no_password() {
-    let project = second("CREATE TABLE trace (\n  password_hash TXT NOT NULL\n);\n");
-    fails(
-        &project,
-        &["V2__next.sql:2:17: type \"txt\" does not exist", "2 |   password_hash TXT NOT NULL\n"],
-    );
 }

@@ -1,13 +1,12 @@
-//! The target and how it is named: every way in which a URL can be wrong, `.env`, the exit codes, `status` in each
-//! state; and no password in any of it.
+//! The target and how it is named: every way in which a URL can be wrong, the exit codes, and no password in any of it.
 
 use crate::support::{Outcome, Project, closed_port};
 use std::net::TcpListener;
 
-const SECRET: &str = "s3cret";
+pub const SECRET: &str = "s3cret";
 
 /// One version, nothing else.
-fn project() -> Project {
+pub fn project() -> Project {
     Project::with(&[("migrations/V1__create_t.sql", "CREATE TABLE t (id int);")])
 }
 
@@ -20,14 +19,14 @@ fn migrate_to(project: &Project, url: &str) -> Outcome {
 
 /// The project's URL with one part replaced.
 #[track_caller]
-fn url_with(project: &Project, part: &str, replacement: &str) -> String {
+pub fn url_with(project: &Project, part: &str, replacement: &str) -> String {
     let url = project.url();
     assert!(url.contains(part), "a URL without {part}");
     url.replacen(part, replacement, 1)
 }
 
 /// What stands between `//` and `@`, `@` and `/`, and after it.
-fn parts(project: &Project) -> (String, String, String) {
+pub fn parts(project: &Project) -> (String, String, String) {
     let url = project.url();
     let (_, rest) = url.split_once("://").expect("a scheme");
     let (user, rest) = rest.rsplit_once('@').expect("a user");
@@ -35,7 +34,7 @@ fn parts(project: &Project) -> (String, String, String) {
     (user.to_owned(), host.to_owned(), database.to_owned())
 }
 
-fn without_url(project: &Project, arguments: &[&str]) -> Outcome {
+pub fn without_url(project: &Project, arguments: &[&str]) -> Outcome {
     project.run(project.command(arguments).env_remove("DATABASE_URL"))
 }
 
@@ -196,66 +195,6 @@ fn a_missing_database_is_named_with_what_makes_it() {
 }
 
 #[test]
-fn dot_env_is_read() {
-    let project = project();
-    let url = project.url();
-    project.write(".env", format!("# of the application\nOTHER='a b'\nexport DATABASE_URL=\"{url}\"\n"));
-    without_url(&project, &["migrate"]).succeeds().prints(&["at head, V1"]);
-    assert!(project.has_table("t"));
-}
-
-#[test]
-fn dot_env_names_source_and_folder_too() {
-    let project = Project::empty();
-    project.write("db/V1__t.sql", "CREATE TABLE t (id int);");
-    project.write("db/V2__import.toml", "source = \"sqlite\"\ntables = [\"t\"]\n");
-    project.sqlite("old.db", "CREATE TABLE t (id); INSERT INTO t VALUES (1)");
-    project.write(".env", "SOURCE_DATABASE_URL=sqlite:///old.db\nOUTGROW_MIGRATIONS=db\n");
-    project.outgrow(["migrate"]).succeeds().prints(&["1 row", "from old.db"]);
-}
-
-#[test]
-fn a_flag_wins_over_the_environment_and_that_over_dot_env() {
-    let project = project();
-    let wrong = "sqlite:///not-a-target.db";
-    project.write(".env", format!("DATABASE_URL={wrong}\n"));
-    project.outgrow(["status"]).succeeds();
-    without_url(&project, &["status"]).exits(2).says(&["DATABASE_URL in .env: this is an SQLite URL"]);
-    let mut command = project.command(["status", "--database-url", &project.url()]);
-    project.run(command.env("DATABASE_URL", wrong)).succeeds();
-    let mut command = project.command(["status", "--database-url", wrong]);
-    project.run(&mut command).exits(2).says(&["--database-url: "]);
-}
-
-#[test]
-fn a_wrong_password_in_dot_env_is_told_with_where_it_stood() {
-    let project = project();
-    let (user, _, _) = parts(&project);
-    let name = user.split(':').next().expect("a name");
-    project
-        .write(".env", format!("DATABASE_URL={}\n", url_with(&project, &user, &format!("{name}:{SECRET}"))));
-    let outcome = without_url(&project, &["migrate"]).exits(3);
-    outcome.says(&["the URL came from DATABASE_URL in .env"]).never_says(&[SECRET]);
-}
-
-#[test]
-fn a_line_of_dot_env_that_does_not_parse_is_located_and_not_shown() {
-    for line in [
-        "DATABASE_URL=postgres://ana:s3cret pass@db/app",
-        "DATABASE_URL='postgres://ana:s3cret@db/app",
-        "DATABASE_URL postgres://ana:s3cret@db/app",
-        "s3cret",
-        "  s3cret cret  ",
-        "DATABASE_URL=\"postgres://ana:s3\\qcret@db/app\"",
-    ] {
-        let project = project();
-        project.write(".env", format!("# a comment\nA=1\n\n{line}\nB=2\n"));
-        let outcome = project.outgrow(["status"]).exits(2).says(&[".env:4: "]);
-        outcome.never_says(&[SECRET, "s3\\", "cret"]);
-    }
-}
-
-#[test]
 fn clap_does_not_quote_a_password() {
     let project = project();
     for arguments in [
@@ -334,65 +273,6 @@ fn results_are_one_json_document() {
     assert_eq!((&result["version"], &result["applied"][0]["name"]), (&1.into(), &"create_t".into()));
     let after = project.outgrow(["status", "--json", "--check"]).succeeds().json();
     assert_eq!((&after["at_head"], &after["versions"][0]["state"]), (&true.into(), &"applied".into()));
-}
-
-#[test]
-fn status_of_an_empty_database_creates_nothing() {
-    let project = project();
-    let relations = "SELECT count(*)::text FROM pg_class WHERE relnamespace = 'public'::regnamespace";
-    project.outgrow(["status"]).succeeds().prints(&["V1__create_t", "pending", "1 pending, head is V1"]);
-    project.outgrow(["status", "--check"]).exits(1).prints(&["1 pending"]);
-    assert_eq!(project.query(relations), ["0"]);
-}
-
-#[test]
-fn status_at_head_is_done() {
-    let project = project();
-    project.outgrow(["migrate"]).succeeds();
-    project.outgrow(["status"]).succeeds().prints(&["V1__create_t", "applied 20", "at head, V1"]);
-    project.outgrow(["status", "--check"]).succeeds();
-}
-
-#[test]
-fn status_half_way_is_pending() {
-    let project = project();
-    project.outgrow(["migrate"]).succeeds();
-    project.write("migrations/V2__import.toml", "source = \"sqlite\"\ntables = [\"t\"]\n");
-    project.outgrow(["status"]).succeeds().prints(&["V2__import", "pending", "data step", "1 pending"]);
-    project.outgrow(["status", "--check"]).exits(1);
-}
-
-#[test]
-fn status_of_a_history_that_diverges_shows_each_state() {
-    let project = project();
-    project.write("migrations/V3__three.sql", "");
-    project.write("migrations/V4__four.sql", "");
-    project.outgrow(["migrate"]).succeeds();
-    project.write("migrations/V1__create_t.sql", "-- edited");
-    project.write("migrations/V2__late.sql", "");
-    std::fs::remove_file(project.path("migrations/V3__three.sql")).expect("removed");
-    project.write("migrations/V5__next.sql", "");
-    project.outgrow(["status"]).succeeds().prints(&[
-        "divergent",
-        "late",
-        "missing",
-        "pending",
-        "diverges in 3",
-    ]);
-    project.outgrow(["status", "--check"]).exits(5).prints(&["divergent"]);
-    let states = project.outgrow(["status", "--json", "--check"]).exits(5).json();
-    let states =
-        states["versions"].as_array().expect("versions").iter().map(|version| version["state"].clone());
-    assert_eq!(states.collect::<Vec<_>>(), ["divergent", "late", "missing", "applied", "pending"]);
-}
-
-#[test]
-fn status_works_for_a_role_that_may_only_read() {
-    let project = project();
-    project.outgrow(["migrate"]).succeeds();
-    let url = format!("{}?options=-c%20default_transaction_read_only%3Don", project.url());
-    project.outgrow(["status", "--check", "--database-url", &url]).succeeds().prints(&["at head"]);
-    project.outgrow(["migrate", "--database-url", &url]).succeeds().prints(&["nothing to do"]);
 }
 
 #[test]
