@@ -86,7 +86,9 @@ pub(super) fn rounded(time: i64, digits: u32, modifier: i32, round: bool) -> Res
         return Ok((time, false));
     }
     if round {
-        return Ok((time - rest + if 2 * rest >= unit { unit } else { 0 }, true));
+        // the least of all has nothing below it, the greatest nothing above
+        let change = if 2 * rest >= unit { unit - rest } else { -rest };
+        return time.checked_add(change).map(|time| (time, true)).ok_or(Misfit("a time out of range"));
     }
     Err(Misfit(if digits > 6 && time % 10_i64.pow(digits - 6) != 0 {
         "a time with more than six digits after the second"
@@ -264,6 +266,10 @@ mod tests {
         assert_eq!(rounded(-1_500_001, 6, 0, true), Ok((-2_000_000, true)));
         assert!(rounded(1_234_567_500, 9, -1, false).is_err());
         assert_eq!(rounded(1_230_000, 6, 2, false), Ok((1_230_000, false)));
+        for end in [i64::MIN, i64::MAX] {
+            assert_eq!(rounded(end, 6, 2, true), Err(Misfit("a time out of range")), "{end}");
+        }
+        assert_eq!(rounded(i64::MIN + 5808, 6, 2, true), Ok((i64::MIN + 5808, false)));
     }
 
     #[test]
