@@ -4,7 +4,7 @@
 //! Only when SQLite finds nothing wrong with it, and its rows are proven, it takes the destination's name.
 
 use crate::cli::ExportArgs;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::copy;
 use crate::copy::back::{self, Written};
 use crate::copy::progress::{Progress, Took};
@@ -128,6 +128,7 @@ struct Destination {
 impl Destination {
     /// Refuses what must not be replaced: a file without `force`, and the source in any case.
     fn of(file: &Path, force: bool, source: Option<&Path>) -> Result<Destination, Error> {
+        config::path(file, "FILE", "a file")?;
         let refused = |what: &str| Err(Error::Config(format!("{}: {what}", file.display())));
         let folder = match file.parent() {
             Some(folder) if folder.as_os_str().is_empty() => PathBuf::from("."),

@@ -221,10 +221,22 @@ fn clap_does_not_quote_a_password() {
 }
 
 #[test]
-fn a_url_in_the_place_of_a_folder_does_not_show_its_password() {
+fn a_url_in_the_place_of_a_path_does_not_show_its_password() {
+    const URL: &str = "postgres://ana:s3cret@db/app";
     let project = project();
-    let outcome = project.outgrow(["status", "--migrations", "postgres://ana:s3cret@db/app"]).exits(2);
-    outcome.never_says(&[SECRET]);
+    project.write("checks/one.sql", "-- a\nSELECT 1 WHERE false;");
+    for (arguments, place) in [
+        (vec!["status", "--migrations", URL], "--migrations: this is a URL, and a folder is expected"),
+        (vec!["check", "--checks", URL], "--checks: this is a URL, and a folder is expected"),
+        (vec!["check", "--junit", URL], "--junit: this is a URL, and a file is expected"),
+        (vec!["export", URL], "FILE: this is a URL, and a file is expected"),
+    ] {
+        project.outgrow(arguments).exits(2).says(&[place]).never_says(&[SECRET]);
+    }
+    for variable in ["OUTGROW_MIGRATIONS", "OUTGROW_CHECKS"] {
+        let outcome = project.run(project.command(["check"]).env(variable, URL)).exits(2);
+        outcome.says(&[variable, "this is a URL, and a folder is expected"]).never_says(&[SECRET]);
+    }
 }
 
 #[test]

@@ -130,7 +130,7 @@ impl Checked {
 pub async fn check(config: &Config, args: &CheckArgs, interrupt: &Interrupt) -> Result<Checked, Error> {
     let started = Instant::now();
     let folder = match &args.checks {
-        Some(folder) => config::folder(folder, "--checks")?,
+        Some(folder) => config::path(folder, "--checks", "a folder")?,
         None => config.checks.clone(),
     };
     let checks = file::load(&folder, &args.only)?;

@@ -69,17 +69,20 @@ impl Config {
             None => env.get("SOURCE_DATABASE_URL"),
         };
         let default = |name: &str, otherwise: &str| {
-            env.get(name).map_or_else(|| otherwise.into(), |(folder, _)| folder.into())
+            env.get(name).map_or_else(
+                || Ok(otherwise.into()),
+                |(folder, origin)| path(Path::new(&folder), &origin, "a folder"),
+            )
         };
         let migrations = match &global.migrations {
-            Some(given) => folder(given, "--migrations")?,
-            None => default("OUTGROW_MIGRATIONS", DEFAULT_MIGRATIONS),
+            Some(given) => path(given, "--migrations", "a folder")?,
+            None => default("OUTGROW_MIGRATIONS", DEFAULT_MIGRATIONS)?,
         };
         Ok(Config {
             database: database(global, &env, platform.is_some())?,
             source: source.map(|(file, origin)| source_path(&file, &origin)).transpose()?,
             migrations,
-            checks: default("OUTGROW_CHECKS", DEFAULT_CHECKS),
+            checks: default("OUTGROW_CHECKS", DEFAULT_CHECKS)?,
             lock_timeout: global.lock_timeout,
             platform,
             environment: env.get("ENVIRONMENT").map(|(name, _)| name),
@@ -115,13 +118,14 @@ impl Config {
     }
 }
 
-/// A folder that `option` names: a URL in its place would be quoted by every message about it.
+/// The path that is given at `place`, which is what is `expected` there: every message about it would quote a URL, its password
+/// included.
 ///
 /// # Errors
 /// [`Error::Config`] if it is a URL.
-pub fn folder(given: &Path, option: &str) -> Result<PathBuf, Error> {
+pub fn path(given: &Path, place: &str, expected: &str) -> Result<PathBuf, Error> {
     if given.to_string_lossy().contains("://") {
-        return Err(Error::Config(format!("{option}: this is a URL, and a folder is expected")));
+        return Err(Error::Config(format!("{place}: this is a URL, and {expected} is expected")));
     }
     Ok(given.to_owned())
 }
