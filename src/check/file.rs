@@ -3,7 +3,8 @@
 
 use super::directive::{self, Directive};
 use crate::error::{Error, Problem};
-use crate::migration::sql::{self, Script, Statement};
+use crate::migration::sql::{self, Script};
+use crate::migration::statement::Statement;
 use crate::migration::{collect, text_of};
 use std::ops::Range;
 use std::path::{Path, PathBuf};

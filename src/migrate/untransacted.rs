@@ -3,7 +3,8 @@
 //! they came, until the version stands in the history like any other.
 //!
 //! A statement that can be in a transaction gets one of its own, together with the note that it is done: it is run exactly
-//! once. What the server refuses there runs outside, noted before and after; stopped in between, it is run again.
+//! once. What the server refuses there runs outside, noted before and after; stopped in between, it is run again. What only
+//! sets something of the session (`SET search_path`) is said again to the session that goes on.
 //!
 //! Nothing of ours is in a transaction meanwhile: such a statement waits for every transaction that is older.
 
@@ -13,7 +14,8 @@ use crate::error::Error;
 use crate::identifier::quote;
 use crate::migration::Version;
 use crate::migration::failure::{self, Sent};
-use crate::migration::sql::{self, Statement};
+use crate::migration::sql;
+use crate::migration::statement::Statement;
 use crate::plan::HISTORY;
 use crate::postgres::interrupt::Interrupt;
 use crate::postgres::lock::{self, Scope};
@@ -47,25 +49,26 @@ pub(super) async fn run(
     };
     log::info!(target: crate::NOTICES, "{} runs {NOTE}{go_on}", version.label);
     let running = Running { client, version, statements: &statements, progress: &progress, limits };
-    for (index, statement) in statements.iter().enumerate().skip(from) {
-        let interrupted = progress.begun && index == from;
-        if let Err(error) = running.statement(index, statement, interrupted, interrupt).await {
-            let (version, source) = (version.label.clone(), Box::new(error));
-            return Err(Error::Stopped { version, at: index + 1, of, kept: String::new(), source });
-        }
+    let stopped = |at: usize, error: Error| {
+        let (version, source) = (version.label.clone(), Box::new(error));
+        Error::Stopped { version, at, of, kept: String::new(), source }
+    };
+    for (index, statement) in statements.iter().enumerate() {
+        let outcome = if index >= from {
+            running.statement(index, statement, progress.begun && index == from, interrupt).await
+        } else if statement.is_of_the_session() {
+            // it was another session that was told
+            running.send(index, statement).await
+        } else {
+            Ok(())
+        };
+        outcome.map_err(|error| stopped(index + 1, error))?;
     }
     let forget = format!("DELETE FROM {} WHERE version = {}", progress.table, version.number);
     let end = format!("BEGIN; {forget}; {}", finish(Scope::Session, history_row, Written::AtOnce));
     if let Err(error) = client.batch_execute(&end).await {
         roll_back(client).await;
-        let source = Box::new(Error::database(format!("recording {}", version.file.display()))(error));
-        return Err(Error::Stopped {
-            version: version.label.clone(),
-            at: of,
-            of,
-            kept: String::new(),
-            source,
-        });
+        return Err(stopped(of, Error::database(format!("recording {}", version.file.display()))(error)));
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 
 pub mod failure;
 pub mod sql;
+pub mod statement;
 pub mod step;
 
 use crate::error::{Error, Problem};

@@ -1,0 +1,179 @@
+//! One statement of a migration file: what it is, by its words, and why it must not run, if so.
+
+use super::sql::NO_TRANSACTION;
+use squawk_lexer::{TokenKind, tokenize};
+
+/// One statement of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// Byte offset of its first word.
+    pub start: usize,
+    /// Byte offset after its last word or sign; a semicolon and comments after that are not part of it.
+    pub end: usize,
+    /// Its words (keywords and unquoted identifiers) in upper case, outside parentheses.
+    pub(super) words: Vec<String>,
+}
+
+impl Statement {
+    /// It sets a password, which is not for a log.
+    #[must_use]
+    pub fn sets_password(&self) -> bool {
+        self.words.iter().any(|word| word == "PASSWORD" || word == "IDENTIFIED")
+    }
+
+    /// Its keywords and unquoted names outside parentheses, in upper case, with `""` for quoted names and texts.
+    #[must_use]
+    pub fn words(&self) -> Vec<&str> {
+        self.words.iter().map(String::as_str).collect()
+    }
+
+    fn is(&self, words: &[&str]) -> bool {
+        self.words.iter().map(String::as_str).take(words.len()).eq(words.iter().copied())
+    }
+
+    pub(super) fn copies_from_stdin(&self) -> bool {
+        self.is(&["COPY"]) && self.words.windows(2).any(|pair| pair[0] == "FROM" && pair[1] == "STDIN")
+    }
+
+    /// Name and table of the index, if this is CREATE INDEX CONCURRENTLY with a name: the name as the server stores it, the table
+    /// as written. `text` is the file's.
+    #[must_use]
+    pub fn concurrent_index(&self, text: &str) -> Option<(String, String)> {
+        if !self.makes_index_concurrently() {
+            return None;
+        }
+        let text = &text[self.start..self.end];
+        let mut offset = 0;
+        let tokens = tokenize(text).map(|token| {
+            let start = offset;
+            offset += token.len as usize;
+            (token.kind, &text[start..offset])
+        });
+        let skipped = |kind: &TokenKind| {
+            matches!(kind, TokenKind::Whitespace | TokenKind::LineComment | TokenKind::BlockComment { .. })
+        };
+        let words: Vec<&str> = tokens.filter(|(kind, _)| !skipped(kind)).map(|(_, word)| word).collect();
+        let is = |word: &str, keyword: &str| word.eq_ignore_ascii_case(keyword);
+        let on = words.iter().position(|word| is(word, "ON"))?;
+        let name =
+            words.get(on.checked_sub(1)?).filter(|word| !is(word, "CONCURRENTLY") && !is(word, "EXISTS"))?;
+        let mut table = words[on + 1..].iter().skip_while(|word| is(word, "ONLY"));
+        let mut written = table.next()?.to_string();
+        while let Some(part) = table.next().filter(|sign| **sign == ".").and_then(|_| table.next()) {
+            written = format!("{written}.{part}");
+        }
+        let stored = match name.strip_prefix('"').and_then(|name| name.strip_suffix('"')) {
+            Some(quoted) => quoted.replace("\"\"", "\""),
+            None => name.to_lowercase(),
+        };
+        Some((stored, written))
+    }
+
+    fn makes_index_concurrently(&self) -> bool {
+        self.is(&["CREATE", "INDEX", "CONCURRENTLY"])
+            || self.is(&["CREATE", "UNIQUE", "INDEX", "CONCURRENTLY"])
+    }
+
+    /// All that it does is to set something of the session, which another session has to be told again. (PostgreSQL: SET, and
+    /// "Configuration Settings Functions".)
+    #[must_use]
+    pub fn is_of_the_session(&self) -> bool {
+        match self.words().as_slice() {
+            ["SET", "LOCAL" | "CONSTRAINTS" | "TRANSACTION", ..] | ["PREPARE", "TRANSACTION", ..] => false,
+            ["SET" | "RESET" | "PREPARE" | "DEALLOCATE" | "DISCARD" | "LOAD", ..] => true,
+            ["SELECT", "SET_CONFIG"] | ["SELECT", "PG_CATALOG", "SET_CONFIG"] => true,
+            _ => false,
+        }
+    }
+
+    fn makes_temporary(&self) -> bool {
+        let temporary = |word: &&str| matches!(*word, "TEMP" | "TEMPORARY");
+        match self.words().as_slice() {
+            ["CREATE", "OR", "REPLACE", word, ..]
+            | ["CREATE", "GLOBAL" | "LOCAL", word, ..]
+            | ["CREATE", word, ..] => temporary(word),
+            words => words.windows(2).any(|pair| pair[0] == "INTO" && temporary(&pair[1])),
+        }
+    }
+
+    /// Why this statement must not run in a version without a transaction, if so.
+    pub(super) fn refusal_alone(&self, text: &str) -> Option<String> {
+        let words = self.words();
+        match words.as_slice() {
+            ["BEGIN" | "START" | "COMMIT" | "END" | "ROLLBACK" | "ABORT" | "SAVEPOINT" | "RELEASE", second, ..]
+                if *second == "PREPARED" =>
+            {
+                None
+            }
+            ["BEGIN" | "START" | "COMMIT" | "END" | "ROLLBACK" | "ABORT" | "SAVEPOINT" | "RELEASE", ..] => Some(format!(
+                "{}: here each statement stands alone; what belongs in one transaction is a version without \
+                 \"{NO_TRANSACTION}\"",
+                words[0]
+            )),
+            _ if self.makes_temporary() => Some(
+                "what is temporary is gone with the session, and the version may be gone on with in another: make it an \
+                 ordinary one, and drop it in the end"
+                    .into(),
+            ),
+            _ if self.makes_index_concurrently() && self.concurrent_index(text).is_none() => Some(
+                "the index has no name: only by its name is one found again that was interrupted while it was made"
+                    .into(),
+            ),
+            _ => None,
+        }
+    }
+
+    /// Why this statement must not run inside a version's transaction, if so.
+    pub(super) fn refusal(&self) -> Option<String> {
+        let words = self.words();
+        match words.as_slice() {
+            // ROLLBACK [WORK | TRANSACTION] TO a savepoint ends nothing
+            ["ROLLBACK", "TO", ..] | ["ROLLBACK", "WORK" | "TRANSACTION", "TO", ..] => None,
+            ["COMMIT" | "END" | "ROLLBACK" | "ABORT", ..] | ["PREPARE", "TRANSACTION", ..] => Some(format!(
+                "{} would end the transaction that the version is applied in: delete it and its BEGIN, \
+                 outgrow opens and commits the transaction itself",
+                words[0]
+            )),
+            ["COPY", ..] if self.copies_from_stdin() => Some(
+                "COPY … FROM STDIN has its rows inline, which only psql reads: write INSERT statements, \
+                 or bring the rows from the SQLite file with a data step"
+                    .into(),
+            ),
+            ["COPY", ..] if words.windows(2).any(|pair| pair == ["TO", "STDOUT"]) => {
+                Some("COPY … TO STDOUT has nobody to read it: delete it".into())
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::migration::sql::read;
+
+    #[test]
+    fn what_only_sets_something_of_the_session() {
+        let is = |text: &str| read(text).statements[0].is_of_the_session();
+        for text in [
+            "SET search_path = app",
+            "set session authorization ana",
+            "SET ROLE owner",
+            "RESET ALL",
+            "PREPARE q AS SELECT 1",
+            "DISCARD ALL",
+            "SELECT pg_catalog.set_config('search_path', '', false)",
+        ] {
+            assert!(is(text), "{text}");
+        }
+        for text in [
+            "SET LOCAL search_path = app",
+            "SET CONSTRAINTS ALL IMMEDIATE",
+            "PREPARE TRANSACTION 'x'",
+            "SELECT set_config('a.b', 'c', false) FROM t",
+            "INSERT INTO t SELECT 1",
+            "UPDATE t SET a = 1",
+        ] {
+            assert!(!is(text), "{text}");
+        }
+    }
+}
