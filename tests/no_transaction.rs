@@ -61,6 +61,38 @@ fn what_failed_is_gone_on_with() {
 }
 
 #[test]
+fn what_the_file_sets_holds_for_the_session_that_goes_on() {
+    let project = untransacted(
+        "CREATE SCHEMA app;\nSET search_path = app, public;\nSELECT 1 / count(*) FROM gate;\nCREATE TABLE made ();",
+    );
+    project.execute("CREATE TABLE gate (open int)");
+    project.outgrow(["migrate"]).exits(7).says(&["stopped at its statement 3 of 4", "division by zero"]);
+    project.execute("INSERT INTO gate VALUES (1)");
+    project.outgrow(["migrate"]).succeeds().says(&["going on with statement 3 of 4"]);
+    assert_eq!(project.query("SELECT schemaname::text FROM pg_tables WHERE tablename = 'made'"), ["app"]);
+}
+
+#[test]
+fn a_lock_that_the_file_gave_away_is_missed() {
+    let project = untransacted(
+        "DO $$ BEGIN PERFORM pg_advisory_unlock_all(); LOCK TABLE t IN SHARE MODE; END $$;\nCREATE TABLE made ();",
+    );
+    project.outgrow(["migrate", "--to", "1"]).succeeds();
+    let (mut writer, mut other) = (project.connect(), project.connect());
+    writer.batch_execute("BEGIN; INSERT INTO t VALUES (9)").expect("a writer");
+    let run =
+        project.command(["migrate"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a run");
+    let waiting = "SELECT pid::text FROM pg_locks WHERE relation = 't'::regclass AND NOT granted";
+    while project.query(waiting).is_empty() {}
+    // "outgrow" in ASCII
+    other.batch_execute("SELECT pg_advisory_lock(x'6f757467726f77'::bigint)").expect("the lock");
+    writer.batch_execute("COMMIT").expect("the end of the writer");
+    let outcome = Outcome::of(run.wait_with_output().expect("its end"), None).exits(4);
+    outcome.says(&["stopped at its statement 1 of 2", "let go of the lock", "another run took it"]);
+    assert!(!project.has_table("made"));
+}
+
+#[test]
 fn what_has_run_must_stay_and_what_failed_may_change() {
     let project = untransacted("INSERT INTO t VALUES (2);\nALTER TABLE missing ADD x int;");
     project.outgrow(["migrate"]).exits(7).says(&["statement 2 of 2", "V2__alone.sql:3:"]);
@@ -167,6 +199,11 @@ fn interrupted_it_says_where() {
 fn what_makes_no_sense_there_is_refused() {
     let project =
         untransacted("BEGIN;\nCREATE INDEX CONCURRENTLY ON t (id);\nCOMMIT;\n-- outgrow: no-transaction");
+    let temporary = untransacted("CREATE TEMP TABLE a AS SELECT 1;\nSELECT 1 INTO TEMPORARY TABLE b;");
+    temporary.outgrow(["migrate"]).exits(2).says(&[
+        "V2__alone.sql:2:1: what is temporary is gone with the session",
+        "V2__alone.sql:3:1: what is temporary is gone with the session",
+    ]);
     project.outgrow(["migrate"]).exits(2).says(&[
         "V2__alone.sql:2:1: BEGIN: here each statement stands alone",
         "V2__alone.sql:3:1: the index has no name",

@@ -19,6 +19,7 @@ use crate::migration::statement::Statement;
 use crate::plan::HISTORY;
 use crate::postgres::interrupt::Interrupt;
 use crate::postgres::lock::{self, Scope};
+use crate::postgres::rows;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
@@ -165,10 +166,7 @@ impl Running<'_> {
         let begin = format!("BEGIN; {}", self.limits.settings(self.limits.attempt(), true));
         self.client.batch_execute(&begin).await.map_err(Error::database("opening a transaction"))?;
         let outcome = match self.send(index, statement).await {
-            Ok(()) => {
-                let done = format!("{}; COMMIT", self.note(index + 1, false));
-                self.client.batch_execute(&done).await.map_err(Error::database("noting what has run"))
-            }
+            Ok(()) => self.noted(&format!("{}; COMMIT", self.note(index + 1, false))).await,
             Err(error) => Err(error),
         };
         if let Err(error) = &outcome {
@@ -183,12 +181,11 @@ impl Running<'_> {
 
     /// Outside a transaction. If it was `interrupted` before, it may have come to its end.
     async fn outside(&self, index: usize, statement: &Statement, interrupted: bool) -> Result<(), Error> {
-        let doing = || Error::database("noting what has run");
         if let Some((name, table)) = statement.concurrent_index(self.version.text()) {
             match self.index(&name, &table).await? {
                 Some((_, true)) if interrupted => {
                     log::info!("the index {name} was made before the interruption");
-                    return self.client.batch_execute(&self.note(index + 1, false)).await.map_err(doing());
+                    return self.noted(&self.note(index + 1, false)).await;
                 }
                 Some((found, false)) => {
                     log::warn!("dropping the index {name}, which an earlier attempt left INVALID");
@@ -199,11 +196,11 @@ impl Running<'_> {
                 _ => {}
             }
         }
-        self.client.batch_execute(&self.note(index, true)).await.map_err(doing())?;
+        self.noted(&self.note(index, true)).await?;
         let outcome = self.send(index, statement).await;
         // an error is an answer: the statement has ended. Where there was none, nobody knows, and this fails as well
         let (done, begun) = if outcome.is_ok() { (index + 1, false) } else { (index, false) };
-        let noted = self.client.batch_execute(&self.note(done, begun)).await.map_err(doing());
+        let noted = self.noted(&self.note(done, begun)).await;
         outcome.and(noted)
     }
 
@@ -218,6 +215,17 @@ impl Running<'_> {
             ran(self.version, self.statements, done),
             lock::KEY
         )
+    }
+
+    /// Sends such a note. Where the file let go of the lock, another run may have taken it, and goes on with the very version.
+    async fn noted(&self, note: &str) -> Result<(), Error> {
+        let answer = rows(self.client, note).await.map_err(Error::database("noting what has run"))?;
+        if answer.first().is_some_and(|row| row.get(0) == Some("f")) {
+            let text = "the version let go of the lock (DISCARD ALL, pg_advisory_unlock_all) and another run took it: \
+                        remove that statement";
+            return Err(Error::Locked(text.into()));
+        }
+        Ok(())
     }
 
     /// The index of that name on the table that the statement names: quoted with its schema, and whether it is valid.

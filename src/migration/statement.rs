@@ -21,7 +21,7 @@ impl Statement {
         self.words.iter().any(|word| word == "PASSWORD" || word == "IDENTIFIED")
     }
 
-    /// Its keywords and unquoted names outside parentheses, in upper case, with `""` for quoted names and texts.
+    /// Its keywords and unquoted names outside parentheses, in upper case, with `""` for quoted names and texts anywhere.
     #[must_use]
     pub fn words(&self) -> Vec<&str> {
         self.words.iter().map(String::as_str).collect()
@@ -81,7 +81,10 @@ impl Statement {
         match self.words().as_slice() {
             ["SET", "LOCAL" | "CONSTRAINTS" | "TRANSACTION", ..] | ["PREPARE", "TRANSACTION", ..] => false,
             ["SET" | "RESET" | "PREPARE" | "DEALLOCATE" | "DISCARD" | "LOAD", ..] => true,
-            ["SELECT", "SET_CONFIG"] | ["SELECT", "PG_CATALOG", "SET_CONFIG"] => true,
+            // its texts are empty words
+            ["SELECT", "SET_CONFIG", rest @ ..] | ["SELECT", "PG_CATALOG", "SET_CONFIG", rest @ ..] => {
+                rest.iter().all(|word| word.is_empty())
+            }
             _ => false,
         }
     }
