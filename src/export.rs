@@ -145,6 +145,12 @@ impl Destination {
             (Ok(source), Ok(file)) => source == file,
             _ => false,
         };
+        let name = file.to_string_lossy();
+        if ["-wal", "-shm", "-journal"].iter().any(|suffix| name.ends_with(suffix)) {
+            return refused(
+                "SQLite takes a file of that name for a part of another database; name another file",
+            );
+        }
         if source.is_some_and(same) {
             return refused("it is the source, which is never written to; name another file");
         }

@@ -211,3 +211,25 @@ fn a_second_signal_ends_the_run_whatever_it_is_reading() {
     let outcome = Outcome::of(child.wait_with_output().expect("its end"), None).exits(143);
     outcome.says(&["SIGTERM: left before the server confirmed the rollback"]);
 }
+
+#[test]
+fn what_the_server_kept_is_not_known_when_the_network_is_cut_in_a_version() {
+    let project = Project::with(&[
+        ("migrations/V1__gate.sql", "CREATE TABLE gate ();"),
+        ("migrations/V2__next.sql", "LOCK TABLE gate; CREATE TABLE t ();"),
+    ]);
+    project.outgrow(["migrate", "--to", "1"]).succeeds();
+    let mut gate = project.connect();
+    gate.batch_execute("BEGIN; LOCK TABLE gate").expect("a gate");
+    let (host, port) = project.host_and_port();
+    let proxy = Proxy::to(port);
+    let through = project.url().replace(&format!("{host}:{port}"), &format!("127.0.0.1:{}", proxy.port));
+    let mut command = project.command(["migrate"]);
+    command.env("DATABASE_URL", through).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("a run");
+    let waiting = "SELECT 'x' FROM pg_locks WHERE relation = 'gate'::regclass AND NOT granted";
+    while project.query(waiting).is_empty() {}
+    proxy.cut();
+    let outcome = Outcome::of(child.wait_with_output().expect("its end"), None).exits(3);
+    outcome.says(&["V2__next failed, and whether the server kept it is not known: outgrow status says"]);
+}

@@ -120,3 +120,14 @@ fn json_says_the_same() {
     assert_eq!(json["tables"][0]["step"], "V2__import");
     assert_eq!(json["file"], "back.db");
 }
+
+#[test]
+fn a_name_that_is_a_part_of_another_database_is_refused() {
+    let project = project();
+    for name in ["app.db-wal", "app.db-shm", "other.db-journal"] {
+        project.write(name, "");
+        let outcome = project.outgrow(["export", name, "--force"]).exits(2);
+        outcome.says(&[&format!("{name}: SQLite takes a file of that name for a part of another database")]);
+        assert_eq!(std::fs::read_to_string(project.path(name)).expect("the file"), "");
+    }
+}

@@ -95,3 +95,25 @@ fn a_schema_that_needs_the_application_says_so() {
         .says(&["table t: SQLite cannot make it: no such function: REGEXP"]);
     assert!(!project.path("back.db").exists());
 }
+
+#[test]
+fn how_the_database_would_spell_values_does_not_matter() {
+    let project = Project::step(
+        "CREATE TABLE t (id int PRIMARY KEY, v float8[], w date[])",
+        "\"t\"",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT, w TEXT);
+         INSERT INTO t VALUES (1, '{0.30000000000000004}', '{2024-02-01}');",
+    );
+    let settings = "ALTER DATABASE %I SET extra_float_digits = 0; ALTER DATABASE %1$I SET datestyle = german";
+    project.execute(&format!("DO $$ BEGIN EXECUTE format('{settings}', current_database()); END $$"));
+    project.outgrow(["migrate"]).succeeds();
+    let changed =
+        "UPDATE t SET v = '{0.3}'; INSERT INTO t VALUES (2, '{0.30000000000000004}', '{01.02.2024}')";
+    project.execute(changed);
+    project.outgrow(["export", "back.db"]).succeeds();
+    assert_eq!(
+        cells::query(&project.path("back.db"), "SELECT * FROM t ORDER BY id"),
+        ["1 | '{0.3}' | '{2024-02-01}'", "2 | '{0.30000000000000004}' | '{2024-02-01}'"]
+    );
+    project.outgrow(["verify", "--source", "back.db"]).succeeds();
+}

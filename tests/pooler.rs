@@ -1,7 +1,7 @@
 //! Behind PgBouncer: what is a session there, what is not, and that runs keep out of each other's way all the same.
 
 use crate::support::{Outcome, Project, pgbouncer};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 
 fn at_once(project: &Project, runs: usize, urls: &[String]) -> usize {
     let started: Vec<_> = (0..runs)
@@ -146,4 +146,33 @@ fn statements_that_others_left_prepared_are_in_nobodys_way() {
         left_over(&url);
         project.run(project.command(arguments).env("DATABASE_URL", &url)).succeeds();
     }
+}
+
+#[test]
+fn in_transaction_mode_a_run_that_waited_finds_head() {
+    let project = Project::with(&[
+        ("migrations/V1__t.sql", "CREATE TABLE t (id int);"),
+        ("migrations/V2__next.sql", "LOCK TABLE gate; CREATE TABLE u (id int);"),
+    ]);
+    project.execute("CREATE TABLE gate ()");
+    let mut gate = project.connect();
+    gate.batch_execute("BEGIN; LOCK TABLE gate").expect("a gate");
+    let url = pgbouncer::transaction_mode(&project);
+    let run = || {
+        let mut command = project.command(["migrate", "--lock-attempt", "60s"]);
+        command.env("DATABASE_URL", &url).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("a run")
+    };
+    let first = run();
+    let waits = |query: &str| while project.query(query).is_empty() {};
+    waits("SELECT 'x' FROM pg_locks WHERE relation = 'gate'::regclass AND NOT granted");
+    let second = run();
+    waits(
+        "SELECT 'x' FROM pg_stat_activity WHERE query LIKE '%pg_try_advisory_xact_lock%' AND datname = current_database() \
+           AND pid <> pg_backend_pid()",
+    );
+    gate.batch_execute("COMMIT").expect("the end of the gate");
+    let ended = |run: Child| Outcome::of(run.wait_with_output().expect("its end"), None).succeeds();
+    ended(first).prints(&["at head, V2, 2 versions applied"]);
+    ended(second).prints(&["at head, V2, nothing to do"]);
 }

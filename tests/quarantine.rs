@@ -73,3 +73,29 @@ fn one_column_fails_while_another_is_quarantined() {
         .never_says(&["t.a:"]);
     assert!(!project.has_table("outgrow_quarantine"));
 }
+
+#[test]
+fn only_what_is_stored_is_counted_as_changed() {
+    let rules = "[table.t.column.a]\nmisfit = \"quarantine\"\n[table.t.column.b]\nmisfit = \"null\"\n\
+                 [table.t.column.c]\nnul = \"strip\"\n";
+    let source = "CREATE TABLE t (a, b, c, d); INSERT INTO t VALUES ('x', 'y', 'z' || char(0), '7'), (1, 'y', 'z', '7')";
+    let project = with_rules("a int, b int, c text, d int", source, rules);
+    for arguments in [&["migrate", "--dry-run", "--json"][..], &["migrate", "--json"]] {
+        project.outgrow(["migrate", "--to", "1"]).succeeds();
+        let found = project.outgrow(arguments).succeeds().json();
+        let table = &found["applied"][0]["receipt"]["tables"][0];
+        assert_eq!(table["quarantined"].to_string(), "{\"a\":1}", "{table}");
+        assert_eq!(table["nulled"].to_string(), "{\"b\":1}", "{table}");
+        assert_eq!(table["repaired"].to_string(), "{}", "{table}");
+        assert_eq!(table["normalised"].to_string(), "{\"d\":1}", "{table}");
+    }
+}
+
+#[test]
+fn an_id_in_the_quarantine_is_not_given_again() {
+    let source = "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 1), (2, 2), (4, 'x')";
+    let project = with_rules("id serial PRIMARY KEY, v int", source, "[table.t]\nmisfit = \"quarantine\"\n");
+    project.outgrow(["migrate"]).succeeds();
+    assert_eq!(project.query("INSERT INTO t (v) VALUES (3) RETURNING id::text"), ["5"]);
+    project.outgrow(["export", "back.db"]).succeeds();
+}

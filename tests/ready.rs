@@ -144,3 +144,16 @@ fn one_sequence_of_several_tables_goes_on_above_all_of_them_and_columns_of_any_t
     assert_eq!(next("d"), ["31"]);
     assert_eq!(next("e"), ["3"], "the rows have taken two");
 }
+
+#[test]
+fn of_two_sequences_the_one_that_the_default_calls_goes_on() {
+    let project = Project::one_table(
+        "id serial PRIMARY KEY",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (7)",
+    );
+    let moved = "CREATE TABLE t (id serial PRIMARY KEY); CREATE SEQUENCE a_first; \
+                 ALTER TABLE t ALTER id SET DEFAULT nextval('a_first');";
+    project.write("migrations/V1__t.sql", moved);
+    project.outgrow(["migrate"]).succeeds();
+    assert_eq!(project.query("INSERT INTO t DEFAULT VALUES RETURNING id::text"), ["8"]);
+}

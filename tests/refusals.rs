@@ -306,3 +306,17 @@ fn a_row_with_a_misfit_breaks_no_rule_with_the_null_in_its_place() {
         ],
     );
 }
+
+#[test]
+fn what_a_function_of_the_target_warns_of_is_not_shown() {
+    let project = Project::with(&[
+        (
+            "migrations/V1__t.sql",
+            "CREATE FUNCTION f(text) RETURNS bool IMMUTABLE LANGUAGE plpgsql AS \
+             $$ BEGIN RAISE WARNING 'odd %', $1; RETURN true; END $$; CREATE TABLE t (v text CHECK (f(v)));",
+        ),
+        ("migrations/V2__import.toml", "source = \"sqlite\"\ntables = [\"t\"]\n"),
+    ]);
+    project.sqlite("app.db", "CREATE TABLE t (v); INSERT INTO t VALUES ('s3cret')");
+    project.outgrow(["migrate", "-v"]).succeeds().never_says(&["s3cret"]);
+}

@@ -229,14 +229,24 @@ fn a_url_in_the_place_of_a_path_does_not_show_its_password() {
         (vec!["status", "--migrations", URL], "--migrations: this is a URL, and a folder is expected"),
         (vec!["check", "--checks", URL], "--checks: this is a URL, and a folder is expected"),
         (vec!["check", "--junit", URL], "--junit: this is a URL, and a file is expected"),
+        (vec!["check", "--only", URL], "--only: this is a URL, and a name is expected"),
         (vec!["export", URL], "FILE: this is a URL, and a file is expected"),
     ] {
         project.outgrow(arguments).exits(2).says(&[place]).never_says(&[SECRET]);
     }
-    for variable in ["OUTGROW_MIGRATIONS", "OUTGROW_CHECKS"] {
+    for (variable, expected) in [
+        ("OUTGROW_MIGRATIONS", "a folder is expected"),
+        ("OUTGROW_CHECKS", "a folder is expected"),
+        ("RUST_LOG", "a filter such as outgrow=debug is expected"),
+        ("PGPASSFILE", "a part of one is expected"),
+        ("PGAPPNAME", "a part of one is expected"),
+    ] {
         let outcome = project.run(project.command(["check"]).env(variable, URL)).exits(2);
-        outcome.says(&[variable, "this is a URL, and a folder is expected"]).never_says(&[SECRET]);
+        outcome.says(&[variable, "this is a URL", expected]).never_says(&[SECRET]);
     }
+    let mut command = project.command(["status"]);
+    let outcome = project.run(command.env_remove("DATABASE_URL").env("PGHOST", URL)).exits(2);
+    outcome.says(&["PGHOST: this is a URL"]).never_says(&[SECRET]);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use file::Check;
 pub use rows::{Cell, Counterexamples};
 use run::Limits;
 use serde::Serialize;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// What `outgrow check` answers.
@@ -133,6 +134,9 @@ pub async fn check(config: &Config, args: &CheckArgs, interrupt: &Interrupt) -> 
         Some(folder) => config::path(folder, "--checks", "a folder")?,
         None => config.checks.clone(),
     };
+    for name in &args.only {
+        config::path(Path::new(name), "--only", "a name")?;
+    }
     let checks = file::load(&folder, &args.only)?;
     let url = config.database()?;
     let limits = Limits {

@@ -108,6 +108,7 @@ impl Parameters {
                 parameters.values.insert(name, found);
             }
         }
+        parameters.require_no_url()?;
         ignored.extend(parameters.without_effect()?);
         if !ignored.is_empty() {
             log::warn!("{origin}: without effect here, and ignored: {}", ignored.join(", "));
@@ -133,6 +134,17 @@ impl Parameters {
             }
         }
         Ok(())
+    }
+
+    /// A whole URL in the place of a host or a file would be quoted by every message about it, its password included.
+    fn require_no_url(&self) -> Result<(), Error> {
+        let quoted = |name: &&&str| !["password", "options"].contains(*name);
+        let url = self.values.iter().filter(|(name, (value, _))| quoted(name) && value.contains("://"));
+        match url.map(|(name, _)| name).next() {
+            Some(name) => Err(self
+                .wrong(name, "this is a URL, and a part of one is expected: it belongs into DATABASE_URL")),
+            None => Ok(()),
+        }
     }
 
     /// The parameters that are set and do nothing.

@@ -56,6 +56,7 @@ const TABLES_OF_OURS: [&str; 5] =
 use crate::error::Error;
 use crate::migration::Version;
 use crate::migration::step::Step;
+use crate::postgres::limits::SPELLING;
 use crate::postgres::{catalog, key};
 use crate::sqlite::Source;
 use aside::{Aside, Extent};
@@ -89,12 +90,10 @@ pub async fn run(
     options: &Options,
 ) -> Result<Receipt, Error> {
     let started = SystemTime::now();
-    // what the step's own statements would say (relation exists, …) is no news to anybody; and the estimates for its
-    // queries of the catalog are high enough for compiling them, which takes far longer than running them
-    client
-        .batch_execute("SET LOCAL client_min_messages = warning; SET LOCAL jit = off")
-        .await
-        .map_err(Error::database("preparing the step"))?;
+    // what functions of the target would warn of may hold the content of rows; and the estimates for the step's queries of the
+    // catalog are high enough for compiling them, which takes far longer than running them
+    let settings = format!("SET LOCAL client_min_messages = error; SET LOCAL jit = off; {SPELLING}");
+    client.batch_execute(&settings).await.map_err(Error::database("preparing the step"))?;
     own::require(client).await?;
     own::make(client).await?;
     let Prepared { reading, absent, left } = prepare(client, version, step, source, options).await?;

@@ -175,6 +175,13 @@ fn unreadable(error: rusqlite::Error) -> Error {
     Error::Io(std::io::Error::other(error))
 }
 
+/// What became of a cell that is counted.
+enum Change {
+    Normalised,
+    Repaired,
+    Nulled,
+}
+
 struct Reading<'a> {
     table: &'a BoundTable,
     after_misfit: AfterMisfit,
@@ -190,6 +197,8 @@ struct Reading<'a> {
     /// By column.
     normalised: Vec<u64>,
     first_normalised: Vec<Option<Place>>,
+    /// What became of cells of the row under the cursor, where it counts: by column.
+    changes: Vec<(usize, Change)>,
     repaired: Vec<u64>,
     nulled: Vec<u64>,
     quarantined: Vec<u64>,
@@ -224,6 +233,7 @@ impl<'a> Reading<'a> {
             count: Count { ids: Ids::of(table), ..Count::default() },
             normalised: none(),
             first_normalised: vec![None; table.columns.len()],
+            changes: Vec::new(),
             repaired: none(),
             nulled: none(),
             quarantined: none(),
@@ -258,14 +268,9 @@ impl<'a> Reading<'a> {
             }
             match fate {
                 Fate::Fits(Fit::Exact) => {}
-                Fate::Fits(Fit::Normalised) => {
-                    self.normalised[index] += 1;
-                    if self.first_normalised[index].is_none() {
-                        self.first_normalised[index] = Some(cells.place().map_err(unreadable)?);
-                    }
-                }
-                Fate::Fits(Fit::Repaired) => self.repaired[index] += 1,
-                Fate::Nulled => self.nulled[index] += 1,
+                Fate::Fits(Fit::Normalised) => self.changes.push((index, Change::Normalised)),
+                Fate::Fits(Fit::Repaired) => self.changes.push((index, Change::Repaired)),
+                Fate::Nulled => self.changes.push((index, Change::Nulled)),
                 Fate::Quarantined(misfit) => quarantine = quarantine.or(Some((index, misfit))),
                 Fate::Refused(misfit) => {
                     unfit = true;
@@ -275,8 +280,12 @@ impl<'a> Reading<'a> {
                 }
             }
         }
+        for ids in &mut self.count.ids {
+            ids.add(self.table, &self.chunk[start..]);
+        }
         if let Some((index, misfit)) = quarantine {
             self.chunk.truncate(start);
+            self.changes.clear();
             self.quarantined[index] += 1;
             self.keeping.as_mut().map_or(Ok(()), |keeping| keeping.end_row(None))?;
             let name = &self.table.source.name;
@@ -294,13 +303,28 @@ impl<'a> Reading<'a> {
         if let Some(keeping) = &mut self.keeping {
             keeping.end_row(Some(&self.chunk[start..]))?;
         }
-        for ids in &mut self.count.ids {
-            ids.add(self.table, &self.chunk[start..]);
-        }
+        self.count_changes(cells)?;
         self.count.tally.add(&self.chunk[start..]);
         self.count.bytes += (self.chunk.len() - start) as u64;
         if self.chunk.len() >= CHUNK_BYTES {
             self.send()?;
+        }
+        Ok(())
+    }
+
+    /// Counts what became of the cells of a row that is stored.
+    fn count_changes(&mut self, cells: &Cells<'_>) -> Result<(), Error> {
+        for (index, change) in self.changes.drain(..) {
+            match change {
+                Change::Normalised => {
+                    self.normalised[index] += 1;
+                    if self.first_normalised[index].is_none() {
+                        self.first_normalised[index] = Some(cells.place().map_err(unreadable)?);
+                    }
+                }
+                Change::Repaired => self.repaired[index] += 1,
+                Change::Nulled => self.nulled[index] += 1,
+            }
         }
         Ok(())
     }

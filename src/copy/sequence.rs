@@ -1,5 +1,5 @@
 //! Sequences after a load: the next id is above the largest that was ever used, in the source or in the target. The tables were
-//! empty, so that the ids are those that were sent.
+//! empty, so that the ids are those that were read, of rows in the quarantine, too: they may come back.
 //!
 //! `ALTER SEQUENCE … RESTART` and not `setval`: it belongs to the transaction, so that a step that is rolled back leaves
 //! its sequences where they were, and so does a `nextval` after it (PostgreSQL: ALTER SEQUENCE, Notes).
@@ -14,7 +14,7 @@ use std::fmt::Write;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
-/// The ids in one column that a sequence numbers, as they were sent.
+/// The ids in one column that a sequence numbers, as they were read.
 #[derive(Debug, Clone)]
 pub(super) struct Ids {
     /// Position of the column among those of its table.

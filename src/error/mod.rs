@@ -41,7 +41,7 @@ pub enum Error {
     #[error("{0}")]
     Locked(String),
     /// The history and the files disagree: every disagreement, one a line.
-    #[error("{}", listed("the history diverges from the files, nothing was applied", .0))]
+    #[error("{}", listed("the history diverges from the files", .0))]
     Diverged(Vec<String>),
     /// The SQLite file cannot be read as one.
     #[error("the source {} is refused: {reason}", .file.display())]
@@ -95,10 +95,12 @@ pub enum Error {
     #[error("{}", listed("proof failed, what is stored is not what was read", .0))]
     Proof(Vec<String>),
     /// Any of the above, in the middle of a run: which version it ended, and what stays.
-    #[error("{version} failed and was rolled back; {kept}\n{source}")]
+    #[error("{version} {fate}; {kept}\n{source}")]
     Version {
         /// The version that failed, such as `V3__create_userexchange`.
         version: String,
+        /// What became of it.
+        fate: Fate,
         /// What the run applied before it.
         kept: String,
         /// Why.
@@ -150,6 +152,27 @@ pub enum Error {
     Io(#[from] std::io::Error),
 }
 
+/// What became of a version that did not succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Nothing of it is kept.
+    RolledBack,
+    /// Nothing of it was sent.
+    NotBegun,
+    /// The connection broke when its commit was under way.
+    Unknown,
+}
+
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Fate::RolledBack => "failed and was rolled back",
+            Fate::NotBegun => "was not run",
+            Fate::Unknown => "failed, and whether the server kept it is not known: outgrow status says",
+        })
+    }
+}
+
 impl Error {
     /// The exit code of a process that ends with this error.
     #[must_use]
@@ -167,6 +190,7 @@ impl Error {
             Error::Sql { code, .. } if *code == SqlState::LOCK_NOT_AVAILABLE => ExitCode::Locked,
             Error::Target(_) | Error::Hidden(_) | Error::Sql { .. } => ExitCode::Migration,
             Error::Proof(_) => ExitCode::Proof,
+            Error::Version { source, .. } if matches!(**source, Error::Io(_)) => ExitCode::Migration,
             Error::Version { source, .. } | Error::Stopped { source, .. } => source.exit_code(),
             Error::Interrupted { signal, .. } | Error::Abandoned { signal } => ExitCode::Signal(*signal),
             Error::Database { source, .. } if source.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
@@ -239,8 +263,11 @@ fn unfit(file: &Path, misfits: &[Misfits], constraints: &[String]) -> String {
 
 fn interrupted(signal: Signal, during: Option<&Error>) -> String {
     match during {
-        Some(Error::Version { version, kept, .. }) => {
+        Some(Error::Version { version, fate: Fate::RolledBack, kept, .. }) => {
             format!("{signal}: {version} was rolled back; {kept}. Run migrate again to go on")
+        }
+        Some(Error::Version { version, fate, kept, .. }) => {
+            format!("{signal}: {version} {fate}; {kept}. Run migrate again to go on")
         }
         Some(Error::Stopped { version, at, of, .. }) => {
             format!(
@@ -293,6 +320,7 @@ mod tests {
     fn an_error_inside_a_version_keeps_its_exit_code() {
         let error = Error::Version {
             version: "V6__x".into(),
+            fate: Fate::RolledBack,
             kept: "V1 to V5 stay".into(),
             source: Box::new(Error::Proof(vec!["user".into()])),
         };

@@ -2,10 +2,10 @@
 //! the history row that refinery words, and out comes what was applied, or the error with what stays.
 
 use super::Applied;
-use super::transaction::{Attempts, LATER, Limits, Written, finish, roll_back, settle};
+use super::transaction::{Attempts, LATER, Limits, Written, roll_back, settle};
 use super::untransacted;
 use crate::copy::{self, Receipt};
-use crate::error::Error;
+use crate::error::{Error, Fate};
 use crate::migration::failure::{self, Sent};
 use crate::migration::step::Step;
 use crate::migration::{Kind, Version};
@@ -87,7 +87,9 @@ impl Applier<'_> {
                 ""
             }
         };
-        let created = self.client.batch_execute(&format!("{begin}{LATER}; {statement}; COMMIT")).await;
+        let limits = self.limits.settings(self.limits.locks, true);
+        let created =
+            self.client.batch_execute(&format!("{begin}{LATER}; {limits}; {statement}; COMMIT")).await;
         if let Err(error) = created {
             roll_back(&self.client).await;
             return Err(Error::database(doing)(error));
@@ -111,6 +113,7 @@ impl Applier<'_> {
             Ok(Outcome::Applied(receipt)) => receipt,
             Ok(Outcome::Elsewhere) => {
                 log::info!("{} has been applied by another run", version.label);
+                self.newest = Some(version.migration.clone());
                 return Ok(());
             }
             Err(error) => {
@@ -152,19 +155,16 @@ impl Applier<'_> {
                 let kept = stay.map(|stay| format!("; {stay}")).unwrap_or_default();
                 Error::Stopped { version, at, of, kept, source }
             }
-            // nothing of the version was begun
-            Error::Diverged(mut points) => {
-                points.extend(stay);
-                Error::Diverged(points)
+            error if stay.is_none() && matches!(error, Error::Diverged(_) | Error::Locked(_)) => error,
+            error => {
+                let fate = fate(version, &error);
+                let nothing = || match fate {
+                    Fate::Unknown => "no version before it was applied by this run".to_owned(),
+                    _ => "nothing of it was kept".to_owned(),
+                };
+                let (version, kept) = (version.label.clone(), stay.unwrap_or_else(nothing));
+                Error::Version { version, fate, kept, source: Box::new(error) }
             }
-            Error::Locked(text) => {
-                Error::Locked(stay.map_or_else(|| text.clone(), |stay| format!("{text}\n  {stay}")))
-            }
-            error => Error::Version {
-                version: version.label.clone(),
-                kept: stay.unwrap_or_else(|| "nothing of it was kept".to_owned()),
-                source: Box::new(error),
-            },
         }
     }
 
@@ -232,7 +232,7 @@ impl Applier<'_> {
         // these send; what they return has yet to be waited for
         let text = format!("{begin}{}", version.text());
         let text = self.client.simple_query_raw(&text).await.map_err(running())?;
-        let end = finish(self.scope, history_row, self.written_after(version));
+        let end = self.limits.finish(self.scope, history_row, self.written_after(version));
         let end = self.client.simple_query_raw(&end).await.map_err(running())?;
         let mut completed = 0;
         if let Err(error) = answers(text, &mut completed).await {
@@ -275,7 +275,7 @@ impl Applier<'_> {
                 Some(source) => copy::run(&self.client, version, step, source, &self.options).await?,
                 None => copy::without_data(&self.client, version, step).await?,
             };
-            let end = finish(self.scope, history_row, self.written_after(version));
+            let end = self.limits.finish(self.scope, history_row, self.written_after(version));
             let ended = self.client.batch_execute(&end).await;
             ended.map_err(Error::database(ends(version)))?;
             Ok(receipt)
@@ -285,6 +285,20 @@ impl Applier<'_> {
             roll_back(&self.client).await;
         }
         outcome
+    }
+}
+
+/// What became of a version that ended with `error`. The commit of SQL is sent before the server has answered, that of a step when
+/// everything else is done.
+fn fate(version: &Version, error: &Error) -> Fate {
+    match error {
+        Error::Diverged(_) | Error::Locked(_) => Fate::NotBegun,
+        Error::Database { doing, source }
+            if source.as_db_error().is_none() && (version.step().is_none() || *doing == ends(version)) =>
+        {
+            Fate::Unknown
+        }
+        _ => Fate::RolledBack,
     }
 }
 

@@ -86,7 +86,7 @@ pub async fn migrate(
     let url = config.database()?;
     let mut plan = Plan::of(&versions, history);
     plan.require_agreement()?;
-    let mut applied = Vec::new();
+    let (mut applied, mut newest) = (Vec::new(), None);
     let pending = plan.pending().iter().any(|number| *number <= goal);
     // a session that goes on to apply versions is not one in which a count was given up
     let effort = if pending { Effort::GLANCE } else { Effort::SECONDS };
@@ -129,9 +129,10 @@ pub async fn migrate(
             failure: None,
         };
         applier.run().await?;
-        applied = applier.applied;
+        (applied, newest) = (applier.applied, applier.newest);
     }
-    let before = plan.history.applied.iter().map(Migration::version);
+    // another run may have applied versions while this one waited
+    let before = plan.history.applied.iter().chain(&newest).map(Migration::version);
     Ok(Migrated {
         database: url.to_string(),
         version: before.chain(applied.iter().map(|applied| applied.version)).max(),

@@ -44,28 +44,32 @@ impl Limits {
             Scope::Transaction => (format!("{settings};\n"), 1),
         }
     }
-}
 
-/// Ends the transaction of a version. A savepoint can be made inside a transaction alone: where the version's statements
-/// did not run or are not in one, nothing is recorded. A file may leave settings, a role, temporary tables and more behind
-/// (`pg_dump` empties the `search_path`): the history must stay reachable, and the next version must start as this one did,
-/// under the lock. Behind a pooler prepared statements are the pooler's, and a lock of the session would be nobody's.
-/// (PostgreSQL: SAVEPOINT; Message Flow, "Multiple Statements in a Simple Query".)
-pub(super) fn finish(scope: Scope, history_row: &str, written: Written) -> String {
-    let reset = "SAVEPOINT outgrow; RELEASE outgrow; RESET ALL; RESET SESSION AUTHORIZATION; RESET ROLE; DISCARD TEMP; \
-                 CLOSE ALL; UNLISTEN *";
-    let later = match written {
-        Written::AtOnce => String::new(),
-        Written::Later => format!("{LATER}; "),
-    };
-    match scope {
-        Scope::Session => {
-            format!(
-                "{reset}; DEALLOCATE ALL; {later}{history_row}; SELECT pg_advisory_lock({}); COMMIT",
-                lock::KEY
-            )
+    /// Ends the transaction of a version. A savepoint can be made inside a transaction alone: where the version's statements
+    /// did not run or are not in one, nothing is recorded. A file may leave settings, a role, temporary tables and more behind
+    /// (`pg_dump` empties the `search_path`): the history must stay reachable, and the next version must start as this one did,
+    /// under the lock and the limits. Behind a pooler prepared statements are the pooler's, and a lock of the session would be
+    /// nobody's.
+    /// (PostgreSQL: SAVEPOINT; Message Flow, "Multiple Statements in a Simple Query".)
+    pub(super) fn finish(self, scope: Scope, history_row: &str, written: Written) -> String {
+        let limits = self.settings(self.attempt(), true);
+        let reset = format!(
+            "SAVEPOINT outgrow; RELEASE outgrow; RESET ALL; RESET SESSION AUTHORIZATION; RESET ROLE; {limits}; \
+             DISCARD TEMP; CLOSE ALL; UNLISTEN *"
+        );
+        let later = match written {
+            Written::AtOnce => String::new(),
+            Written::Later => format!("{LATER}; "),
+        };
+        match scope {
+            Scope::Session => {
+                format!(
+                    "{reset}; DEALLOCATE ALL; {later}{history_row}; SELECT pg_advisory_lock({}); COMMIT",
+                    lock::KEY
+                )
+            }
+            Scope::Transaction => format!("{reset}; {later}{history_row}; COMMIT"),
         }
-        Scope::Transaction => format!("{reset}; {later}{history_row}; COMMIT"),
     }
 }
 

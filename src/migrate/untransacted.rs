@@ -9,7 +9,7 @@
 //! Nothing of ours is in a transaction meanwhile: such a statement waits for every transaction that is older.
 
 use super::applier::answers;
-use super::transaction::{Attempts, Limits, Written, finish, roll_back};
+use super::transaction::{Attempts, Limits, Written, roll_back};
 use crate::error::Error;
 use crate::identifier::quote;
 use crate::migration::Version;
@@ -66,7 +66,7 @@ pub(super) async fn run(
         outcome.map_err(|error| stopped(index + 1, error))?;
     }
     let forget = format!("DELETE FROM {} WHERE version = {}", progress.table, version.number);
-    let end = format!("BEGIN; {forget}; {}", finish(Scope::Session, history_row, Written::AtOnce));
+    let end = format!("BEGIN; {forget}; {}", limits.finish(Scope::Session, history_row, Written::AtOnce));
     if let Err(error) = client.batch_execute(&end).await {
         roll_back(client).await;
         return Err(stopped(of, Error::database(format!("recording {}", version.file.display()))(error)));

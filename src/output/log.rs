@@ -1,11 +1,13 @@
 //! The log on stderr: lines for people, or one JSON object a line for whoever collects them (`OUTGROW_LOG_FORMAT=json`).
 
+use crate::config;
 use crate::error::Error;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use indicatif_log_bridge::LogWrapper;
 use log::Level;
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -31,8 +33,11 @@ impl LogFormat {
     /// What `OUTGROW_LOG_FORMAT` asks for: `json`, or else `text`.
     ///
     /// # Errors
-    /// [`Error::Config`] if it asks for something else.
+    /// [`Error::Config`] if it asks for something else, or `RUST_LOG` is a URL, which a message about it would quote.
     pub fn of_environment() -> Result<LogFormat, Error> {
+        if let Some(spec) = std::env::var_os("RUST_LOG") {
+            config::path(Path::new(&spec), "RUST_LOG", "a filter such as outgrow=debug")?;
+        }
         match std::env::var_os("OUTGROW_LOG_FORMAT") {
             None => Ok(LogFormat::Text),
             Some(format) if format.is_empty() || format == "text" => Ok(LogFormat::Text),

@@ -168,6 +168,7 @@ SELECT a.attrelid, a.attname::text, b.oid AS type_oid, greatest(a.atttypmod, b.m
            OR (d.classid = 'pg_catalog.pg_attrdef'::regclass AND d.objid = def.oid
                AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = s.oid))
         JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace
+        ORDER BY d.classid = 'pg_catalog.pg_attrdef'::regclass DESC, s.oid
         LIMIT 1) AS sequence
 FROM pg_catalog.pg_attribute a
 JOIN base b ON b.asked = a.atttypid AND b.typtype <> 'd'

@@ -26,6 +26,12 @@ pub fn settings(lock: Duration, statement: Option<Duration>, local: bool) -> Str
     )
 }
 
+/// How the server spells values and names, and reads what says too little of itself, such as a time without a zone in an array:
+/// for the transaction, in one way wherever it is asked, whatever server, database, role or machine have set. (PostgreSQL: Client
+/// Connection Defaults, "Locale and Formatting".)
+pub const SPELLING: &str = "SET LOCAL extra_float_digits = 1; SET LOCAL datestyle = 'ISO, MDY'; SET LOCAL intervalstyle = postgres; \
+                            SET LOCAL timezone = 'UTC'; SET LOCAL bytea_output = hex; SET LOCAL quote_all_identifiers = off";
+
 /// As the server takes it: 0 would mean "for ever".
 #[must_use]
 pub fn milliseconds(duration: Duration) -> u128 {

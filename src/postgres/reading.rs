@@ -8,12 +8,14 @@ use std::time::Duration;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-/// Opens it with the statements of `opening`, BEGIN first; a lock is waited for no longer than `lock`.
+/// Opens it with the statements of `opening`, BEGIN first, values spelt in one way ([`limits::SPELLING`]); a lock is waited for no
+/// longer than `lock`.
 ///
 /// # Errors
 /// [`Error::Database`].
 pub async fn begin(client: &Client, opening: &str, lock: Duration) -> Result<(), Error> {
-    let begin = format!("{opening}; {FORGET}; {}", limits::settings(lock, None, true));
+    let (spelling, limits) = (limits::SPELLING, limits::settings(lock, None, true));
+    let begin = format!("{opening}; {FORGET}; {spelling}; {limits}");
     client.batch_execute(&begin).await.map_err(Error::database("beginning to read"))
 }
 
