@@ -16,6 +16,18 @@ const CACHE: i64 = 32 << 10;
 /// By table and the table referred to: rows that refer to no row.
 pub type Orphans = BTreeMap<(String, String), u64>;
 
+/// What SQLite says of a whole file.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// What it finds wrong.
+    pub wrong: Vec<String>,
+    /// Rows that refer to no row.
+    pub orphans: Orphans,
+    /// Tables whose foreign keys it cannot check, and why, in its words. (SQLite: Foreign Key Support, "Required and Suggested
+    /// Database Indexes".)
+    pub unchecked: BTreeMap<String, String>,
+}
+
 /// The file under way.
 pub struct Writer {
     connection: Connection,
@@ -145,30 +157,42 @@ impl Writer {
             .collect()
     }
 
-    /// Looks through the whole file: what SQLite finds wrong with it, and how many rows refer to rows that are not there, by
-    /// table and the table referred to. (SQLite: PRAGMA `integrity_check`, `foreign_key_check`.)
+    /// Looks through the whole file. (SQLite: PRAGMA `integrity_check`, `foreign_key_check`.)
     ///
     /// # Errors
     /// SQLite's.
-    pub fn check(&self) -> Result<(Vec<String>, Orphans)> {
+    pub fn check(&self) -> Result<Looked> {
         let mut check = self.connection.prepare("PRAGMA main.integrity_check(20)")?;
         let found = check.query_map([], |row| row.get::<_, String>(0))?;
-        let found: Vec<String> = found.collect::<Result<_>>()?;
-        let mut orphans = BTreeMap::new();
-        let mut check = self.connection.prepare("PRAGMA main.foreign_key_check")?;
-        let mut rows = check.query([])?;
-        loop {
-            match rows.next() {
-                Ok(Some(row)) => *orphans.entry((row.get(0)?, row.get(2)?)).or_default() += 1,
-                Ok(None) => break,
+        let mut looked = Looked { wrong: found.collect::<Result<_>>()?, ..Looked::default() };
+        looked.wrong.retain(|line| line != "ok");
+        // table by table: one whose keys cannot be checked would end the check of all
+        let mut list = self.connection.prepare(
+            "SELECT DISTINCT s.name FROM main.sqlite_schema AS s, pragma_foreign_key_list(s.name) WHERE s.type = 'table'",
+        )?;
+        let tables: Vec<String> = list.query_map([], |row| row.get(0))?.collect::<Result<_>>()?;
+        for table in tables {
+            match self.orphans(&table) {
+                Ok(orphans) => looked.orphans.extend(orphans),
                 // a key that refers to columns which are no key is the schema's own matter
-                Err(error) => {
-                    log::debug!("foreign_key_check: {error}");
-                    break;
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::Unknown) => {
+                    looked.unchecked.insert(table, refusal(&error));
                 }
+                Err(error) => return Err(error),
             }
         }
-        Ok((found.into_iter().filter(|line| line != "ok").collect(), orphans))
+        Ok(looked)
+    }
+
+    /// The rows of `table` that refer to no row.
+    fn orphans(&self, table: &str) -> Result<Orphans> {
+        let check = format!("PRAGMA main.foreign_key_check({})", quote(table));
+        let mut check = self.connection.prepare(&check)?;
+        let (mut rows, mut orphans) = (check.query([])?, Orphans::new());
+        while let Some(row) = rows.next()? {
+            *orphans.entry((row.get(0)?, row.get(2)?)).or_default() += 1;
+        }
+        Ok(orphans)
     }
 
     /// Leaves the file in the journal mode that `definition` says, and closes it.
@@ -232,10 +256,11 @@ impl Insert<'_> {
     }
 }
 
-/// SQLite's own words for a constraint; they name it and no value.
+/// SQLite's own words for a constraint or a schema; they name it and no value.
 fn refusal(error: &rusqlite::Error) -> String {
     match error {
         rusqlite::Error::SqliteFailure(_, Some(said)) => said.clone(),
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
         other => other.to_string(),
     }
 }

@@ -135,10 +135,14 @@ fn finish(writer: &Writer, plan: &Plan, progress: &Progress, filled: &mut Filled
         return Ok(());
     }
     progress.begin(Phase::Keys, "integrity_check", None);
-    let (wrong, orphans) = writer.check()?;
-    filled.problems.extend(wrong.into_iter().map(|line| format!("SQLite's integrity_check: {line}")));
-    filled.written.notes.extend(orphans.into_iter().map(|((table, parent), rows)| {
+    let looked = writer.check()?;
+    filled.problems.extend(looked.wrong.into_iter().map(|line| format!("SQLite's integrity_check: {line}")));
+    let notes = &mut filled.written.notes;
+    notes.extend(looked.orphans.into_iter().map(|((table, parent), rows)| {
         format!("{table}: {rows} rows refer to rows of {parent} that are not there, as they do in the target")
+    }));
+    notes.extend(looked.unchecked.into_iter().map(|(table, why)| {
+        format!("{table}: SQLite cannot check whether its rows refer to rows that are there ({why})")
     }));
     Ok(())
 }
