@@ -4,6 +4,7 @@
 
 mod bookkeeping;
 mod definition;
+pub mod draft;
 mod fingerprint;
 mod header;
 pub mod scan;

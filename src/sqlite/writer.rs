@@ -30,7 +30,7 @@ pub struct Looked {
 
 /// The file under way.
 pub struct Writer {
-    connection: Connection,
+    pub(super) connection: Connection,
 }
 
 impl Writer {
@@ -86,13 +86,13 @@ impl Writer {
     }
 
     /// Runs a statement of the schema; what SQLite says against it, in words.
-    fn make(&self, statement: &Statement) -> std::result::Result<(), String> {
+    pub(super) fn make(&self, statement: &Statement) -> std::result::Result<(), String> {
         self.connection
             .execute_batch(&statement.sql)
             .map_err(|error| format!("{} {}: SQLite cannot make it: {error}", statement.kind, statement.name))
     }
 
-    fn has(&self, kind: &str, name: &str) -> bool {
+    pub(super) fn has(&self, kind: &str, name: &str) -> bool {
         let found =
             "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = ?1 AND name = ?2 COLLATE NOCASE)";
         self.connection.query_row(found, [kind, name], |row| row.get(0)).unwrap_or(false)

@@ -113,11 +113,8 @@ pub(super) async fn of(
     }
     let mut refused = fed::unnameable(&mut fed, &definition);
     let new = fed.iter().filter(|fed| fed.made_by(&definition).is_none());
-    let new: Vec<(String, &catalog::Table)> = new.map(|fed| (fed.name().to_owned(), fed.target)).collect();
-    let made: Vec<u32> = new.iter().map(|(_, table)| table.oid).collect();
-    for statement in made::statements(client, &new).await? {
-        definition.statements.push(statement);
-    }
+    let made: Vec<u32> = new.map(|fed| fed.target.oid).collect();
+    made::add(client, &fed, &mut definition, &mut notes).await?;
     let bound = bind(file, &definition, &fed, lock_timeout, &mut notes, &mut refused)?;
     let mut tables = Vec::new();
     for (bound, fed) in bound {
