@@ -23,6 +23,7 @@ mod dot_env;
 mod dry_run;
 mod export;
 mod export_files;
+mod export_full_text;
 mod export_keys;
 mod export_names;
 mod export_notes;

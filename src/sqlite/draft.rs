@@ -1,5 +1,6 @@
 //! A schema made in memory, without a row: what SQLite makes of it is known before there is a file.
 
+use super::full_text::FullText;
 use super::writer::Writer;
 use super::{Definition, Statement};
 use crate::identifier::{quote, quote_all};
@@ -20,6 +21,22 @@ impl Draft {
         let (writer, _) = Writer::create(Path::new(":memory:"), definition)?;
         let _ = writer.make_rest(definition);
         Ok(Draft { writer })
+    }
+
+    /// Its full-text indexes.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn full_text(&self) -> Result<Vec<FullText>> {
+        self.writer.full_text()
+    }
+
+    /// The tables in which the modules of virtual tables keep what they have.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn shadows(&self) -> Result<Vec<String>> {
+        self.writer.shadows()
     }
 
     /// Makes one more table, unless SQLite refuses it.

@@ -6,6 +6,7 @@ mod bookkeeping;
 mod definition;
 pub mod draft;
 mod fingerprint;
+pub mod full_text;
 mod header;
 pub mod scan;
 pub mod schema;

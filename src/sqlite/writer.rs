@@ -55,20 +55,28 @@ impl Writer {
         }
         let writer = Writer { connection };
         writer.begin()?;
-        let tables = definition.statements.iter().filter(|statement| statement.kind == "table");
-        let (first, second): (Vec<&Statement>, Vec<&Statement>) =
-            tables.partition(|statement| statement.is_virtual());
-        // a virtual table brings the tables that keep its content
-        let refused = first.into_iter().chain(second).filter_map(|statement| {
-            if statement.name.to_ascii_lowercase().starts_with("sqlite_")
-                || writer.has("table", &statement.name)
-            {
-                return None;
-            }
-            writer.make(statement).err()
-        });
-        let refused = refused.collect();
+        let refused = writer.make_tables(definition);
         Ok((writer, refused))
+    }
+
+    /// Makes the tables. A virtual table brings the tables that keep its content, and so comes first; one that takes its columns
+    /// from a table that is not there yet comes after that, and only then what it has not brought.
+    fn make_tables(&self, definition: &Definition) -> Vec<String> {
+        let own = |statement: &&Statement| {
+            statement.kind == "table" && !statement.name.to_ascii_lowercase().starts_with("sqlite_")
+        };
+        let tables = definition.statements.iter().filter(own);
+        let (modules, ordinary): (Vec<&Statement>, Vec<&Statement>) =
+            tables.partition(|statement| statement.is_virtual());
+        let waiting: Vec<&Statement> =
+            modules.into_iter().filter(|statement| self.make(statement).is_err()).collect();
+        let (last, first): (Vec<&Statement>, Vec<&Statement>) = ordinary
+            .into_iter()
+            .partition(|statement| waiting.iter().any(|module| module.may_bring(&statement.name)));
+        let rest = first.into_iter().chain(waiting).chain(last);
+        rest.filter(|statement| !self.has("table", &statement.name))
+            .filter_map(|statement| self.make(statement).err())
+            .collect()
     }
 
     /// Opens a file that was made so.
@@ -224,6 +232,14 @@ impl Statement {
     }
 }
 
+impl Statement {
+    /// The module of this virtual table may keep its content in a table of that name: its own, `_` and a word.
+    fn may_bring(&self, name: &str) -> bool {
+        let start = name.get(..self.name.len()).is_some_and(|start| start.eq_ignore_ascii_case(&self.name));
+        start && name[self.name.len()..].starts_with('_')
+    }
+}
+
 /// Adds rows to one table.
 pub struct Insert<'a> {
     statement: rusqlite::Statement<'a>,
@@ -257,7 +273,7 @@ impl Insert<'_> {
 }
 
 /// SQLite's own words for a constraint or a schema; they name it and no value.
-fn refusal(error: &rusqlite::Error) -> String {
+pub(super) fn refusal(error: &rusqlite::Error) -> String {
     match error {
         rusqlite::Error::SqliteFailure(_, Some(said)) => said.clone(),
         rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),

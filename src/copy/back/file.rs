@@ -134,6 +134,15 @@ fn finish(writer: &Writer, plan: &Plan, progress: &Progress, filled: &mut Filled
     if !filled.problems.is_empty() {
         return Ok(());
     }
+    // only now are the rows there, and the views that an index may be over
+    for index in writer.full_text()?.iter().filter(|index| index.external) {
+        if let Err(why) = writer.rebuild(&index.table)? {
+            filled.written.notes.push(format!(
+                "{}: its full-text index is empty: SQLite cannot read its content table ({why})",
+                index.table
+            ));
+        }
+    }
     progress.begin(Phase::Keys, "integrity_check", None);
     let looked = writer.check()?;
     filled.problems.extend(looked.wrong.into_iter().map(|line| format!("SQLite's integrity_check: {line}")));

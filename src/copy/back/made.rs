@@ -12,10 +12,11 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
 /// Adds to `definition` the statements for the tables of `all` that it does not make. What SQLite could not use of their keys is
-/// left out, with a note.
+/// left out, with a note. `draft` is the schema so far, and gets them too.
 pub(super) async fn add(
     client: &Client,
     all: &[Fed<'_>],
+    draft: &Draft,
     definition: &mut Definition,
     notes: &mut Vec<String>,
 ) -> Result<(), Error> {
@@ -30,7 +31,6 @@ pub(super) async fn add(
         constraints.entry(row.get(0)).or_default().push(Constraint::of(&row));
     }
     let failed = |error: rusqlite::Error| Error::Io(std::io::Error::other(error));
-    let draft = Draft::of(definition).map_err(failed)?;
     let none = Vec::new();
     let mut made = Vec::new();
     for fed in new {
@@ -42,7 +42,7 @@ pub(super) async fn add(
     // only now is every table there that one may refer to
     for (fed, mut parts, constraints) in made {
         for key in constraints.iter().filter(|constraint| constraint.kind == "f") {
-            match foreign_key(fed, key, all, &draft).map_err(failed)? {
+            match foreign_key(fed, key, all, draft).map_err(failed)? {
                 Ok(part) => parts.push(part),
                 Err(why) => notes.push(format!(
                     "{}: its foreign key ({}) to the target's {} ({}) is not in the file: {why}",
