@@ -25,6 +25,7 @@ mod export;
 mod export_files;
 mod export_full_text;
 mod export_keys;
+mod export_meddled;
 mod export_names;
 mod export_notes;
 mod export_tables;
