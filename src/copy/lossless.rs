@@ -63,7 +63,9 @@ impl fmt::Display for Hex<'_> {
 /// The value that [`Lossless`] wrote, as SQLite had it; `None` if it is nothing of the kind.
 pub(super) fn given_back(value: &Value) -> Option<Option<Cell<'static>>> {
     let bytes = |text: &str| {
-        let pairs = text.as_bytes().as_chunks::<2>().0.iter();
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        let whole = rest.is_empty() && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let pairs = whole.then_some(pairs)?.iter();
         pairs
             .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
             .collect::<Option<Vec<u8>>>()
@@ -110,6 +112,23 @@ mod tests {
                 (value, Some(cell)) => assert!(cell.is(value), "{text}"),
                 (_, None) => panic!("{text}"),
             }
+        }
+    }
+
+    #[test]
+    fn what_was_not_written_so_is_no_value() {
+        for value in [
+            json!({ "text_hex": "abc" }),
+            json!({ "blob_hex": "+f" }),
+            json!({ "real": "a" }),
+            json!({ "other": "x" }),
+            json!({ "text": 5 }),
+            json!("x"),
+            json!([]),
+            json!(true),
+            json!(1.5),
+        ] {
+            assert!(given_back(&value).is_none(), "{value}");
         }
     }
 }

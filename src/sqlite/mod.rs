@@ -4,7 +4,9 @@
 
 mod bookkeeping;
 mod definition;
+pub mod draft;
 mod fingerprint;
+pub mod full_text;
 mod header;
 pub mod scan;
 pub mod schema;

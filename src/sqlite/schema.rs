@@ -172,7 +172,7 @@ fn table(
 }
 
 /// FTS3, FTS4 and FTS5 take `content=''` for an index over text that is kept nowhere. (SQLite: FTS5, "Contentless Tables".)
-fn is_contentless(sql: &str) -> bool {
+pub(super) fn is_contentless(sql: &str) -> bool {
     let packed: String = sql.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_lowercase();
     ["content=''", "content=\"\""].iter().any(|option| packed.contains(option))
 }

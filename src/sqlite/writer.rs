@@ -16,9 +16,21 @@ const CACHE: i64 = 32 << 10;
 /// By table and the table referred to: rows that refer to no row.
 pub type Orphans = BTreeMap<(String, String), u64>;
 
+/// What SQLite says of a whole file.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// What it finds wrong.
+    pub wrong: Vec<String>,
+    /// Rows that refer to no row.
+    pub orphans: Orphans,
+    /// Tables whose foreign keys it cannot check, and why, in its words. (SQLite: Foreign Key Support, "Required and Suggested
+    /// Database Indexes".)
+    pub unchecked: BTreeMap<String, String>,
+}
+
 /// The file under way.
 pub struct Writer {
-    connection: Connection,
+    pub(super) connection: Connection,
 }
 
 impl Writer {
@@ -43,20 +55,28 @@ impl Writer {
         }
         let writer = Writer { connection };
         writer.begin()?;
-        let tables = definition.statements.iter().filter(|statement| statement.kind == "table");
-        let (first, second): (Vec<&Statement>, Vec<&Statement>) =
-            tables.partition(|statement| statement.is_virtual());
-        // a virtual table brings the tables that keep its content
-        let refused = first.into_iter().chain(second).filter_map(|statement| {
-            if statement.name.to_ascii_lowercase().starts_with("sqlite_")
-                || writer.has("table", &statement.name)
-            {
-                return None;
-            }
-            writer.make(statement).err()
-        });
-        let refused = refused.collect();
+        let refused = writer.make_tables(definition);
         Ok((writer, refused))
+    }
+
+    /// Makes the tables. A virtual table brings the tables that keep its content, and so comes first; one that takes its columns
+    /// from a table that is not there yet comes after that, and only then what it has not brought.
+    fn make_tables(&self, definition: &Definition) -> Vec<String> {
+        let own = |statement: &&Statement| {
+            statement.kind == "table" && !statement.name.to_ascii_lowercase().starts_with("sqlite_")
+        };
+        let tables = definition.statements.iter().filter(own);
+        let (modules, ordinary): (Vec<&Statement>, Vec<&Statement>) =
+            tables.partition(|statement| statement.is_virtual());
+        let waiting: Vec<&Statement> =
+            modules.into_iter().filter(|statement| self.make(statement).is_err()).collect();
+        let (last, first): (Vec<&Statement>, Vec<&Statement>) = ordinary
+            .into_iter()
+            .partition(|statement| waiting.iter().any(|module| module.may_bring(&statement.name)));
+        let rest = first.into_iter().chain(waiting).chain(last);
+        rest.filter(|statement| !self.has("table", &statement.name))
+            .filter_map(|statement| self.make(statement).err())
+            .collect()
     }
 
     /// Opens a file that was made so.
@@ -74,13 +94,13 @@ impl Writer {
     }
 
     /// Runs a statement of the schema; what SQLite says against it, in words.
-    fn make(&self, statement: &Statement) -> std::result::Result<(), String> {
+    pub(super) fn make(&self, statement: &Statement) -> std::result::Result<(), String> {
         self.connection
             .execute_batch(&statement.sql)
             .map_err(|error| format!("{} {}: SQLite cannot make it: {error}", statement.kind, statement.name))
     }
 
-    fn has(&self, kind: &str, name: &str) -> bool {
+    pub(super) fn has(&self, kind: &str, name: &str) -> bool {
         let found =
             "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = ?1 AND name = ?2 COLLATE NOCASE)";
         self.connection.query_row(found, [kind, name], |row| row.get(0)).unwrap_or(false)
@@ -145,30 +165,42 @@ impl Writer {
             .collect()
     }
 
-    /// Looks through the whole file: what SQLite finds wrong with it, and how many rows refer to rows that are not there, by
-    /// table and the table referred to. (SQLite: PRAGMA `integrity_check`, `foreign_key_check`.)
+    /// Looks through the whole file. (SQLite: PRAGMA `integrity_check`, `foreign_key_check`.)
     ///
     /// # Errors
     /// SQLite's.
-    pub fn check(&self) -> Result<(Vec<String>, Orphans)> {
+    pub fn check(&self) -> Result<Looked> {
         let mut check = self.connection.prepare("PRAGMA main.integrity_check(20)")?;
         let found = check.query_map([], |row| row.get::<_, String>(0))?;
-        let found: Vec<String> = found.collect::<Result<_>>()?;
-        let mut orphans = BTreeMap::new();
-        let mut check = self.connection.prepare("PRAGMA main.foreign_key_check")?;
-        let mut rows = check.query([])?;
-        loop {
-            match rows.next() {
-                Ok(Some(row)) => *orphans.entry((row.get(0)?, row.get(2)?)).or_default() += 1,
-                Ok(None) => break,
+        let mut looked = Looked { wrong: found.collect::<Result<_>>()?, ..Looked::default() };
+        looked.wrong.retain(|line| line != "ok");
+        // table by table: one whose keys cannot be checked would end the check of all
+        let mut list = self.connection.prepare(
+            "SELECT DISTINCT s.name FROM main.sqlite_schema AS s, pragma_foreign_key_list(s.name) WHERE s.type = 'table'",
+        )?;
+        let tables: Vec<String> = list.query_map([], |row| row.get(0))?.collect::<Result<_>>()?;
+        for table in tables {
+            match self.orphans(&table) {
+                Ok(orphans) => looked.orphans.extend(orphans),
                 // a key that refers to columns which are no key is the schema's own matter
-                Err(error) => {
-                    log::debug!("foreign_key_check: {error}");
-                    break;
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::Unknown) => {
+                    looked.unchecked.insert(table, refusal(&error));
                 }
+                Err(error) => return Err(error),
             }
         }
-        Ok((found.into_iter().filter(|line| line != "ok").collect(), orphans))
+        Ok(looked)
+    }
+
+    /// The rows of `table` that refer to no row.
+    fn orphans(&self, table: &str) -> Result<Orphans> {
+        let check = format!("PRAGMA main.foreign_key_check({})", quote(table));
+        let mut check = self.connection.prepare(&check)?;
+        let (mut rows, mut orphans) = (check.query([])?, Orphans::new());
+        while let Some(row) = rows.next()? {
+            *orphans.entry((row.get(0)?, row.get(2)?)).or_default() += 1;
+        }
+        Ok(orphans)
     }
 
     /// Leaves the file in the journal mode that `definition` says, and closes it.
@@ -197,6 +229,14 @@ impl Statement {
     pub fn is_virtual(&self) -> bool {
         let mut words = self.sql.split_ascii_whitespace().skip(1);
         words.next().is_some_and(|word| word.eq_ignore_ascii_case("virtual"))
+    }
+}
+
+impl Statement {
+    /// The module of this virtual table may keep its content in a table of that name: its own, `_` and a word.
+    fn may_bring(&self, name: &str) -> bool {
+        let start = name.get(..self.name.len()).is_some_and(|start| start.eq_ignore_ascii_case(&self.name));
+        start && name[self.name.len()..].starts_with('_')
     }
 }
 
@@ -232,10 +272,11 @@ impl Insert<'_> {
     }
 }
 
-/// SQLite's own words for a constraint; they name it and no value.
-fn refusal(error: &rusqlite::Error) -> String {
+/// SQLite's own words for a constraint or a schema; they name it and no value.
+pub(super) fn refusal(error: &rusqlite::Error) -> String {
     match error {
         rusqlite::Error::SqliteFailure(_, Some(said)) => said.clone(),
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
         other => other.to_string(),
     }
 }

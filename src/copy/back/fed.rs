@@ -21,6 +21,19 @@ impl Fed<'_> {
         self.step.map_or(&self.target.name, |(_, table)| &table.name)
     }
 
+    /// Which of the file's `columns` gets what the target has in its column `target`.
+    pub(super) fn column<'a>(&self, target: &str, columns: &'a [String]) -> Option<&'a str> {
+        let rules = self.step.map(|(_, table)| &table.rules.column);
+        let feeds = |column: &&String| {
+            let mut rules = rules.into_iter().flatten();
+            let rule = rules.find(|(name, _)| same_name(columns, name, |name| name) == Some(*column));
+            let name = rule.and_then(|(_, rule)| rule.target.as_ref()).unwrap_or(column);
+            let fed = same_name(&self.target.columns, name, |known| &known.name);
+            !rule.is_some_and(|(_, rule)| rule.skip) && fed.is_some_and(|fed| fed.name == target)
+        };
+        columns.iter().find(feeds).map(String::as_str)
+    }
+
     /// The statement that makes the table, if a source had it.
     pub(super) fn made_by<'a>(&self, definition: &'a Definition) -> Option<&'a Statement> {
         let mut tables = definition.statements.iter().filter(|statement| statement.kind == "table");

@@ -9,9 +9,10 @@ use super::{Piece, Written, WrittenTable, row};
 use crate::copy::lossless::given_back;
 use crate::copy::progress::{Phase, Progress};
 use crate::copy::proof::Rows;
+use crate::copy::tuple;
 use crate::error::Error;
-use crate::sqlite::Source;
 use crate::sqlite::writer::{Insert, Writer};
+use crate::sqlite::{Source, schema};
 use crate::value::Cell;
 use rusqlite::types::ValueRef;
 use serde_json::{Map, Value};
@@ -70,14 +71,24 @@ pub(super) fn fill(
 ) -> Result<(Plan, Filled), Error> {
     let failed = |error: rusqlite::Error| unwritable(file, &error);
     let found = Found::new().map_err(failed)?;
-    for _ in &plan.kept {
-        input.rows(|row| found.add(row).map_err(failed))?;
+    let mut problems = Problems::default();
+    let with_kept = plan.tables.iter().filter(|table| table.key.is_some());
+    let with_kept: Vec<&str> = with_kept.map(|table| table.bound.source.name.as_str()).collect();
+    for version in &plan.kept {
+        let mut number = 0_u64;
+        input.rows(|row| {
+            number += 1;
+            if let Some(table) = found.add(row, &with_kept).map_err(failed)? {
+                problems.add(&table, OTHER_CELLS, || format!("row number {number} of version {version}"));
+            }
+            Ok(())
+        })?;
     }
     found.complete().map_err(failed)?;
     let writer = Writer::open(file).map_err(failed)?;
     stop.interrupts(writer.interrupt_handle());
     writer.begin().map_err(failed)?;
-    let (mut problems, mut sums, mut tables) = (Problems::default(), Vec::new(), Vec::new());
+    let (mut sums, mut tables) = (Vec::new(), Vec::new());
     for table in &plan.tables {
         progress.begin(Phase::Exporting, &table.bound.source.name, None);
         let mut filling = Filling {
@@ -134,11 +145,24 @@ fn finish(writer: &Writer, plan: &Plan, progress: &Progress, filled: &mut Filled
     if !filled.problems.is_empty() {
         return Ok(());
     }
+    // only now are the rows there, and the views that an index may be over
+    for index in writer.full_text()?.iter().filter(|index| index.external) {
+        if let Err(why) = writer.rebuild(&index.table)? {
+            filled.written.notes.push(format!(
+                "{}: its full-text index is empty: SQLite cannot read its content table ({why})",
+                index.table
+            ));
+        }
+    }
     progress.begin(Phase::Keys, "integrity_check", None);
-    let (wrong, orphans) = writer.check()?;
-    filled.problems.extend(wrong.into_iter().map(|line| format!("SQLite's integrity_check: {line}")));
-    filled.written.notes.extend(orphans.into_iter().map(|((table, parent), rows)| {
+    let looked = writer.check()?;
+    filled.problems.extend(looked.wrong.into_iter().map(|line| format!("SQLite's integrity_check: {line}")));
+    let notes = &mut filled.written.notes;
+    notes.extend(looked.orphans.into_iter().map(|((table, parent), rows)| {
         format!("{table}: {rows} rows refer to rows of {parent} that are not there, as they do in the target")
+    }));
+    notes.extend(looked.unchecked.into_iter().map(|(table, why)| {
+        format!("{table}: SQLite cannot check whether its rows refer to rows that are there ({why})")
     }));
     Ok(())
 }
@@ -162,6 +186,25 @@ fn prove(
         Ok(proof::difference(table, sent, &found))
     });
     each.collect()
+}
+
+const OTHER_ROW: &str = "a quarantined row that is not as outgrow wrote it (put it right in outgrow_quarantine, or delete it there if \
+                         nobody needs it)";
+
+const OTHER_CELLS: &str = "cells that were kept are not as outgrow wrote them (put them right in outgrow_original, or delete the row \
+                           there: its cells are then written in their column's format)";
+
+/// The cells of a quarantined row by column, out of its COPY-binary tuple; `None` if a step has not written them like that.
+fn quarantined_row(tuple: &[u8], source: &schema::Table) -> Option<Vec<(String, Option<Cell<'static>>)>> {
+    let text = tuple::cells(tuple).next().and_then(tuple::value)?;
+    let row: Map<String, Value> = serde_json::from_slice(text).ok()?;
+    let has = |name: &str| source.columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
+    row.into_iter()
+        .map(|(name, value)| {
+            let cell = given_back(&value)?;
+            has(&name).then_some((name, cell))
+        })
+        .collect()
 }
 
 /// One table under way.
@@ -216,39 +259,35 @@ impl Filling<'_> {
         let source = &table.bound.source;
         let (mut insert, mut scratch): (Option<(Vec<String>, Insert<'_>)>, _) = (None, Vec::new());
         input.rows(|tuple| {
-            let text = crate::copy::tuple::cells(tuple)
-                .next()
-                .and_then(crate::copy::tuple::value)
-                .unwrap_or_default();
-            let row: Map<String, Value> = serde_json::from_slice(text).unwrap_or_default();
+            self.written.quarantined += 1;
+            let number = self.written.quarantined;
+            let Some(row) = quarantined_row(tuple, source) else {
+                problems.add(&source.name, OTHER_ROW, || format!("quarantined row number {number}"));
+                return Ok(());
+            };
             // the file computes the others itself
             let given =
                 |name: &String| !source.columns.iter().any(|column| column.generated && column.name == *name);
-            if insert
-                .as_ref()
-                .is_none_or(|(names, _)| !names.iter().eq(row.keys().filter(|name| given(name))))
-            {
-                let names: Vec<String> = row.keys().filter(|name| given(name)).cloned().collect();
+            if insert.as_ref().is_none_or(|(names, _)| {
+                !names.iter().eq(row.iter().map(|(name, _)| name).filter(|name| given(name)))
+            }) {
+                let names: Vec<String> =
+                    row.iter().map(|(name, _)| name).filter(|name| given(name)).cloned().collect();
                 let list: Vec<&str> = names.iter().map(String::as_str).collect();
                 let prepared = self.writer.insert(&source.name, &list).map_err(failed)?;
                 insert = Some((names, prepared));
             }
             let Some((_, insert)) = &mut insert else { return Ok(()) };
-            let cells: Vec<Option<Cell<'static>>> =
-                row.values().map(|value| given_back(value).unwrap_or_default()).collect();
-            let bound = row.keys().zip(&cells).filter(|(name, _)| given(name));
-            for (at, (_, cell)) in bound.enumerate() {
+            for (at, (_, cell)) in row.iter().filter(|(name, _)| given(name)).enumerate() {
                 insert.bind(at, cell.as_ref()).map_err(failed)?;
             }
-            self.written.quarantined += 1;
-            let number = self.written.quarantined;
             if let Err(refusal) = insert.row().map_err(failed)? {
                 problems.add(&source.name, &refusal, || format!("quarantined row number {number}"));
             }
             let by_column = |index: usize| {
                 let name = &table.bound.columns[index].source.name;
-                let at = row.keys().position(|key| key == name);
-                at.and_then(|at| cells[at].as_ref()).map_or(ValueRef::Null, Cell::value)
+                let cell = row.iter().find(|(known, _)| known == name).and_then(|(_, cell)| cell.as_ref());
+                cell.map_or(ValueRef::Null, Cell::value)
             };
             self.adding.read(&mut self.sums, &mut scratch, by_column);
             Ok(())

@@ -5,7 +5,8 @@ use crate::copy::lossless::given_back;
 use crate::copy::originals::Key;
 use crate::copy::tuple;
 use crate::value::Cell;
-use rusqlite::{Connection, OptionalExtension, Result, params};
+use rusqlite::types::Type;
+use rusqlite::{Connection, Error, OptionalExtension, Result, params};
 use serde_json::{Map, Value, json};
 
 /// The cells of all steps.
@@ -33,18 +34,25 @@ impl Found {
         Ok(Found { connection })
     }
 
-    /// Adds what a step kept, as a COPY-binary tuple.
-    pub(super) fn add(&self, row: &[u8]) -> Result<()> {
+    /// Adds what a step kept, as a COPY-binary tuple, if it is of one of `tables`. The name of the table comes back if the cells
+    /// are not as a step wrote them.
+    pub(super) fn add(&self, row: &[u8], tables: &[&str]) -> Result<Option<String>> {
         let values: Vec<Option<&[u8]>> = tuple::cells(row).map(tuple::value).collect();
-        let [Some(version), Some(table), Some(key), Some(cells)] = values[..] else { return Ok(()) };
+        let [Some(version), Some(table), Some(key), Some(cells)] = values[..] else { return Ok(None) };
         let version = version.try_into().map_or(0, i32::from_be_bytes);
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        let cells = text(cells);
-        let respelt = serde_json::from_str(&cells)
-            .is_ok_and(|cells: Map<String, Value>| cells.values().any(|cell| cell.get("stored").is_some()));
+        let (table, cells) = (text(table), text(cells));
+        if !tables.contains(&table.as_str()) {
+            return Ok(None);
+        }
+        let known: Option<Map<String, Value>> = serde_json::from_str(&cells).ok();
+        let Some(known) = known.filter(|cells| cells.values().all(|cell| original(cell).is_some())) else {
+            return Ok(Some(table));
+        };
+        let respelt = known.values().any(|cell| cell.get("stored").is_some());
         let mut insert = self.connection.prepare_cached("INSERT INTO kept VALUES (?1, ?2, ?3, ?4, ?5)")?;
-        insert.execute(params![version, text(table), key, respelt, cells])?;
-        Ok(())
+        insert.execute(params![version, table, key, respelt, cells])?;
+        Ok(None)
     }
 
     /// Everything was added.
@@ -73,7 +81,8 @@ impl Found {
                 .optional()?;
             let Some((rowid, text)) = found else { continue };
             self.connection.prepare_cached("DELETE FROM kept WHERE rowid = ?1")?.execute([rowid])?;
-            let found: Map<String, Value> = serde_json::from_str(&text).unwrap_or_default();
+            let found: Map<String, Value> = serde_json::from_str(&text)
+                .map_err(|error| Error::FromSqlConversionFailure(1, Type::Text, error.into()))?;
             for (name, value) in found {
                 let cell = match (cells.remove(&name), value.get("stored")) {
                     (Some(kept), Some(stored)) => json!({ "kept": kept, "stored": stored }),
@@ -86,9 +95,12 @@ impl Found {
     }
 }
 
-/// The cell that `value` says.
+/// The cell that `value` says; `None` if it is nothing that a step wrote.
 pub(super) fn original(value: &Value) -> Option<Original> {
-    let stored = value.get("stored").and_then(Value::as_str).map(str::to_owned);
+    let stored = match value.get("stored") {
+        Some(stored) => Some(stored.as_str()?.to_owned()),
+        None => None,
+    };
     let cell = given_back(value.get("kept").unwrap_or(value))?;
     let sent = stored.is_some() && value.get("kept").is_none();
     Some(Original { cell, stored, sent })

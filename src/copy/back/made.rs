@@ -1,71 +1,162 @@
 //! Tables that never came from SQLite, as SQLAlchemy would make them there: the types by name, keys, NOT NULL, foreign keys.
 //! (PostgreSQL: System Catalogs, `pg_constraint`.)
 
+use super::fed::Fed;
 use crate::error::Error;
 use crate::identifier::{quote, quote_all};
 use crate::postgres::catalog;
-use crate::sqlite::Statement;
+use crate::sqlite::draft::Draft;
+use crate::sqlite::{Definition, Statement};
 use std::collections::HashMap;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
-/// The statements for these tables, each with its name in the file.
-pub(super) async fn statements(
+/// Adds to `definition` the statements for the tables of `all` that it does not make. What SQLite could not use of their keys is
+/// left out, with a note. `draft` is the schema so far, and gets them too.
+pub(super) async fn add(
     client: &Client,
-    tables: &[(String, &catalog::Table)],
-) -> Result<Vec<Statement>, Error> {
-    if tables.is_empty() {
-        return Ok(Vec::new());
+    all: &[Fed<'_>],
+    draft: &Draft,
+    definition: &mut Definition,
+    notes: &mut Vec<String>,
+) -> Result<(), Error> {
+    let new: Vec<&Fed<'_>> = all.iter().filter(|fed| fed.made_by(definition).is_none()).collect();
+    if new.is_empty() {
+        return Ok(());
     }
-    let oids: Vec<u32> = tables.iter().map(|(_, table)| table.oid).collect();
+    let oids: Vec<u32> = new.iter().map(|fed| fed.target.oid).collect();
     let rows = client.query(CONSTRAINTS, &[&oids]).await;
-    let mut constraints: HashMap<u32, Vec<Row>> = HashMap::new();
+    let mut constraints: HashMap<u32, Vec<Constraint>> = HashMap::new();
     for row in rows.map_err(Error::database("reading the target's constraints"))? {
-        constraints.entry(row.get(0)).or_default().push(row);
+        constraints.entry(row.get(0)).or_default().push(Constraint::of(&row));
     }
+    let failed = |error: rusqlite::Error| Error::Io(std::io::Error::other(error));
     let none = Vec::new();
-    let made = tables.iter().map(|(name, table)| {
-        let constraints = constraints.get(&table.oid).unwrap_or(&none);
-        Statement {
-            kind: "table".into(),
-            name: name.clone(),
-            table: name.clone(),
-            sql: statement(name, table, constraints),
+    let mut made = Vec::new();
+    for fed in new {
+        let constraints = constraints.get(&fed.target.oid).unwrap_or(&none);
+        let parts = parts(fed, constraints, notes);
+        draft.add(&statement(fed, &parts));
+        made.push((fed, parts, constraints));
+    }
+    // only now is every table there that one may refer to
+    for (fed, mut parts, constraints) in made {
+        for key in constraints.iter().filter(|constraint| constraint.kind == "f") {
+            match foreign_key(fed, key, all, draft).map_err(failed)? {
+                Ok(part) => parts.push(part),
+                Err(why) => notes.push(format!(
+                    "{}: its foreign key ({}) to the target's {} ({}) is not in the file: {why}",
+                    fed.name(),
+                    key.columns.join(", "),
+                    key.parent_name,
+                    key.referred.join(", ")
+                )),
+            }
         }
-    });
-    Ok(made.collect())
+        definition.statements.push(statement(fed, &parts));
+    }
+    Ok(())
 }
 
-fn statement(name: &str, table: &catalog::Table, constraints: &[Row]) -> String {
-    let columns_of = |row: &Row| row.get::<_, Vec<String>>(2);
-    let primary = constraints.iter().find(|row| row.get::<_, &str>(1) == "p").map(columns_of);
-    let rowid = match primary.as_deref() {
+/// A key of the target.
+struct Constraint {
+    /// `p`, `u` or `f`, as in `pg_constraint`; a unique index is a `u`.
+    kind: String,
+    columns: Vec<String>,
+    /// Of a foreign key: the table referred to.
+    parent: u32,
+    parent_name: String,
+    referred: Vec<String>,
+}
+
+impl Constraint {
+    fn of(row: &Row) -> Constraint {
+        Constraint {
+            kind: row.get(1),
+            columns: row.get(2),
+            parent: row.get::<_, Option<u32>>(3).unwrap_or_default(),
+            parent_name: row.get::<_, Option<String>>(4).unwrap_or_default(),
+            referred: row.get(5),
+        }
+    }
+}
+
+fn statement(fed: &Fed<'_>, parts: &[String]) -> Statement {
+    let name = fed.name();
+    Statement {
+        kind: "table".into(),
+        name: name.into(),
+        table: name.into(),
+        sql: format!("CREATE TABLE {} (\n  {}\n)", quote(name), parts.join(",\n  ")),
+    }
+}
+
+/// The columns of the table, and its own keys.
+fn parts(fed: &Fed<'_>, constraints: &[Constraint], notes: &mut Vec<String>) -> Vec<String> {
+    let table = fed.target;
+    let has = |column: &catalog::Column| !column.generated || is_first_of_none(table);
+    let primary = constraints.iter().find(|constraint| constraint.kind == "p");
+    let rowid = match primary.map(|primary| primary.columns.as_slice()) {
         Some([only]) => table.columns.iter().find(|column| column.name == *only && is_integer(column)),
         _ => None,
     };
-    let columns =
-        table.columns.iter().filter(|column| !column.generated || is_first_of_none(table)).map(|column| {
-            let is_rowid = rowid.is_some_and(|rowid| rowid.name == column.name);
-            let declared = if is_rowid { "INTEGER PRIMARY KEY".to_owned() } else { declared(column) };
-            let null = if column.not_null { " NOT NULL" } else { "" };
-            format!("{} {declared}{null}", quote(&column.name))
-        });
+    let columns = table.columns.iter().filter(|column| has(column)).map(|column| {
+        let is_rowid = rowid.is_some_and(|rowid| rowid.name == column.name);
+        let declared = if is_rowid { "INTEGER PRIMARY KEY".to_owned() } else { declared(column) };
+        let null = if column.not_null { " NOT NULL" } else { "" };
+        format!("{} {declared}{null}", quote(&column.name))
+    });
     let mut parts: Vec<String> = columns.collect();
-    for row in constraints {
-        let columns = columns_of(row);
-        let list = quote_all(columns.iter().map(String::as_str));
-        match row.get::<_, &str>(1) {
-            "p" if rowid.is_none() => parts.push(format!("PRIMARY KEY ({list})")),
-            "u" => parts.push(format!("UNIQUE ({list})")),
-            "f" => {
-                let referred: Vec<String> = row.get(4);
-                let referred = quote_all(referred.iter().map(String::as_str));
-                parts.push(format!("FOREIGN KEY ({list}) REFERENCES {} ({referred})", quote(row.get(3))));
-            }
-            _ => {}
+    for constraint in constraints {
+        let kind = match constraint.kind.as_str() {
+            "p" if rowid.is_none_or(|rowid| !has(rowid)) => "PRIMARY KEY",
+            "u" => "UNIQUE",
+            _ => continue,
+        };
+        let lacks = |name: &&String| !table.columns.iter().any(|column| column.name == **name && has(column));
+        match constraint.columns.iter().find(lacks) {
+            Some(column) => notes.push(format!(
+                "{}: its key ({}) is not in the file: the file's table has no column {column}, which the target computes",
+                fed.name(),
+                constraint.columns.join(", ")
+            )),
+            None => parts.push(format!("{kind} ({})", quote_all(constraint.columns.iter().map(String::as_str)))),
         }
     }
-    format!("CREATE TABLE {} (\n  {}\n)", quote(name), parts.join(",\n  "))
+    parts
+}
+
+/// The foreign key in the file's names, or why SQLite could not use it there.
+fn foreign_key(
+    fed: &Fed<'_>,
+    key: &Constraint,
+    all: &[Fed<'_>],
+    draft: &Draft,
+) -> rusqlite::Result<Result<String, String>> {
+    let Some(parent) = all.iter().find(|fed| fed.target.oid == key.parent) else {
+        return Ok(Err("the file has no such table".into()));
+    };
+    let names = |fed: &Fed<'_>, columns: &[String]| -> rusqlite::Result<Result<Vec<String>, String>> {
+        let there = draft.columns(fed.name())?;
+        let name = |column: &String| {
+            let name = fed.column(column, &there).map(str::to_owned);
+            name.ok_or_else(|| {
+                format!("no column of the file's table {} gets what is in {column}", fed.name())
+            })
+        };
+        Ok(columns.iter().map(name).collect())
+    };
+    let (own, referred) = match (names(fed, &key.columns)?, names(parent, &key.referred)?) {
+        (Ok(own), Ok(referred)) => (own, referred),
+        (Err(why), _) | (_, Err(why)) => return Ok(Err(why)),
+    };
+    let referred: Vec<&str> = referred.iter().map(String::as_str).collect();
+    let parent = parent.name();
+    if !draft.is_key(parent, &referred)? {
+        return Ok(Err(format!("SQLite wants a key of {parent} on these columns, and the file's has none")));
+    }
+    let (own, referred) = (quote_all(own.iter().map(String::as_str)), quote_all(referred));
+    Ok(Ok(format!("FOREIGN KEY ({own}) REFERENCES {} ({referred})", quote(parent))))
 }
 
 /// A table of generated columns alone has to have some column.
@@ -102,13 +193,25 @@ fn declared(column: &catalog::Column) -> String {
     name.to_owned()
 }
 
+/// A unique index that is no constraint's is a key as well: a foreign key may refer to it. (PostgreSQL: CREATE TABLE,
+/// "REFERENCES"; System Catalogs, `pg_index`.)
 const CONSTRAINTS: &str = "\
 SELECT c.conrelid, c.contype::text,
        ARRAY(SELECT a.attname::text FROM unnest(c.conkey) WITH ORDINALITY AS k (attnum, position)
-             JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.attnum ORDER BY k.position),
-       f.relname::text,
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.attnum ORDER BY k.position) AS columns,
+       f.oid, f.relname::text,
        ARRAY(SELECT a.attname::text FROM unnest(c.confkey) WITH ORDINALITY AS k (attnum, position)
-             JOIN pg_catalog.pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.attnum ORDER BY k.position)
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.attnum ORDER BY k.position),
+       c.contype = 'f' AS is_foreign, c.conname AS name
 FROM pg_catalog.pg_constraint c LEFT JOIN pg_catalog.pg_class f ON f.oid = c.confrelid
 WHERE c.conrelid = ANY ($1) AND c.contype IN ('p', 'u', 'f') AND c.conparentid = 0
-ORDER BY c.conrelid, c.contype = 'f', c.contype, c.conname";
+UNION ALL
+SELECT i.indrelid, 'u',
+       ARRAY(SELECT a.attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, position)
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+             WHERE k.position <= i.indnkeyatts ORDER BY k.position),
+       NULL, NULL, '{}', false, r.relname
+FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class r ON r.oid = i.indexrelid
+WHERE i.indrelid = ANY ($1) AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+  AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_constraint c WHERE c.conindid = i.indexrelid AND c.contype IN ('p', 'u'))
+ORDER BY conrelid, is_foreign, contype, name";

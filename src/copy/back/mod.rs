@@ -11,6 +11,7 @@ mod fed;
 mod file;
 mod found;
 mod made;
+mod modules;
 mod notes;
 mod plan;
 mod problems;

@@ -1,6 +1,8 @@
 //! What the file has otherwise than the source had it, or not at all, although nothing is wrong: said beforehand, from the
 //! catalog, the receipts and what outgrow's own tables still hold.
 
+use super::fed::Fed;
+use super::modules::Modules;
 use crate::copy::columns::BoundTable;
 use crate::copy::originals::{self, Key};
 use crate::copy::receipt::{ForTheWayBack, Spelt};
@@ -45,9 +47,25 @@ async fn count(client: &Client, table: &str) -> Result<HashMap<(i32, String), u6
     Ok(rows.iter().map(count).collect())
 }
 
+/// What the steps left behind, as far as the file does not make it by itself.
+pub(super) fn left(
+    steps: &[(&Version, &Step)],
+    receipts: &HashMap<i32, ForTheWayBack>,
+    fed: &[Fed<'_>],
+    modules: &Modules,
+) -> Vec<String> {
+    let unfed =
+        |name: &str| fed.iter().any(|fed| fed.step.is_none() && fed.target.name.eq_ignore_ascii_case(name));
+    let of_step = steps.iter().filter_map(|(version, _)| Some((*version, receipts.get(&version.number)?)));
+    let left = of_step.flat_map(|(version, receipt)| receipt.left.iter().map(move |left| (version, left)));
+    left.filter(|(_, left)| !modules.make(left))
+        .filter_map(|(version, left)| left_behind(left, version, steps, receipts, unfed))
+        .collect()
+}
+
 /// A table that a step left behind, unless another step brought it. `unfed` says whether the target has a table of that name
 /// that no step feeds: the file has its rows.
-pub(super) fn left_behind(
+fn left_behind(
     left: &str,
     by: &Version,
     steps: &[(&Version, &Step)],

@@ -3,6 +3,7 @@
 
 use super::fed::{self, Fed};
 use super::made;
+use super::modules::Modules;
 use super::notes::{self as said, Held};
 use super::originals::{self, ColumnFormat};
 use super::sequence;
@@ -17,6 +18,7 @@ use crate::identifier::quote;
 use crate::migration::Version;
 use crate::migration::step::{Step, TableRules};
 use crate::postgres::{catalog, key};
+use crate::sqlite::draft::Draft;
 use crate::sqlite::writer::Writer;
 use crate::sqlite::{Definition, Source, Statement, schema};
 use crate::value::Format;
@@ -103,7 +105,7 @@ pub(super) async fn of(
     let mut notes = Vec::new();
     let held = Held::of(client, &receipts, has_quarantine).await?;
     let mut fed = fed::feed(steps, &target, &receipts, &mut notes);
-    let mut definition = merged(steps, &receipts, &fed, &mut notes);
+    let mut definition = merged(steps, &receipts, &mut notes);
     if fed.is_empty() && definition.statements.is_empty() {
         return Err(Error::Config(
             "there is nothing to export: the target has no table in its search_path but outgrow's own; bring it to head with \
@@ -113,14 +115,17 @@ pub(super) async fn of(
     }
     let mut refused = fed::unnameable(&mut fed, &definition);
     let new = fed.iter().filter(|fed| fed.made_by(&definition).is_none());
-    let new: Vec<(String, &catalog::Table)> = new.map(|fed| (fed.name().to_owned(), fed.target)).collect();
-    let made: Vec<u32> = new.iter().map(|(_, table)| table.oid).collect();
-    for statement in made::statements(client, &new).await? {
-        definition.statements.push(statement);
-    }
+    let made: Vec<u32> = new.map(|fed| fed.target.oid).collect();
+    let failed = |error: rusqlite::Error| Error::Io(std::io::Error::other(error));
+    let draft = Draft::of(&definition).map_err(failed)?;
+    let modules = Modules::of(&draft).map_err(failed)?;
+    notes.extend(said::left(steps, &receipts, &fed, &modules));
+    modules.take_external(&mut fed, &mut notes);
+    made::add(client, &fed, &draft, &mut definition, &mut notes).await?;
     let bound = bind(file, &definition, &fed, lock_timeout, &mut notes, &mut refused)?;
     let mut tables = Vec::new();
     for (bound, fed) in bound {
+        notes.extend(modules.rowids(&bound.source.name));
         left_behind(client, &bound, &mut notes).await?;
         let receipt = fed.step.and_then(|(version, _)| receipts.get(&version.number));
         let spelt =
@@ -154,16 +159,11 @@ pub(super) async fn of(
 fn merged(
     steps: &[(&Version, &Step)],
     receipts: &HashMap<i32, ForTheWayBack>,
-    fed: &[Fed<'_>],
     notes: &mut Vec<String>,
 ) -> Definition {
-    let unfed =
-        |name: &str| fed.iter().any(|fed| fed.step.is_none() && fed.target.name.eq_ignore_ascii_case(name));
     let mut merged = Definition::default();
     for (version, step) in steps {
         let Some(receipt) = receipts.get(&version.number) else { continue };
-        let left = receipt.left.iter();
-        notes.extend(left.filter_map(|left| said::left_behind(left, version, steps, receipts, unfed)));
         let Some(definition) = &receipt.definition else {
             if receipt.tables.iter().any(|table| table.state == "copied") || receipt.tables.is_empty() {
                 notes.push(format!(
