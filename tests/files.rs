@@ -237,7 +237,7 @@ fn everything_in_which_history_and_files_differ_is_reported_at_once() {
     project.write("migrations/V2__late.sql", "");
     std::fs::remove_file(project.path("migrations/V4__b.sql")).expect("removed");
     project.outgrow(["migrate"]).exits(5).says(&[
-        "nothing was applied",
+        "the history diverges from the files",
         "V1__create_t.sql was edited",
         "V2__late.sql is not applied",
         "V4__b was applied",

@@ -34,7 +34,7 @@ const KNOWN_IN: [(&str, &[&str]); 6] = [
         &["src/migration/mod.rs", "src/plan.rs", "src/migrate/mod.rs", "src/migrate/applier.rs"],
     ),
     ("clap", &["src/cli.rs"]),
-    ("squawk_lexer", &["src/migration/sql.rs"]),
+    ("squawk_lexer", &["src/migration/sql.rs", "src/migration/statement.rs"]),
     ("quick_xml", &["src/output/junit.rs"]),
     ("rustls", &["src/postgres/tls.rs", "src/postgres/certificate.rs", "src/postgres/session.rs"]),
     ("x509_cert", &["src/postgres/certificate.rs"]),

@@ -153,7 +153,7 @@ fn of_two_sequences_the_one_that_the_default_calls_goes_on() {
     );
     let moved = "CREATE TABLE t (id serial PRIMARY KEY); CREATE SEQUENCE a_first; \
                  ALTER TABLE t ALTER id SET DEFAULT nextval('a_first');";
-    project.write("migrations/V1__t.sql", moved);
+    project.write("migrations/V1__create_t.sql", moved);
     project.outgrow(["migrate"]).succeeds();
     assert_eq!(project.query("INSERT INTO t DEFAULT VALUES RETURNING id::text"), ["8"]);
 }

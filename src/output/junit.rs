@@ -3,7 +3,6 @@
 
 use super::checked::reason;
 use crate::check::{Checked, State, Verdict};
-use crate::config;
 use crate::error::Error;
 use quick_xml::Writer;
 use quick_xml::events::BytesText;
@@ -26,7 +25,6 @@ impl Junit {
     /// # Errors
     /// [`Error::Config`] if it cannot be written.
     pub fn create(file: &Path) -> Result<Junit, Error> {
-        let file = &config::path(file, "--junit", "a file")?;
         let wrong = unwritable(file);
         let draft = match std::fs::metadata(file) {
             Ok(found) if found.is_dir() => {

@@ -1,13 +1,11 @@
 //! The log on stderr: lines for people, or one JSON object a line for whoever collects them (`OUTGROW_LOG_FORMAT=json`).
 
-use crate::config;
 use crate::error::Error;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use indicatif_log_bridge::LogWrapper;
 use log::Level;
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
-use std::path::Path;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -35,8 +33,9 @@ impl LogFormat {
     /// # Errors
     /// [`Error::Config`] if it asks for something else, or `RUST_LOG` is a URL, which a message about it would quote.
     pub fn of_environment() -> Result<LogFormat, Error> {
-        if let Some(spec) = std::env::var_os("RUST_LOG") {
-            config::path(Path::new(&spec), "RUST_LOG", "a filter such as outgrow=debug")?;
+        if filter_of_environment().is_some_and(|filter| is_url(&filter)) {
+            let text = "RUST_LOG: this is a URL, and a filter such as outgrow=debug is expected";
+            return Err(Error::Config(text.into()));
         }
         match std::env::var_os("OUTGROW_LOG_FORMAT") {
             None => Ok(LogFormat::Text),
@@ -65,8 +64,9 @@ impl LogFormat {
             (false, 2) => format!("info,outgrow=debug,{notices}=debug,{progress}=debug"),
             (false, _) => "trace".to_owned(),
         };
-        let filter = env_logger::Env::default().default_filter_or(default);
-        let log = env_logger::Builder::from_env(filter)
+        let filter = filter_of_environment().filter(|filter| !is_url(filter)).unwrap_or(default);
+        let log = env_logger::Builder::new()
+            .parse_filters(&filter)
             .format(move |out, record| match (self, record.level()) {
                 (LogFormat::Json, level) => {
                     writeln!(out, "{}", json(level, record.target(), record.args().to_string()))
@@ -94,6 +94,16 @@ impl LogFormat {
         // nobody is left to tell if it cannot be written
         let _ = writeln!(std::io::stderr().lock(), "{line}");
     }
+}
+
+/// What `RUST_LOG` asks for.
+fn filter_of_environment() -> Option<String> {
+    std::env::var_os("RUST_LOG").map(|filter| filter.to_string_lossy().into_owned())
+}
+
+/// A filter that is none is quoted by the warning about it.
+fn is_url(filter: &str) -> bool {
+    filter.contains("://")
 }
 
 fn json(level: Level, target: &str, message: String) -> String {
