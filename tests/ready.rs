@@ -157,3 +157,13 @@ fn of_two_sequences_the_one_that_the_default_calls_goes_on() {
     project.outgrow(["migrate"]).succeeds();
     assert_eq!(project.query("INSERT INTO t DEFAULT VALUES RETURNING id::text"), ["8"]);
 }
+
+#[test]
+fn a_sequence_that_numbers_more_than_numbers_is_named() {
+    let project =
+        Project::one_table("id int", "CREATE TABLE t (n TEXT); INSERT INTO t VALUES ('A-1'), ('A-2')");
+    let numbered = "CREATE SEQUENCE sq; CREATE TABLE t (n text UNIQUE DEFAULT 'A-' || nextval('sq'));";
+    project.write("migrations/V1__create_t.sql", numbered);
+    let outcome = project.outgrow(["migrate"]).succeeds();
+    outcome.says(&["sq: t.n holds values that are no numbers", "ALTER SEQUENCE"]).never_says(&["A-1", "A-2"]);
+}

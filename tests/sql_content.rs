@@ -96,3 +96,22 @@ fn a_column_that_is_called_password_is_no_password() {
         &["V2__next.sql:2:17: type \"txt\" does not exist", "2 |   password_hash TXT NOT NULL\n"],
     );
 }
+
+#[test]
+fn content_that_is_read_as_something_else_is_not_shown() {
+    for text in [
+        "SELECT to_tsquery('simple', mail || ' & & x') FROM t;",
+        "SELECT ('<a>' || mail)::xml FROM t;",
+        "SELECT mail::regclass FROM t;",
+        "SELECT mail::regproc FROM t;",
+        "SELECT mail::regtype FROM t;",
+        "SELECT ts_headline('a', 'a'::tsquery, mail) FROM t;",
+    ] {
+        let project = second(&format!("INSERT INTO t VALUES (1, '{CONTENT}');"));
+        project.outgrow(["migrate"]).succeeds();
+        project.write("migrations/V3__reads.sql", text);
+        project.outgrow(["migrate"]).exits(7).says(&["V3__reads.sql:1:"]).never_says(&[CONTENT]);
+    }
+    let two = fails(&second("ALTER TABLE t DROP CONSTRAINT none;"), &[]);
+    two.says(&["constraint \"none\" of relation \"t\" does not exist"]);
+}

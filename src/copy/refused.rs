@@ -31,8 +31,9 @@ impl Refusal {
     /// By the server's answer to the load of `table`.
     pub(super) fn of(said: &DbError, table: &str) -> Refusal {
         let code = said.code().code();
-        // the server's own words of a constraint hold no content but in the detail
-        let what = if code.starts_with("23") {
+        // the server's own words of a constraint hold no content but in the detail; those of a function (RAISE) may
+        let raised = said.routine() == Some("exec_stmt_raise");
+        let what = if code.starts_with("23") && !raised {
             format!("{} [SQLSTATE {code}]", said.message())
         } else {
             format!("the server refuses a row: {}", in_words(code, said.constraint()))

@@ -21,20 +21,22 @@ pub(super) struct Ids {
     column: usize,
     /// The smallest and the largest.
     ends: Option<(i64, i64)>,
+    /// There are values that are no numbers, such as `A-7` where the default is `'A-' || nextval(…)`.
+    other: bool,
 }
 
 impl Ids {
     /// For each column of `table` that a sequence numbers.
     pub(super) fn of(table: &BoundTable) -> Vec<Ids> {
         let numbered = table.columns.iter().enumerate().filter(|(_, bound)| bound.target.sequence.is_some());
-        numbered.map(|(column, _)| Ids { column, ends: None }).collect()
+        numbered.map(|(column, _)| Ids { column, ends: None, other: false }).collect()
     }
 
     /// Adds that of a `row` of `table`, which is a COPY-binary tuple.
     pub(super) fn add(&mut self, table: &BoundTable, row: &[u8]) {
-        let value = tuple::cells(row).nth(self.column).and_then(tuple::value);
-        let Some(id) = value.and_then(table.columns[self.column].codec.decode.as_ref()).and_then(number)
-        else {
+        let Some(value) = tuple::cells(row).nth(self.column).and_then(tuple::value) else { return };
+        let Some(id) = (table.columns[self.column].codec.decode)(value).and_then(number) else {
+            self.other = true;
             return;
         };
         let (least, greatest) = self.ends.unwrap_or((id, id));
@@ -77,6 +79,7 @@ pub(super) async fn advance(client: &Client, tables: &[BoundTable], counts: &[Co
     if names.is_empty() {
         return Ok(());
     }
+    warn_of_others(tables, counts);
     let doing = || Error::database("advancing the sequences");
     let states = names.iter().enumerate().map(|(at, name)| {
         format!(
@@ -105,6 +108,22 @@ pub(super) async fn advance(client: &Client, tables: &[BoundTable], counts: &[Co
     // restarted at the last id and moved once: at the end of its range a sequence is used up, as it must be
     let used = "SELECT pg_catalog.nextval(sequence::regclass) FROM unnest($1::text[]) AS sequence";
     client.query_typed(used, &[(&restarted, Type::TEXT_ARRAY)]).await.map(drop).map_err(doing())
+}
+
+/// Says where a sequence numbers values that are no numbers: what it gives next may be taken.
+fn warn_of_others(tables: &[BoundTable], counts: &[Count]) {
+    for (table, count) in tables.iter().zip(counts) {
+        for ids in count.ids.iter().filter(|ids| ids.other) {
+            let column = &table.columns[ids.column].target;
+            log::warn!(
+                "sequence {}: {}.{} holds values that are no numbers, and what it gives next may be taken; \
+                 set it in a version (ALTER SEQUENCE … RESTART WITH …)",
+                column.sequence.as_deref().unwrap_or_default(),
+                table.target.name,
+                column.name
+            );
+        }
+    }
 }
 
 fn of_table<'a>(table: &'a BoundTable, count: &'a Count) -> impl Iterator<Item = Numbered<'a>> {

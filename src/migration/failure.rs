@@ -35,8 +35,9 @@ pub fn located(file: &Path, text: &str, said: &DbError, sent: Sent, completed: u
         _ => Vec::new(),
     };
     let code = said.code().code();
-    // class 22: the message quotes the value, which may come from a row
-    let quotes_values = code.starts_with("22");
+    // the message quotes the value, which may come from a row: class 22, and where text is read as a name, a query or a list
+    let reads_names = ["42601", "42704", "42883", "42P01"].contains(&code);
+    let quotes_values = code.starts_with("22") || reads_names && !all_quoted_stand_in(said.message(), text);
     let shown = |said: &str| {
         let said = if quotes_values { without_values(said, text) } else { said.to_owned() };
         secrets.iter().fold(said, |said, secret| said.replace(secret, "'…'"))
@@ -60,7 +61,8 @@ pub fn located(file: &Path, text: &str, said: &DbError, sent: Sent, completed: u
             .filter(|_| secrets.iter().all(|secret| !secret.contains('\n')))
             .map(|line| secrets.iter().fold(line.to_owned(), |line, secret| line.replace(secret, "'…'"))),
         notes: [
-            note("detail", said.detail().map(without_row)),
+            // that of XML holds the document
+            note("detail", said.detail().filter(|_| !code.starts_with("2200")).map(without_row)),
             note("hint", said.hint().map(str::to_owned)),
             note("where", said.where_().and_then(function_line)),
             note("next", next),
@@ -69,6 +71,12 @@ pub fn located(file: &Path, text: &str, said: &DbError, sent: Sent, completed: u
         .flatten()
         .collect(),
     }
+}
+
+/// Whether each quoted part of `message` stands in the file: the names of its own statements do, folded to lower case.
+fn all_quoted_stand_in(message: &str, file: &str) -> bool {
+    let (parts, file) = (message.split('"').collect::<Vec<_>>(), file.to_lowercase());
+    parts.len() % 2 == 1 && parts.iter().skip(1).step_by(2).all(|part| file.contains(&part.to_lowercase()))
 }
 
 /// `message` without its quoted parts, but for those that stand in the file itself.

@@ -100,7 +100,7 @@ impl Script {
         self.psql.iter().map(|(offset, name)| {
             let next = match name.as_str() {
                 "\\restrict" | "\\unrestrict" => {
-                    "pg_dump writes it for psql; delete its lines: sed -i.bak '/^.\\(un\\)\\{0,1\\}restrict /d' FILE"
+                    "pg_dump writes it for psql; delete its lines: sed -i.bak '/^.\\(un\\)\\{0,1\\}restrict /d' FILE && rm FILE.bak"
                 }
                 "\\connect" | "\\c" => "outgrow works on the database of DATABASE_URL: delete the line",
                 _ => "outgrow sends the file to the server, not to psql: delete the line or say it in SQL",
