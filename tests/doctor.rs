@@ -151,13 +151,24 @@ fn rights_that_are_missing_are_named_with_the_grant() {
     finds(
         &outcome,
         "rights",
-        &["problem: ", "may not write and read tables that a step loads: t (of postgres)"],
+        &["problem: ", "may not write, read and lock tables that a step loads: t (of postgres)"],
     );
     project.execute(&format!(
         "GRANT INSERT ON refinery_schema_history TO \"{0}\"; GRANT SELECT, INSERT ON t TO \"{0}\"",
         role.name
     ));
-    finds(&run().succeeds(), "rights", &["warning: ", "does not own", "triggers and keys stay in force"]);
+    finds(&run().exits(1), "rights", &["problem: ", "lock tables", "GRANT SELECT, INSERT, TRUNCATE"]);
+    project.execute(&format!("GRANT TRUNCATE ON t TO \"{}\"", role.name));
+    finds(&run().succeeds(), "rights", &["warning: ", "does not own", "keys stay in force"]);
+    project.execute(
+        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END'; \
+         CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()",
+    );
+    finds(
+        &run().exits(1),
+        "rights",
+        &["problem: ", "may not set the triggers of tables aside", "t (of postgres)"],
+    );
 }
 
 fn database(project: &Project) -> String {

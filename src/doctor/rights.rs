@@ -99,25 +99,41 @@ async fn tables(client: &Client, role: &str, steps: &[&Step]) -> Result<Vec<Find
         names.map(|name| name.to_ascii_lowercase()).collect::<Vec<_>>()
     };
     let names: Vec<String> = steps.iter().flat_map(target).collect();
-    let query = "SELECT c.relname::text, pg_get_userbyid(c.relowner)::text, \
-          has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT') FROM pg_class c \
-        WHERE c.relkind IN ('r', 'p') AND pg_table_is_visible(c.oid) AND lower(c.relname::text COLLATE \"C\") = ANY ($1) \
-          AND NOT pg_has_role(c.relowner, 'USAGE') ORDER BY 1";
-    let foreign = client.query_typed(query, &[(&names, Type::TEXT_ARRAY)]).await;
+    let foreign = client.query_typed(FOREIGN, &[(&names, Type::TEXT_ARRAY)]).await;
     let foreign = foreign.map_err(Error::database("asking who owns the step's tables"))?;
-    let named = |may: bool| {
-        let those = foreign.iter().filter(|row| row.get::<_, bool>(2) == may);
+    let named = |what: &str| {
+        let those = foreign.iter().filter(|row| row.get::<_, &str>(2) == what);
         let named = those.map(|row| format!("{} (of {})", row.get::<_, &str>(0), row.get::<_, &str>(1)));
         Some(named.collect::<Vec<_>>().join(", ")).filter(|named| !named.is_empty())
     };
     let owner = "connect as their owner, or as a member of that role";
-    let refused = named(false).map(|named| {
-        let found = format!("role {role} may not write and read tables that a step loads: {named}");
-        Finding::problem("rights", found, format!("{owner}; or GRANT SELECT, INSERT"))
+    let refused = named("rights").map(|named| {
+        let found = format!("role {role} may not write, read and lock tables that a step loads: {named}");
+        Finding::problem("rights", found, format!("{owner}; or GRANT SELECT, INSERT, TRUNCATE"))
     });
-    let slower = named(true).map(|named| {
-        let found = format!("role {role} does not own tables that a step loads: {named}; their triggers and keys stay in force");
+    let triggers = named("triggers").map(|named| {
+        let found =
+            format!("role {role} may not set the triggers of tables aside that a step loads: {named}");
+        Finding::problem("rights", found, owner)
+    });
+    let slower = named("").map(|named| {
+        let found =
+            format!("role {role} does not own tables that a step loads: {named}; their keys stay in force");
         Finding::warning("rights", found, owner)
     });
-    Ok(refused.into_iter().chain(slower).collect())
+    Ok(refused.into_iter().chain(triggers).chain(slower).collect())
 }
+
+/// The tables of those names that this role does not own, and what keeps a step from loading them: what
+/// `copy::ready` and `copy::aside::trigger` refuse.
+const FOREIGN: &str = "\
+SELECT c.relname::text, pg_get_userbyid(c.relowner)::text,
+       CASE WHEN NOT (has_any_column_privilege(c.oid, 'SELECT') AND has_any_column_privilege(c.oid, 'INSERT')
+                      AND has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE')) THEN 'rights'
+            WHEN EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
+                         AND t.tgenabled <> 'D' AND t.tgtype & 4 <> 0) THEN 'triggers'
+            ELSE '' END
+FROM pg_class c
+WHERE c.relkind IN ('r', 'p') AND pg_table_is_visible(c.oid) AND lower(c.relname::text COLLATE \"C\") = ANY ($1)
+  AND NOT pg_has_role(c.relowner, 'USAGE')
+ORDER BY 1";
