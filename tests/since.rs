@@ -344,3 +344,25 @@ fn quarantining(rows: &str) -> Project {
     project.outgrow(["migrate"]).succeeds();
     project
 }
+
+#[test]
+fn zeros_that_the_application_wrote_are_no_change_of_the_source() {
+    let project = Project::one_table(
+        "id int PRIMARY KEY, v numeric",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, '1.50'), (2, 2.5)",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    // what the source has is held against the receipt byte by byte
+    project.sqlite("app.db", "PRAGMA user_version = 7");
+    project.execute("UPDATE t SET v = 7 WHERE id = 1");
+    project.outgrow(["status"]).succeeds().prints(&["has no new or changed row that the target lacks"]);
+    project.execute("UPDATE t SET v = 1.50 WHERE id = 1");
+    project.sqlite("app.db", "INSERT INTO t VALUES (3, 3.5)");
+    let said = "app.db has 1 new or changed row since V2__import copied it: table t, 1 new\n";
+    project.outgrow(["status"]).succeeds().prints(&[said]);
+    project.execute("UPDATE t SET v = 2.500 WHERE id = 2");
+    project
+        .outgrow(["status"])
+        .succeeds()
+        .prints(&["has up to 1 new or changed row", "table t, up to 1 new\n"]);
+}

@@ -228,7 +228,7 @@ async fn stored(
     key: Option<&Vec<String>>,
     then: Then<'_>,
 ) -> Result<(Source, Part, Vec<String>), Error> {
-    let (source, (now, subject)) = tally(source, Subject::stored(bound, key)).await?;
+    let (source, (now, subject)) = tally(source, Subject::stored(bound, key).bytewise()).await?;
     if then.is(now) {
         return Ok((source, Part::as_it_was(now.rows), Vec::new()));
     }
