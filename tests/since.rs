@@ -366,3 +366,31 @@ fn zeros_that_the_application_wrote_are_no_change_of_the_source() {
         .succeeds()
         .prints(&["has up to 1 new or changed row", "table t, up to 1 new\n"]);
 }
+
+/// The file is sparse, so that only reading it takes long.
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_the_hashing_of_a_large_source() {
+    use std::process::Command;
+    use std::time::Duration;
+
+    let project = migrated();
+    let bytes = 1_u64 << 38;
+    let file = std::fs::OpenOptions::new().write(true).open(project.path("app.db")).expect("the source");
+    file.set_len(bytes).expect("longer");
+    project.execute(&format!("UPDATE outgrow_receipt SET source = source || '{{\"bytes\": {bytes}}}'"));
+    let mut child = project.command(["status"]).spawn().expect("status");
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(child.try_wait().expect("its state").is_none(), "it ended by itself");
+    let sent = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().expect("kill");
+    assert!(sent.success());
+    for _ in 0..50 {
+        if child.try_wait().expect("its state").is_some() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    child.kill().expect("killed");
+    child.wait().expect("its end");
+    panic!("five seconds after the signal it still ran");
+}
