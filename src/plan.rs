@@ -129,12 +129,16 @@ pub async fn status(config: &Config, check: bool, interrupt: &Interrupt) -> Resu
     let (versions, client, history) = open(config, migration::load, interrupt).await?;
     let url = config.database()?;
     let mut plan = Plan::of(&versions, history);
-    let source = plan.look_back(&client, config, &versions, Effort::WHOLE).await;
+    // first, since a count that is given up leaves its query in the session
+    plan.note_begun(&client).await?;
+    let source = plan.look_back(&client, config, &versions, Effort::WHOLE, interrupt).await;
+    if interrupt.signalled() {
+        return Err(Error::Io(std::io::Error::other("the look at the source was given up")));
+    }
     for since in &source {
         let steps = plan.entries.iter_mut().filter(|entry| entry.version == since.version);
         steps.for_each(|entry| entry.source_changed = since.source_changed);
     }
-    plan.note_begun(&client).await?;
     let code = match (plan.disagreements().is_empty(), plan.pending().is_empty()) {
         _ if !check => ExitCode::Done,
         (false, _) => ExitCode::Diverged,
@@ -254,6 +258,7 @@ impl Plan {
         config: &Config,
         versions: &[Version],
         effort: Effort,
+        interrupt: &Interrupt,
     ) -> Vec<Since> {
         let (Some(source), Some(brought)) = (source(config), &self.history.brought) else {
             return Vec::new();
@@ -263,7 +268,7 @@ impl Plan {
             found.is_ok_and(|index| self.entries[index].state == State::Applied)
         };
         let applied: Vec<&Version> = versions.iter().filter(is_applied).collect();
-        let mut found = since::look(client, source, &applied, brought, effort).await;
+        let mut found = since::look(client, source, &applied, brought, effort, interrupt).await;
         // what a step is about to bring is not missing
         let pending = self.pending();
         let steps = versions.iter().filter(|version| pending.contains(&version.number));

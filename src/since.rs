@@ -8,12 +8,14 @@ use crate::copy::compare::{self, Asked, Changes, TableChanges};
 use crate::error::Error;
 use crate::migration::Version;
 use crate::migration::step::Step;
-use crate::postgres::reading;
-use crate::sqlite::Source;
+use crate::postgres::{interrupt::Interrupt, reading};
+use crate::sqlite::{Fingerprint, Source};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::Client;
 
@@ -29,21 +31,83 @@ pub struct Effort {
     /// A file of the size and with the change counter that it had is hashed up to this many bytes, and else taken to be the
     /// same one.
     hash_bytes: u64,
-    /// The rows of a file that has changed are counted up to this many bytes,
+    /// The rows of a file that has changed are counted up to this many bytes, if that is not 0. A count that is given up is
+    /// left in the session.
     count_bytes: u64,
-    /// and for no longer than this, all steps together. What was begun is left in the session.
+    /// Hashing and counting take no longer than this, all steps together.
     patience: Duration,
 }
 
 impl Effort {
     /// A fraction of a second, and nothing is counted.
-    pub const GLANCE: Effort = Effort { hash_bytes: 64 << 20, count_bytes: 0, patience: Duration::ZERO };
+    pub const GLANCE: Effort =
+        Effort { hash_bytes: 64 << 20, count_bytes: 0, patience: Duration::from_secs(5) };
     /// The same if nothing has changed, and otherwise seconds, in a session that does nothing else afterwards.
     pub const SECONDS: Effort =
         Effort { hash_bytes: 64 << 20, count_bytes: 16 << 20, patience: Duration::from_secs(5) };
     /// Whatever can be counted while somebody waits; `outgrow verify` has no limit.
     pub const WHOLE: Effort =
         Effort { hash_bytes: u64::MAX, count_bytes: u64::MAX, patience: Duration::from_secs(60) };
+}
+
+/// How far a look may still go.
+struct Limit {
+    effort: Effort,
+    end: Instant,
+    /// A count was given up, and its query is still in the session.
+    session_left: bool,
+    /// A signal ends the hashing as well.
+    interrupt: Interrupt,
+}
+
+impl Limit {
+    fn of(effort: Effort, interrupt: &Interrupt) -> Limit {
+        let (end, interrupt) = (Instant::now() + effort.patience, interrupt.clone());
+        Limit { effort, end, session_left: false, interrupt }
+    }
+
+    /// Why something was not counted.
+    fn over(&self) -> String {
+        format!("that takes longer than {}", humantime::format_duration(self.effort.patience))
+    }
+
+    /// Whether `source` is in another state than `then`, as [`Fingerprint::differs_from`] has it, told by a thread of its own.
+    async fn differs(
+        &self,
+        then: &Fingerprint,
+        source: &Path,
+    ) -> Result<Result<Option<bool>, Elapsed>, Error> {
+        let (sender, mut receiver) = oneshot::channel();
+        let (then, file, at_most) = (then.clone(), source.to_owned(), self.effort.hash_bytes);
+        let interrupt = self.interrupt.clone();
+        let running = tokio::task::spawn_blocking(move || {
+            let found = then.differs_from(&file, at_most, &|| !sender.is_closed() && !interrupt.signalled());
+            // fails only if nobody waits
+            let _ = sender.send(found);
+        });
+        match timeout_at(self.end, &mut receiver).await {
+            Ok(found) => Ok(Ok(found.map_err(std::io::Error::other)??)),
+            Err(elapsed) => {
+                drop(receiver);
+                // a source may be opened next, and the thread's closing the file would let go of its locks
+                running.await.map_err(std::io::Error::other)?;
+                Ok(Err(elapsed))
+            }
+        }
+    }
+
+    /// Whether `source` is as one of the `others` was.
+    async fn is_one_of(&self, others: &[&Brought], source: &Path) -> Result<bool, Elapsed> {
+        for then in others.iter().filter_map(|other| other.source.as_ref()) {
+            // a state that cannot be told is none that is known
+            if let Ok(differs) = self.differs(then, source).await
+                && differs? == Some(false)
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
 /// One applied data step and its source, as they are now.
@@ -87,8 +151,9 @@ pub async fn look(
     applied: &[&Version],
     brought: &BTreeMap<i32, Brought>,
     effort: Effort,
+    interrupt: &Interrupt,
 ) -> Vec<Since> {
-    let (mut found, end) = (Vec::new(), Instant::now() + effort.patience);
+    let (mut found, mut limit) = (Vec::new(), Limit::of(effort, interrupt));
     for (index, version) in applied.iter().enumerate() {
         let (Some(step), receipt) = (version.step(), brought.get(&version.number)) else { continue };
         let mut since = Since {
@@ -106,7 +171,9 @@ pub async fn look(
         let others =
             brought.values().filter(|other| Some(other.version) != receipt.map(|receipt| receipt.version));
         let others: Vec<&Brought> = others.collect();
-        if let Err(error) = since.ask(client, source, receipt, &others, asked, (effort, end)).await {
+        if let Err(error) = since.ask(client, source, receipt, &others, asked, &mut limit).await
+            && !interrupt.signalled()
+        {
             log::warn!("{}: what has become of its source is not known: {error}", since.label);
         }
         found.push(since);
@@ -122,35 +189,41 @@ impl Since {
         receipt: Option<&Brought>,
         others: &[&Brought],
         asked: Asked<'_>,
-        (effort, end): (Effort, Instant),
+        limit: &mut Limit,
     ) -> Result<(), Error> {
         let copied = receipt.and_then(|receipt| Some((receipt, receipt.source.as_ref()?)));
         if let Some((_, then)) = copied {
-            self.source_changed = then.differs_from(source, effort.hash_bytes)?;
+            match limit.differs(then, source).await? {
+                Ok(differs) => self.source_changed = differs,
+                Err(_) => self.not_counted = Some(limit.over()),
+            }
         }
-        let is_of = |other: &&Brought| {
-            let then = other.source.as_ref().map(|then| then.differs_from(source, effort.hash_bytes));
-            matches!(then, Some(Ok(Some(false))))
-        };
         // the file that another step was copied from says nothing of this one's
-        if self.source_changed == Some(true) && others.iter().any(is_of) {
-            self.source_changed = None;
-            return Ok(());
+        if self.source_changed == Some(true) {
+            match limit.is_one_of(others, source).await {
+                Ok(false) => {}
+                Ok(true) => {
+                    self.source_changed = None;
+                    return Ok(());
+                }
+                Err(_) => (self.source_changed, self.not_counted) = (None, Some(limit.over())),
+            }
         }
-        if copied.is_none_or(|(receipt, _)| receipt.empty == Some(true)) {
+        if copied.is_none_or(|(receipt, _)| receipt.empty == Some(true)) && !limit.session_left {
             self.missing_in_target = missing(client, source, asked.step).await?;
         }
-        let small = || std::fs::metadata(source).is_ok_and(|file| file.len() <= effort.count_bytes);
+        let most = limit.effort.count_bytes;
+        let small = || most > 0 && std::fs::metadata(source).is_ok_and(|file| file.len() <= most);
         if let (Some((receipt, _)), Some(true)) = (copied, self.source_changed)
             && self.missing_in_target.is_empty()
             && small()
         {
-            match timeout_at(end, counted(client, source, asked, receipt)).await {
+            match timeout_at(limit.end, counted(client, source, asked, receipt)).await {
                 Ok(Ok(changes)) => self.changes = Some(changes),
                 Ok(Err(error)) => self.not_counted = Some(error.to_string()),
                 Err(_) => {
-                    let shown = humantime::format_duration(effort.patience);
-                    self.not_counted = Some(format!("that takes longer than {shown}"));
+                    limit.session_left = true;
+                    self.not_counted = Some(limit.over());
                 }
             }
         }
@@ -176,7 +249,7 @@ impl Since {
             }];
         }
         match (self.source_changed, &self.changes) {
-            (None, _) => Vec::new(),
+            (None, _) => self.not_counted.iter().map(|why| self.untold(why)).collect(),
             (Some(false), _) => {
                 vec![Said { found: format!("unchanged since {label} copied it"), next: None }]
             }
@@ -200,6 +273,20 @@ impl Since {
                 );
                 vec![Said { found: found + &not_counted.unwrap_or_default(), next: Some(next) }]
             }
+        }
+    }
+
+    /// That the time did not suffice to tell whether the source has changed.
+    fn untold(&self, why: &str) -> Said {
+        let (label, source) = (&self.label, &self.source);
+        Said {
+            found: format!(
+                "whether {source} has changed since {label} copied it is not known (not counted: {why})"
+            ),
+            next: Some(format!(
+                "outgrow verify --step {} compares it, however long that takes; if the file is only kept, name no source",
+                self.version
+            )),
         }
     }
 
@@ -255,4 +342,43 @@ async fn counted(
     let changes = compare::changes(client, source, asked, &receipt.tables).await;
     reading::end(client).await?;
     changes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_hash_ends_with_the_patience() -> Result<(), Error> {
+        let file = tempfile::NamedTempFile::new()?;
+        file.as_file().set_len(1 << 40)?;
+        let then = Fingerprint {
+            name: String::new(),
+            bytes: 1 << 40,
+            sha256: String::new(),
+            change_counter: None,
+            changed_during_copy: false,
+        };
+        let limit =
+            Limit::of(Effort { patience: Duration::from_millis(50), ..Effort::WHOLE }, &Interrupt::default());
+        assert!(limit.differs(&then, file.path()).await?.is_err());
+        let mut since = Since {
+            version: 2,
+            label: "V2__import".to_owned(),
+            source_changed: None,
+            changes: None,
+            not_counted: Some(limit.over()),
+            missing_in_target: Vec::new(),
+            source: "app.db".to_owned(),
+            without_data: false,
+        };
+        let said = since.says();
+        assert!(
+            said[0].found.ends_with("is not known (not counted: that takes longer than 50ms)"),
+            "{said:?}"
+        );
+        since.not_counted = None;
+        assert!(since.says().is_empty());
+        Ok(())
+    }
 }

@@ -360,3 +360,16 @@ fn hidden_rows_are_refused() {
     project.run(command.arg("back.db")).exits(7).says(&["the target cannot be read as a whole", "table t"]);
     assert!(!project.path("back.db").exists());
 }
+
+#[test]
+fn zeros_at_the_end_of_a_number_are_not_named_with_one_that_does_not_fit() {
+    let project = Project::step(
+        "CREATE TABLE t (id int PRIMARY KEY, v numeric)",
+        "\"t\"",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v REAL); INSERT INTO t VALUES (1, 1.5);",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    project.execute("INSERT INTO t VALUES (10, 12.50), (11, 123456789012345678)");
+    let said = "declared REAL, would make another (SQLite: Type Affinity), in 1 row: id 11";
+    project.outgrow(["export", "back.db"]).exits(6).says(&[said]);
+}

@@ -1,5 +1,6 @@
 //! What has become of the source since a step copied it: said by `status`, `doctor` and `migrate`, and no more than is known.
 
+use crate::rules::with_rules;
 use crate::support::{Outcome, Project, Role};
 use serde_json::json;
 
@@ -284,4 +285,112 @@ fn tables_that_a_pending_step_fills_are_not_called_empty() {
     project.write("migrations/V3__again.toml", step);
     project.outgrow(["status"]).succeeds().never_says(&["are empty in the target"]);
     project.outgrow(["migrate"]).succeeds().never_says(&["are empty in the target"]);
+}
+
+#[test]
+fn rows_that_only_the_quarantine_can_hold_are_counted() {
+    let project = quarantining("(1, 1), (2, 2), (20, 'secret')");
+    project
+        .sqlite("app.db", "INSERT INTO t VALUES (22, 'secret3'); UPDATE t SET v = 'secret2' WHERE id = 20");
+    let found = "app.db has 2 new or changed rows since V2__import copied it: table t, 1 new, 1 changed";
+    all_say(&project, &format!("{found}\n"));
+    let status = project.outgrow(["status", "--json"]).succeeds().json();
+    let table = json!({"table": "t", "exact": true, "new": 1, "changed": 1, "deleted": 0});
+    assert_eq!(status["source"][0]["changes"]["tables"], json!([table]));
+    project.outgrow(["verify"]).exits(1).prints(&["1 missing", "1 changed"]);
+    // one of the quarantine and one of the table are gone
+    project.sqlite("app.db", "DELETE FROM t WHERE id IN (2, 20)");
+    all_say(&project, "1 new or changed row since V2__import copied it: table t, 1 new, 2 deleted\n");
+}
+
+#[test]
+fn a_row_that_turned_into_a_misfit_is_not_only_deleted() {
+    // the first of the step, which made no quarantine
+    let project = quarantining("(1, 1), (2, 2)");
+    project.sqlite("app.db", "UPDATE t SET v = 'secret' WHERE id = 1");
+    let found = "app.db has 1 new or changed row since V2__import copied it: table t, 1 new, 1 deleted\n";
+    all_say(&project, found);
+    project.execute("UPDATE t SET v = 7 WHERE id = 2");
+    let found = "app.db has up to 2 new or changed rows since V2__import copied it: table t, up to 1 new, up to 1 changed\n";
+    all_say(&project, found);
+}
+
+#[test]
+fn a_quarantine_that_is_gone_holds_nothing() {
+    let project = quarantining("(1, 1), (20, 'secret')");
+    project.execute("DROP TABLE outgrow_quarantine");
+    project.sqlite("app.db", "PRAGMA user_version = 7");
+    project.outgrow(["status"]).succeeds().prints(&["has no new or changed row that the target lacks"]);
+    project.sqlite("app.db", "UPDATE t SET v = 'secret2' WHERE id = 20");
+    let found = "app.db has up to 1 new or changed row since V2__import copied it: table t, up to 1 new\n";
+    all_say(&project, found);
+}
+
+#[test]
+fn quarantined_rows_that_were_dealt_with_are_no_news() {
+    let project = quarantining("(1, 1), (20, 'secret'), (21, 'secret')");
+    project.execute("INSERT INTO t VALUES (20, 20); DELETE FROM outgrow_quarantine WHERE place = '20'");
+    project.sqlite("app.db", "PRAGMA user_version = 7");
+    project.outgrow(["status"]).succeeds().prints(&["has no new or changed row that the target lacks"]);
+    // which of the two rows that the quarantine lacks is the new one, nothing says
+    project.sqlite("app.db", "INSERT INTO t VALUES (22, 'secret')");
+    all_say(&project, "has up to 2 new or changed rows since V2__import copied it: table t, up to 2 new\n");
+}
+
+/// Rows of `t`, those with a text for `v` in the quarantine.
+fn quarantining(rows: &str) -> Project {
+    let source = format!("CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES {rows}");
+    let project = with_rules("id int PRIMARY KEY, v int", &source, "[table.t]\nmisfit = \"quarantine\"\n");
+    project.outgrow(["migrate"]).succeeds();
+    project
+}
+
+#[test]
+fn zeros_that_the_application_wrote_are_no_change_of_the_source() {
+    let project = Project::one_table(
+        "id int PRIMARY KEY, v numeric",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, '1.50'), (2, 2.5)",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    // what the source has is held against the receipt byte by byte
+    project.sqlite("app.db", "PRAGMA user_version = 7");
+    project.execute("UPDATE t SET v = 7 WHERE id = 1");
+    project.outgrow(["status"]).succeeds().prints(&["has no new or changed row that the target lacks"]);
+    project.execute("UPDATE t SET v = 1.50 WHERE id = 1");
+    project.sqlite("app.db", "INSERT INTO t VALUES (3, 3.5)");
+    let said = "app.db has 1 new or changed row since V2__import copied it: table t, 1 new\n";
+    project.outgrow(["status"]).succeeds().prints(&[said]);
+    project.execute("UPDATE t SET v = 2.500 WHERE id = 2");
+    project
+        .outgrow(["status"])
+        .succeeds()
+        .prints(&["has up to 1 new or changed row", "table t, up to 1 new\n"]);
+}
+
+/// The file is sparse, so that only reading it takes long.
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_the_hashing_of_a_large_source() {
+    use std::process::Command;
+    use std::time::Duration;
+
+    let project = migrated();
+    let bytes = 1_u64 << 38;
+    let file = std::fs::OpenOptions::new().write(true).open(project.path("app.db")).expect("the source");
+    file.set_len(bytes).expect("longer");
+    project.execute(&format!("UPDATE outgrow_receipt SET source = source || '{{\"bytes\": {bytes}}}'"));
+    let mut child = project.command(["status"]).spawn().expect("status");
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(child.try_wait().expect("its state").is_none(), "it ended by itself");
+    let sent = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().expect("kill");
+    assert!(sent.success());
+    for _ in 0..50 {
+        if child.try_wait().expect("its state").is_some() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    child.kill().expect("killed");
+    child.wait().expect("its end");
+    panic!("five seconds after the signal it still ran");
 }

@@ -284,3 +284,30 @@ fn a_step_recorded_without_data_is_compared_only_by_name() {
     project.outgrow(["verify"]).exits(2).says(&["recorded with --without-data"]);
     project.outgrow(["verify", "--step", "2"]).exits(1).prints(&["1 row missing from the target: id 1"]);
 }
+
+#[test]
+fn zeros_at_the_end_of_a_number_without_a_scale_are_no_difference() {
+    let project = migrated(
+        "id int PRIMARY KEY, v numeric",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v REAL); INSERT INTO t VALUES (1, 1.5), (2, 300), (3, NULL)",
+    );
+    project.execute(
+        "INSERT INTO t VALUES (10, 12.50), (11, 1000000.000), (12, 0.000010), (13, 0.00), (14, -10000.0)",
+    );
+    project.outgrow(["export", "back.db"]).succeeds();
+    project.outgrow(["verify", "--source", "back.db"]).succeeds().prints(&["8 rows  equal"]);
+    project.execute("UPDATE t SET v = 12.75 WHERE id = 10; UPDATE t SET v = 'NaN' WHERE id = 13");
+    project.outgrow(["verify", "--source", "back.db", "--show-values"]).exits(1).prints(&[
+        "8 rows  differs: 2 changed",
+        "v 12.5 became 12.75",
+        "became NaN",
+    ]);
+}
+
+#[test]
+fn zeros_at_the_end_of_a_key_are_no_difference() {
+    let project =
+        migrated("v numeric PRIMARY KEY", "CREATE TABLE t (v); INSERT INTO t VALUES (1.5), ('2.50')");
+    project.execute("UPDATE t SET v = 1.500 WHERE v = 1.5; UPDATE t SET v = 2.5 WHERE v = 2.5");
+    project.outgrow(["verify"]).succeeds().prints(&["2 rows  equal"]);
+}

@@ -28,6 +28,18 @@ pub struct BroughtTable {
     pub rows: u64,
     /// Their content hash, in hexadecimal.
     pub hash: Option<String>,
+    /// By column: rows that went to the quarantine because of it.
+    pub quarantined: Option<BTreeMap<String, u64>>,
+    /// Their content hash, as the quarantine has them.
+    pub quarantined_hash: Option<String>,
+}
+
+impl BroughtTable {
+    /// All rows that went to the quarantine.
+    #[must_use]
+    pub fn quarantined_rows(&self) -> u64 {
+        self.quarantined.iter().flat_map(BTreeMap::values).sum()
+    }
 }
 
 /// One row and column of JSON for [`read`]; NULL where there are no receipts, or none that this role may read.
@@ -52,7 +64,8 @@ pub fn query() -> String {
            THEN pg_catalog.convert_from(pg_catalog.decode(pg_catalog.substring(pg_catalog.query_to_xml($outgrow$
              {looked_up}
              FROM {TABLE},
-               LATERAL (SELECT json_agg(json_build_object('table', t->'table', 'rows', t->'rows', 'hash', t->'hash')) AS listed
+               LATERAL (SELECT json_agg(json_build_object('table', t->'table', 'rows', t->'rows', 'hash', t->'hash',
+                          'quarantined', t->'quarantined', 'quarantined_hash', t->'quarantined_hash')) AS listed
                         FROM jsonb_array_elements(tables) AS t) AS every,
                LATERAL (SELECT CASE WHEN EXISTS (SELECT {any}) THEN NOT EXISTS (SELECT {any}
                           AND CASE WHEN has_table_privilege(found, 'SELECT') AND NOT row_security_active(found)

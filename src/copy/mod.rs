@@ -39,6 +39,7 @@ mod ready;
 mod receipt;
 mod refused;
 mod report;
+mod scale;
 mod sequence;
 mod shadow;
 mod spool;

@@ -2,6 +2,7 @@
 //! form that loses nothing.
 
 use super::lossless::{Hex, Lossless};
+use super::proof::Tally;
 use super::spool::Spool;
 use super::tuple;
 use crate::error::Error;
@@ -36,7 +37,7 @@ impl Quarantine {
         Quarantine { version, spool: Spool::new() }
     }
 
-    /// Adds a row of `table`, whose value in `column` did not fit; false if it is larger than the server holds.
+    /// Adds a row of `table`, whose value in `column` did not fit, and to `tally`; false if it is larger than the server holds.
     pub(super) fn add(
         &mut self,
         table: &str,
@@ -44,12 +45,14 @@ impl Quarantine {
         reason: &str,
         names: &[&str],
         cells: &Cells<'_>,
+        tally: &mut Tally,
     ) -> Result<bool, Error> {
         let tuple = tuple(self.version, table, column, reason, names, cells)?;
         if tuple.len() > LARGEST_BYTES {
             return Ok(false);
         }
         self.spool.add(&tuple)?;
+        tally.add(&tuple);
         Ok(true)
     }
 

@@ -103,6 +103,8 @@ pub(super) struct Count {
     pub nulled: BTreeMap<String, u64>,
     /// By column: rows that went to the quarantine because of it.
     pub quarantined: BTreeMap<String, u64>,
+    /// Those rows and their hash, as the quarantine has them.
+    pub quarantine: Tally,
     /// What the way back needs to know.
     pub spelling: Spelling,
     /// What the sequences must go beyond.
@@ -289,7 +291,8 @@ impl<'a> Reading<'a> {
             self.quarantined[index] += 1;
             self.keeping.as_mut().map_or(Ok(()), |keeping| keeping.end_row(None))?;
             let name = &self.table.source.name;
-            if !self.quarantine.add(name, self.names[index], misfit.0, self.names, cells)? {
+            let tally = &mut self.count.quarantine;
+            if !self.quarantine.add(name, self.names[index], misfit.0, self.names, cells, tally)? {
                 let (place, value) =
                     (cells.place().map_err(unreadable)?, cells.value(index).map_err(unreadable)?);
                 self.misfits.add(self.table, index, Misfit(quarantine::TOO_LARGE), place, value);

@@ -74,6 +74,9 @@ pub struct TableReceipt {
     pub nulled: BTreeMap<String, u64>,
     /// By column: how many rows went to `outgrow_quarantine` because of it.
     pub quarantined: BTreeMap<String, u64>,
+    /// The sum of their hashes as `hash` has it, of the tuples in `outgrow_quarantine`, if there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quarantined_hash: Option<String>,
     /// Triggers of the table that did not run for these rows, and are enabled again.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub set_aside: Vec<String>,
@@ -116,6 +119,7 @@ impl TableReceipt {
             repaired: count.repaired.clone(),
             nulled: count.nulled.clone(),
             quarantined: count.quarantined.clone(),
+            quarantined_hash: (count.quarantine.rows > 0).then(|| count.quarantine.hexadecimal()),
             set_aside: Vec::new(),
             formats: count.spelling.formats.clone(),
             types: types(table),

@@ -13,6 +13,18 @@ pub(super) fn cells(row: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// As [`cells`], to be changed in place.
+pub(super) fn cells_mut(row: &mut [u8]) -> impl Iterator<Item = &mut [u8]> {
+    let mut rest = row.get_mut(2..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let length = i32::from_be_bytes(rest.get(..4)?.try_into().ok()?);
+        let bytes = 4 + usize::try_from(length).unwrap_or(0);
+        let (cell, after) = std::mem::take(&mut rest).split_at_mut_checked(bytes)?;
+        rest = after;
+        Some(cell)
+    })
+}
+
 /// The value in such a cell; none in one that is NULL.
 pub(super) fn value(cell: &[u8]) -> Option<&[u8]> {
     let (length, value) = cell.split_first_chunk::<4>()?;

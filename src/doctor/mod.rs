@@ -139,7 +139,7 @@ pub async fn doctor(config: &Config, interrupt: &Interrupt) -> Result<Diagnosis,
         None => None,
     };
     let client = session.as_ref().map(|(_, session)| &session.client);
-    diagnosis.findings.extend(source::source(config, &versions, plan.as_ref(), client).await);
+    diagnosis.findings.extend(source::source(config, &versions, plan.as_ref(), client, interrupt).await);
     if interrupt.signalled() {
         return Err(Error::Config("the diagnosis was interrupted".into()));
     }

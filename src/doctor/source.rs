@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::migration::Version;
 use crate::migration::step::Step;
 use crate::plan::Plan;
+use crate::postgres::interrupt::Interrupt;
 use crate::since::{Effort, Since};
 use crate::sqlite::Source;
 use std::path::Path;
@@ -23,6 +24,7 @@ pub(super) async fn source(
     versions: &[Version],
     plan: Option<&Plan>,
     client: Option<&Client>,
+    interrupt: &Interrupt,
 ) -> Vec<Finding> {
     let pending = plan.map(Plan::pending);
     let is_pending = |version: &&Version| {
@@ -45,7 +47,7 @@ pub(super) async fn source(
     let faults = steps.iter().filter_map(|version| version.step()).filter_map(expected);
     findings.extend(faults.map(|error| Finding::failed("source", &error)));
     if let (Some(client), Some(plan)) = (client, plan) {
-        let found = plan.look_back(client, config, versions, Effort::WHOLE).await;
+        let found = plan.look_back(client, config, versions, Effort::WHOLE, interrupt).await;
         findings.extend(found.iter().flat_map(Since::says).map(|said| match said.next {
             Some(next) => Finding::warning("source", said.found, next),
             None => Finding::ok("source", said.found),

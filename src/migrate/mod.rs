@@ -90,7 +90,7 @@ pub async fn migrate(
     let pending = plan.pending().iter().any(|number| *number <= goal);
     // a session that goes on to apply versions is not one in which a count was given up
     let effort = if pending { Effort::GLANCE } else { Effort::SECONDS };
-    let source_notes = look_back(&plan, &client, config, &versions, effort).await;
+    let source_notes = look_back(&plan, &client, config, &versions, effort, interrupt).await;
     if pending {
         let pending = todo(&plan, &versions, goal);
         let source = prepare(&pending, config, args, interrupt).await?;
@@ -151,8 +151,9 @@ async fn look_back(
     config: &Config,
     versions: &[Version],
     effort: Effort,
+    interrupt: &Interrupt,
 ) -> Vec<Since> {
-    let mut notes = plan.look_back(client, config, versions, effort).await;
+    let mut notes = plan.look_back(client, config, versions, effort, interrupt).await;
     notes.retain(|since| {
         let said = since.says();
         let warnings = said.iter().filter_map(|said| Some((&said.found, said.next.as_ref()?)));

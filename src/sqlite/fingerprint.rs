@@ -35,8 +35,13 @@ impl Fingerprint {
     /// holds here too.
     ///
     /// # Errors
-    /// [`Error::Source`] if the file cannot be read.
-    pub fn differs_from(&self, file: &Path, at_most: u64) -> std::result::Result<Option<bool>, Error> {
+    /// [`Error::Source`] if the file cannot be read, or if the answer is not `wanted` any more.
+    pub fn differs_from(
+        &self,
+        file: &Path,
+        at_most: u64,
+        wanted: &dyn Fn() -> bool,
+    ) -> std::result::Result<Option<bool>, Error> {
         let differs = || -> Result<Option<bool>> {
             let open = File::open(file)?;
             let image = Image::of(&open, file)?;
@@ -44,7 +49,7 @@ impl Fingerprint {
             if self.changed_during_copy || self.bytes != image.bytes || counted {
                 return Ok(Some(true));
             }
-            Ok(if image.bytes > at_most { None } else { Some(self.sha256 != image.hash(&|| true)?) })
+            Ok(if image.bytes > at_most { None } else { Some(self.sha256 != image.hash(wanted)?) })
         };
         differs().map_err(|error| refused(file, error.to_string()))
     }

@@ -4,16 +4,14 @@
 
 use super::plan::BackTable;
 use crate::copy::cell::{self, Fate};
-use crate::copy::columns::BoundColumn;
 use crate::copy::lossless::Lossless;
 use crate::copy::proof::Tally;
-use crate::copy::tuple;
+use crate::copy::{scale, tuple};
 use crate::error::Error;
 use crate::sqlite::Source;
 use crate::value::Cell;
 use rusqlite::types::ValueRef;
 use serde_json::{Map, json};
-use tokio_postgres::types::Type;
 
 /// What a table must give.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -38,8 +36,11 @@ pub(super) struct Adding<'a> {
 
 impl<'a> Adding<'a> {
     pub(super) fn of(table: &'a BackTable) -> Adding<'a> {
-        let plain =
-            table.bound.columns.iter().all(|column| !column.codec.by_input && !has_free_scale(column));
+        let plain = table
+            .bound
+            .columns
+            .iter()
+            .all(|column| !column.codec.by_input && !scale::is_free(&column.target));
         let columns = table.bound.columns.iter().enumerate();
         let as_written = columns
             .filter(|(_, column)| column.codec.by_input || table.made && !column.source.generated)
@@ -66,11 +67,8 @@ impl<'a> Adding<'a> {
             }
             let at = self.scratch.len();
             self.scratch.extend_from_slice(cell);
-            // length, groups, weight and sign; then how many digits are shown, which is no part of the number
-            if column.is_some_and(has_free_scale)
-                && let Some(scale) = self.scratch.get_mut(at + 10..at + 12)
-            {
-                scale.fill(0);
+            if column.is_some_and(|column| scale::is_free(&column.target)) {
+                scale::shorten(&mut self.scratch[at..]);
             }
         }
         sums.stored.add(&self.scratch);
@@ -118,11 +116,6 @@ impl<'a> Adding<'a> {
     }
 }
 
-/// A number of which the server keeps zeros after the point that mean nothing.
-fn has_free_scale(column: &BoundColumn) -> bool {
-    Type::from_oid(column.target.type_oid) == Some(Type::NUMERIC) && column.target.modifier < 4
-}
-
 /// The sums of a table in the file.
 pub(super) fn of_file(
     source: &Source,
@@ -161,11 +154,12 @@ pub(super) fn difference(table: &BackTable, sent: &Sums, found: &Sums) -> Option
 mod tests {
     use super::*;
     use crate::copy::codec;
-    use crate::copy::columns::BoundTable;
+    use crate::copy::columns::{BoundColumn, BoundTable};
     use crate::migration::step::Policy;
     use crate::postgres::catalog;
     use crate::sqlite::schema;
     use crate::value::Rules;
+    use tokio_postgres::types::Type;
 
     /// A table with one column of type `json`.
     fn table(made: bool) -> BackTable {

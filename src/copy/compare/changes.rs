@@ -2,12 +2,14 @@
 //! tables of the source are as they were, whatever the application has done to the target since. The others are held
 //! against the target, and what is found there is what the source has and the target does not: exactly what changed in the source
 //! where the target still holds what the step brought, and otherwise at most that.
+//! Rows that a rule sends to the quarantine are a table's as well, with a hash of their own.
 
 use super::subject::{Subject, on_thread};
-use super::{Asked, Since, compare_subject, take_by_input, visible};
+use super::verdict::TableVerdict;
+use super::{Asked, Since, compare_subject, lost, quarantines, take_by_input, visible};
 use crate::copy::bind::same_name;
 use crate::copy::brought::BroughtTable;
-use crate::copy::columns;
+use crate::copy::columns::{self, BoundTable};
 use crate::copy::proof::Tally;
 use crate::copy::receipt::columns_brought;
 use crate::error::Error;
@@ -35,14 +37,14 @@ pub struct Changes {
 pub struct TableChanges {
     /// Its name.
     pub table: String,
-    /// The target's table holds what the step brought: the counts are the source's changes and nothing else. Otherwise
-    /// `new` and `changed` are no more than those, and `deleted` no fewer.
+    /// The target's table and its part of the quarantine hold what the step brought: the counts are the source's changes and
+    /// nothing else. Otherwise `new` and `changed` are no more than those, and `deleted` no fewer.
     pub exact: bool,
-    /// Rows that the target does not have.
+    /// Rows that the target does not have, neither in the table nor in the quarantine.
     pub new: u64,
     /// Rows that are others in the target.
     pub changed: u64,
-    /// Rows that the step copied and the source does not have any more.
+    /// Rows that the step copied and the source does not have any more. One that turned into a misfit, or fits now, is new as well.
     pub deleted: u64,
     /// Columns that were not compared, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -62,8 +64,11 @@ pub async fn changes(
 ) -> Result<Changes, Error> {
     let target = crate::copy::target(client, asked.step).await?;
     let oids: Vec<u32> = target.iter().map(|table| table.oid).collect();
-    visible::require(client, &target, false).await?;
-    let keys = key::primary_keys(client, &oids).await?;
+    let with_quarantine = asked.step.tables.iter().any(|table| quarantines(&table.rules));
+    let there = There {
+        has_quarantine: visible::require(client, &target, with_quarantine).await?,
+        keys: key::primary_keys(client, &oids).await?,
+    };
     let brought = columns_brought(client, asked.version.number).await?;
     let since = Since { version: asked.version, later: asked.later, brought };
     let names: Vec<&str> = source.tables.iter().map(|table| table.name.as_str()).collect();
@@ -83,7 +88,7 @@ pub async fn changes(
             (Some(from), Some(to)) => {
                 let ends = Ends { from, to, table, then };
                 (source, changed) =
-                    table_changes(client, source, &ends, &since, &keys, &mut found.problems).await?;
+                    table_changes(client, source, &ends, &since, &there, &mut found.problems).await?;
             }
             (Some(_), None) => {
                 found.problems.push(since.table(name));
@@ -104,11 +109,72 @@ struct Ends<'a> {
     then: Option<&'a BroughtTable>,
 }
 
+/// What is known of the target.
+struct There {
+    has_quarantine: bool,
+    /// By table: the columns of its primary key.
+    keys: HashMap<u32, Vec<String>>,
+}
+
 /// A table that the source does not have any more.
 fn gone(table: &StepTable, then: Option<&BroughtTable>) -> Option<TableChanges> {
-    let deleted = then.map_or(0, |then| then.rows);
+    let deleted = then.map_or(0, |then| then.rows + then.quarantined_rows());
     let table = table.name.clone();
     (deleted > 0).then(|| TableChanges { table, exact: true, deleted, ..TableChanges::default() })
+}
+
+/// What a receipt says of one part of a table's rows: those in the table, or those in the quarantine.
+#[derive(Clone, Copy, Default)]
+struct Then<'a> {
+    rows: u64,
+    hash: Option<&'a str>,
+}
+
+impl<'a> Then<'a> {
+    fn stored(then: &'a BroughtTable) -> Then<'a> {
+        Then { rows: then.rows, hash: then.hash.as_deref() }
+    }
+
+    fn quarantined(then: &'a BroughtTable) -> Then<'a> {
+        Then { rows: then.quarantined_rows(), hash: then.quarantined_hash.as_deref() }
+    }
+
+    /// These rows are, for certain, those that were brought.
+    fn is(self, tally: Tally) -> bool {
+        tally.rows == self.rows && (self.rows == 0 || self.hash == Some(&tally.hexadecimal()))
+    }
+}
+
+/// What became of one part of a table's rows.
+#[derive(Default)]
+struct Part {
+    /// Rows that were brought.
+    then: u64,
+    /// Rows that the source has now.
+    now: u64,
+    /// The target has what was brought.
+    exact: bool,
+    new: u64,
+    changed: u64,
+    /// Rows of the target that the source does not have.
+    deleted: u64,
+}
+
+impl Part {
+    fn as_it_was(rows: u64) -> Part {
+        Part { then: rows, now: rows, exact: true, ..Part::default() }
+    }
+
+    fn compared(then: Then<'_>, now: u64, verdict: &TableVerdict) -> Part {
+        Part {
+            then: then.rows,
+            now,
+            exact: then.is(verdict.stored),
+            new: verdict.missing.count,
+            changed: verdict.changed.count,
+            deleted: verdict.added.count,
+        }
+    }
 }
 
 async fn table_changes(
@@ -116,15 +182,86 @@ async fn table_changes(
     source: Source,
     ends: &Ends<'_>,
     since: &Since<'_>,
-    keys: &HashMap<u32, Vec<String>>,
+    there: &There,
     problems: &mut Vec<String>,
 ) -> Result<(Source, Option<TableChanges>), Error> {
     let Ends { from, to, table, then } = ends;
     let (rules, gone) = since.columns(&source, from, to, &table.rules)?;
     problems.extend(gone);
     let bound = columns::bind(&source, from, to, &rules, problems)?;
-    let subject = Subject::stored(bound, keys.get(&to.oid));
-    let (source, (now, subject)) = on_thread(source, move |source, wanted| {
+    let in_quarantine = if quarantines(&rules) {
+        let bound = columns::bind(&source, from, to, &rules, &mut Vec::new())?;
+        Subject::quarantined(bound, since.version.number)
+    } else {
+        None
+    };
+    let (source, stored, not_compared) =
+        stored(client, source, bound, there.keys.get(&to.oid), then.map(Then::stored).unwrap_or_default())
+            .await?;
+    let (source, quarantined) = match in_quarantine {
+        Some(subject) => {
+            let then = then.map(Then::quarantined).unwrap_or_default();
+            quarantined(client, source, subject, then, there.has_quarantine).await?
+        }
+        None => (source, Part::as_it_was(0)),
+    };
+    let exact = stored.exact && quarantined.exact;
+    // a row that has moved from one part to the other is still there
+    let fewer = (stored.then + quarantined.then).saturating_sub(stored.now + quarantined.now);
+    let changes = TableChanges {
+        table: from.name.clone(),
+        exact,
+        new: stored.new + quarantined.new,
+        changed: stored.changed + quarantined.changed,
+        deleted: if exact { stored.deleted + quarantined.deleted } else { fewer },
+        not_compared,
+    };
+    let any = changes.new + changes.changed + changes.deleted > 0 || !changes.not_compared.is_empty();
+    Ok((source, any.then_some(changes)))
+}
+
+/// The rows in the table itself, and the columns that were not compared.
+async fn stored(
+    client: &Client,
+    source: Source,
+    bound: BoundTable,
+    key: Option<&Vec<String>>,
+    then: Then<'_>,
+) -> Result<(Source, Part, Vec<String>), Error> {
+    let (source, (now, subject)) = tally(source, Subject::stored(bound, key).bytewise()).await?;
+    if then.is(now) {
+        return Ok((source, Part::as_it_was(now.rows), Vec::new()));
+    }
+    let mut bound = subject.table;
+    let not_compared = take_by_input(&mut bound, NOT_HERE);
+    let subject = Subject::stored(bound, key);
+    let (source, verdict) = compare_subject(client, source, subject, false).await?;
+    Ok((source, Part::compared(then, now.rows, &verdict), not_compared))
+}
+
+/// The rows that a rule sends to the quarantine.
+async fn quarantined(
+    client: &Client,
+    source: Source,
+    subject: Subject,
+    then: Then<'_>,
+    has_quarantine: bool,
+) -> Result<(Source, Part), Error> {
+    let (source, (now, subject)) = tally(source, subject).await?;
+    if then.is(now) {
+        return Ok((source, Part::as_it_was(now.rows)));
+    }
+    let (source, verdict) = if has_quarantine {
+        compare_subject(client, source, subject, false).await?
+    } else {
+        lost(source, subject).await?
+    };
+    Ok((source, Part::compared(then, now.rows, &verdict)))
+}
+
+/// The source's rows of `subject`.
+async fn tally(source: Source, subject: Subject) -> Result<(Source, (Tally, Subject)), Error> {
+    on_thread(source, move |source, wanted| {
         let mut now = Tally::default();
         subject.of_source(source, wanted, |row| {
             now.add(row.bytes);
@@ -132,27 +269,5 @@ async fn table_changes(
         })?;
         Ok((now, subject))
     })
-    .await?;
-    let is_what_was_brought = |tally: Tally| {
-        then.is_some_and(|then| tally.rows == then.rows && then.hash.as_ref() == Some(&tally.hexadecimal()))
-    };
-    if is_what_was_brought(now) || (now.rows == 0 && then.is_none_or(|then| then.rows == 0)) {
-        return Ok((source, None));
-    }
-    let mut bound = subject.table;
-    let not_compared = take_by_input(&mut bound, NOT_HERE);
-    let subject = Subject::stored(bound, keys.get(&to.oid));
-    let (source, verdict) = compare_subject(client, source, subject, false).await?;
-    let exact = is_what_was_brought(verdict.stored);
-    let fewer = then.map_or(0, |then| then.rows.saturating_sub(now.rows));
-    let changes = TableChanges {
-        table: from.name.clone(),
-        exact,
-        new: verdict.missing.count,
-        changed: verdict.changed.count,
-        deleted: if exact { verdict.added.count } else { fewer },
-        not_compared,
-    };
-    let any = changes.new + changes.changed + changes.deleted > 0 || !changes.not_compared.is_empty();
-    Ok((source, any.then_some(changes)))
+    .await
 }

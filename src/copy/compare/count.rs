@@ -29,7 +29,7 @@ struct Side {
 /// What the first pass found.
 pub(super) struct Counted {
     pub source_rows: u64,
-    /// All of the target's rows.
+    /// All of the target's rows, as the server sent them.
     pub stored: Tally,
     pub equal: bool,
     /// By bucket: the sides differ in it.
@@ -73,10 +73,10 @@ pub(super) async fn count(
     });
     let stored = async {
         let mut side = Side::new();
-        subject.of_target(client, |row| side.add(&subject.shape, row)).await?;
-        Ok(side)
+        let as_sent = subject.of_target(client, |row| side.add(&subject.shape, row)).await?;
+        Ok((side, as_sent))
     };
-    let ((source, (sent, misfits)), stored) = tokio::try_join!(sent, stored)?;
+    let ((source, (sent, misfits)), (stored, as_sent)) = tokio::try_join!(sent, stored)?;
     let equal = sent.tally == stored.tally;
     let pairs = sent.buckets.iter().zip(&stored.buckets);
     let mut differing: Vec<bool> = pairs.map(|(sent, stored)| !equal && sent != stored).collect();
@@ -84,7 +84,7 @@ pub(super) async fn count(
         // halves of hashes may add up to the same; then every bucket is looked at
         differing.fill(true);
     }
-    let (source_rows, stored) = (sent.tally.rows, stored.tally);
+    let (source_rows, stored) = (sent.tally.rows, as_sent.unwrap_or(stored.tally));
     Ok((source, Counted { source_rows, stored, equal, differing, misfits }))
 }
 

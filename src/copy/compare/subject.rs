@@ -6,7 +6,9 @@ use super::shape::{Field, Shape, UNFIT};
 use super::spelling::{Pass, Spelling};
 use crate::copy::cell::{self, Fate};
 use crate::copy::columns::BoundTable;
-use crate::copy::{proof, quarantine};
+use crate::copy::proof::{self, Tally};
+use crate::copy::quarantine;
+use crate::copy::scale::{self, FreeScales};
 use crate::error::Error;
 use crate::identifier::quote;
 use crate::migration::step::Policy;
@@ -36,6 +38,8 @@ pub(super) struct Subject {
     width: [u8; 2],
     /// The constants, as each tuple ends with them.
     constants: Vec<u8>,
+    /// The columns of which both sides are compared without the zeros at their numbers' ends.
+    scales: FreeScales,
 }
 
 /// Which rows of the source are meant.
@@ -51,7 +55,8 @@ enum Part {
 pub(super) struct SourceRow<'a> {
     /// The cells as SQLite has them.
     pub cells: &'a Cells<'a>,
-    /// The row as PostgreSQL would store it; a cell that does not fit has the length [`UNFIT`].
+    /// The row as PostgreSQL would store it, in the form in which it is compared; a cell that does not fit has the length
+    /// [`UNFIT`].
     pub bytes: &'a [u8],
     /// The columns that do not fit.
     pub misfits: &'a [(usize, Misfit)],
@@ -94,10 +99,12 @@ impl Subject {
         let constants = table.constants.iter().map(|constant| &constant.target);
         let columns = table.columns.iter().map(|column| (&column.target, column.codec.by_input));
         let (mut fields, mut selected, mut as_it_is) = (Vec::new(), Vec::new(), true);
+        let mut free = Vec::new();
         for (column, by_input) in columns.chain(constants.map(|column| (column, false))) {
             fields.push(if by_input { Field::text(&column.name) } else { Field::of(column) });
             selected.push(quote(&column.name) + if by_input { "::pg_catalog.text" } else { "" });
             as_it_is &= !by_input;
+            free.push(!by_input && scale::is_free(column));
         }
         let key = key.map(|key| key.iter().map(String::as_str).collect()).unwrap_or_default();
         let copied = if as_it_is {
@@ -115,7 +122,13 @@ impl Subject {
             spelling: None,
             copied,
             table,
+            scales: FreeScales::of(free),
         }
+    }
+
+    /// The same rows, byte by byte, as a step proves them and as its receipt has them.
+    pub(super) fn bytewise(self) -> Subject {
+        Subject { scales: FreeScales::default(), ..self }
     }
 
     /// The rows of the table that the step `version` put into the quarantine; `None` if no rule does so.
@@ -132,6 +145,7 @@ impl Subject {
             width: [0; 2],
             constants: Vec::new(),
             table,
+            scales: FreeScales::default(),
         })
     }
 
@@ -140,9 +154,27 @@ impl Subject {
         self.part != Part::Stored
     }
 
-    /// Calls `each` with every row that the server has.
-    pub(super) async fn of_target(&self, client: &Client, each: impl FnMut(&[u8])) -> Result<(), Error> {
-        proof::rows(client, &self.name, &self.copied, each).await
+    /// Calls `each` with every row that the server has, in the form in which it is compared. What the rows add up to as the
+    /// server sent them, if that is another one.
+    pub(super) async fn of_target(
+        &self,
+        client: &Client,
+        mut each: impl FnMut(&[u8]),
+    ) -> Result<Option<Tally>, Error> {
+        if self.scales.none() {
+            proof::rows(client, &self.name, &self.copied, each).await?;
+            return Ok(None);
+        }
+        let (mut sent, mut shortened) = (Tally::default(), Vec::new());
+        let shorten = |row: &[u8]| {
+            sent.add(row);
+            shortened.clear();
+            shortened.extend_from_slice(row);
+            self.scales.shorten(&mut shortened);
+            each(&shortened);
+        };
+        proof::rows(client, &self.name, &self.copied, shorten).await?;
+        Ok(Some(sent))
     }
 
     /// Calls `each` with every row of the source.
@@ -173,6 +205,7 @@ impl Subject {
                 if let Some(pass) = &mut pass {
                     pass.put(&self.table, &mut bytes, &mut misfits)?;
                 }
+                self.scales.shorten(&mut bytes);
                 each(&SourceRow { cells, bytes: &bytes, misfits: &misfits })?;
             }
             Ok(())

@@ -56,7 +56,7 @@ pub struct TableVerdict {
     pub keyless: bool,
     /// How long it took.
     pub seconds: f64,
-    /// The target's rows.
+    /// The target's rows, as the server sent them.
     #[serde(skip)]
     pub(super) stored: Tally,
 }
