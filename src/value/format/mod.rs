@@ -244,7 +244,7 @@ mod tests {
         let cells = (proptest::collection::vec(cells(), 1..4), cells());
         let result = proptest::test_runner::TestRunner::new(config).run(&cells, |(sample, other)| {
             // "Z" behind the clock of another zone is right for some moments: there the way back asks for every cell
-            for (name, codec) in codecs.iter().filter(|(name, _)| *name != "timestamp zone") {
+            for (name, codec) in codecs.iter().filter(|(name, _)| !name.ends_with(" zone")) {
                 let field = |cell: &Cell<'_>| {
                     let mut field = Vec::new();
                     let value = Value::try_from(cell.value()).ok()?;
