@@ -223,7 +223,7 @@ impl Applier<'_> {
         }
     }
 
-    /// A file's statements, in one round trip: the transaction is opened in the same message, and [`finish`] follows before
+    /// A file's statements, in one round trip: the transaction is opened in the same message, and [`Limits::finish`] follows before
     /// the server has answered. Statements complete one by one, so that an error the server gives no position for can
     /// still be placed: in the one after the last that completed.
     async fn run_sql(&self, version: &Version, history_row: &str) -> Result<(), Error> {
