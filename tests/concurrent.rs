@@ -140,3 +140,27 @@ fn time_outs_of_the_platform_are_not_for_migrations() {
     project.outgrow(["migrate", "--statement-timeout", "50ms"]).exits(7).says(&["statement timeout"]);
     project.outgrow(["migrate"]).succeeds();
 }
+
+#[test]
+fn a_lock_on_the_history_is_not_waited_for_for_ever() {
+    let project = Project::with(&[
+        ("migrations/V1__t.sql", "CREATE TABLE gate ();"),
+        ("migrations/V2__next.sql", "LOCK TABLE gate; CREATE TABLE t ();"),
+    ]);
+    project.outgrow(["migrate", "--to", "1"]).succeeds();
+    let (mut gate, mut holder) = (project.connect(), project.connect());
+    gate.batch_execute("BEGIN; LOCK TABLE gate").expect("a gate");
+    let run = project
+        .command(["migrate", "--lock-attempt", "2s", "--lock-timeout", "3s"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a run");
+    let waiting = "SELECT 'x' FROM pg_locks WHERE relation = 'gate'::regclass AND NOT granted";
+    while project.query(waiting).is_empty() {}
+    holder.batch_execute("BEGIN; LOCK TABLE refinery_schema_history").expect("the history");
+    gate.batch_execute("COMMIT").expect("the end of the gate");
+    let outcome = Outcome::of(run.wait_with_output().expect("its end"), None).exits(4);
+    outcome.says(&["V2__next failed and was rolled back"]);
+    assert!(!project.has_table("t"));
+}

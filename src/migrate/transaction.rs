@@ -52,7 +52,7 @@ impl Limits {
     /// nobody's.
     /// (PostgreSQL: SAVEPOINT; Message Flow, "Multiple Statements in a Simple Query".)
     pub(super) fn finish(self, scope: Scope, history_row: &str, written: Written) -> String {
-        let limits = self.settings(self.attempt(), true);
+        let limits = limits::once_more(self.attempt(), self.statement);
         let reset = format!(
             "SAVEPOINT outgrow; RELEASE outgrow; RESET ALL; RESET SESSION AUTHORIZATION; RESET ROLE; {limits}; \
              DISCARD TEMP; CLOSE ALL; UNLISTEN *"

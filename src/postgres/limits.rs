@@ -26,6 +26,16 @@ pub fn settings(lock: Duration, statement: Option<Duration>, local: bool) -> Str
     )
 }
 
+/// Sets the limits of what is left of a transaction after `RESET ALL`: for a `lock`, and for one `statement` (`None` is no limit).
+#[must_use]
+pub fn once_more(lock: Duration, statement: Option<Duration>) -> String {
+    format!(
+        "SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}",
+        milliseconds(lock),
+        statement.map_or(0, milliseconds)
+    )
+}
+
 /// How the server spells values and names, and reads what says too little of itself, such as a time without a zone in an array:
 /// for the transaction, in one way wherever it is asked, whatever server, database, role or machine have set. (PostgreSQL: Client
 /// Connection Defaults, "Locale and Formatting".)
