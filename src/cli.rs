@@ -67,6 +67,12 @@ Exit codes:
 
 Flags win over the environment, the environment over the file .env.";
 
+/// Whether something is a URL where something else is expected: a message that quotes it would show its password.
+#[must_use]
+pub fn is_url(given: &str) -> bool {
+    given.contains("://")
+}
+
 /// Options that every command takes.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]

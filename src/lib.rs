@@ -81,8 +81,10 @@ pub async fn run(cli: Cli, output: &Output) -> Result<ExitCode, Error> {
             }
             Verb::Status(args) => output.show(&plan::status(&config, args.check, &interrupt).await?),
             Verb::Check(args) => {
-                let junit = args.junit.as_deref().map(|file| config::path(file, "--junit", "a file"));
-                let junit = junit.transpose()?.as_deref().map(Junit::create).transpose()?;
+                let junit = match &args.junit {
+                    Some(file) => Some(Junit::create(&config::path(file, "--junit", "a file")?)?),
+                    None => None,
+                };
                 let checked = check::check(&config, args, &interrupt).await?;
                 junit.map_or(Ok(()), |junit| junit.write(&checked))?;
                 output.show(&checked)

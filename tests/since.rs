@@ -3,6 +3,7 @@
 use crate::rules::with_rules;
 use crate::support::{Outcome, Project, Role};
 use serde_json::json;
+use std::process::{Command, Stdio};
 
 const SCHEMA: &str =
     "CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE u (id int PRIMARY KEY, n int);";
@@ -371,26 +372,18 @@ fn zeros_that_the_application_wrote_are_no_change_of_the_source() {
 #[cfg(unix)]
 #[test]
 fn a_signal_ends_the_hashing_of_a_large_source() {
-    use std::process::Command;
-    use std::time::Duration;
-
     let project = migrated();
     let bytes = 1_u64 << 38;
     let file = std::fs::OpenOptions::new().write(true).open(project.path("app.db")).expect("the source");
     file.set_len(bytes).expect("longer");
     project.execute(&format!("UPDATE outgrow_receipt SET source = source || '{{\"bytes\": {bytes}}}'"));
-    let mut child = project.command(["status"]).spawn().expect("status");
-    std::thread::sleep(Duration::from_secs(2));
-    assert!(child.try_wait().expect("its state").is_none(), "it ended by itself");
+    let mut command = project.command(["status"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("status");
+    // the last question before the source is hashed
+    let idle = "SELECT 'x' FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'outgrow' \
+                AND state = 'idle' AND query = 'SELECT version, done FROM outgrow_progress'";
+    while project.query(idle).is_empty() {}
     let sent = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().expect("kill");
     assert!(sent.success());
-    for _ in 0..50 {
-        if child.try_wait().expect("its state").is_some() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    child.kill().expect("killed");
-    child.wait().expect("its end");
-    panic!("five seconds after the signal it still ran");
+    Outcome::of(child.wait_with_output().expect("its end"), None).exits(130);
 }

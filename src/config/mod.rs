@@ -11,7 +11,7 @@ mod service_file;
 pub mod tls;
 mod url;
 
-use crate::cli::Global;
+use crate::cli::{Global, is_url};
 use crate::error::Error;
 pub use database::DatabaseUrl;
 use environment::Environment;
@@ -124,7 +124,7 @@ impl Config {
 /// # Errors
 /// [`Error::Config`] if it is a URL.
 pub fn path(given: &Path, place: &str, expected: &str) -> Result<PathBuf, Error> {
-    if given.to_string_lossy().contains("://") {
+    if is_url(&given.to_string_lossy()) {
         return Err(Error::Config(format!("{place}: this is a URL, and {expected} is expected")));
     }
     Ok(given.to_owned())

@@ -5,6 +5,7 @@
 use super::environment::Environment;
 use super::service_file;
 use super::url::Pairs;
+use crate::cli::is_url;
 use crate::error::Error;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -139,7 +140,7 @@ impl Parameters {
     /// A whole URL in the place of a host or a file would be quoted by every message about it, its password included.
     fn require_no_url(&self) -> Result<(), Error> {
         let quoted = |name: &&&str| !["password", "options"].contains(*name);
-        let url = self.values.iter().filter(|(name, (value, _))| quoted(name) && value.contains("://"));
+        let url = self.values.iter().filter(|(name, (value, _))| quoted(name) && is_url(value));
         match url.map(|(name, _)| name).next() {
             Some(name) => Err(self
                 .wrong(name, "this is a URL, and a part of one is expected: it belongs into DATABASE_URL")),

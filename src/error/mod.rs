@@ -263,10 +263,11 @@ fn unfit(file: &Path, misfits: &[Misfits], constraints: &[String]) -> String {
 
 fn interrupted(signal: Signal, during: Option<&Error>) -> String {
     match during {
-        Some(Error::Version { version, fate: Fate::RolledBack, kept, .. }) => {
-            format!("{signal}: {version} was rolled back; {kept}. Run migrate again to go on")
-        }
         Some(Error::Version { version, fate, kept, .. }) => {
+            let fate = match fate {
+                Fate::RolledBack => "was rolled back".to_owned(),
+                fate => fate.to_string(),
+            };
             format!("{signal}: {version} {fate}; {kept}. Run migrate again to go on")
         }
         Some(Error::Stopped { version, at, of, .. }) => {

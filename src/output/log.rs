@@ -1,5 +1,6 @@
 //! The log on stderr: lines for people, or one JSON object a line for whoever collects them (`OUTGROW_LOG_FORMAT=json`).
 
+use crate::cli::is_url;
 use crate::error::Error;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use indicatif_log_bridge::LogWrapper;
@@ -99,11 +100,6 @@ impl LogFormat {
 /// What `RUST_LOG` asks for.
 fn filter_of_environment() -> Option<String> {
     std::env::var_os("RUST_LOG").map(|filter| filter.to_string_lossy().into_owned())
-}
-
-/// A filter that is none is quoted by the warning about it.
-fn is_url(filter: &str) -> bool {
-    filter.contains("://")
 }
 
 fn json(level: Level, target: &str, message: String) -> String {

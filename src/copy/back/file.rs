@@ -268,17 +268,16 @@ impl Filling<'_> {
             // the file computes the others itself
             let given =
                 |name: &String| !source.columns.iter().any(|column| column.generated && column.name == *name);
-            if insert.as_ref().is_none_or(|(names, _)| {
-                !names.iter().eq(row.iter().map(|(name, _)| name).filter(|name| given(name)))
-            }) {
-                let names: Vec<String> =
-                    row.iter().map(|(name, _)| name).filter(|name| given(name)).cloned().collect();
+            let written = || row.iter().filter(|(name, _)| given(name));
+            let named = || written().map(|(name, _)| name);
+            if insert.as_ref().is_none_or(|(names, _)| !names.iter().eq(named())) {
+                let names: Vec<String> = named().cloned().collect();
                 let list: Vec<&str> = names.iter().map(String::as_str).collect();
                 let prepared = self.writer.insert(&source.name, &list).map_err(failed)?;
                 insert = Some((names, prepared));
             }
             let Some((_, insert)) = &mut insert else { return Ok(()) };
-            for (at, (_, cell)) in row.iter().filter(|(name, _)| given(name)).enumerate() {
+            for (at, (_, cell)) in written().enumerate() {
                 insert.bind(at, cell.as_ref()).map_err(failed)?;
             }
             if let Err(refusal) = insert.row().map_err(failed)? {
