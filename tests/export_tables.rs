@@ -100,7 +100,7 @@ fn what_stays_behind_is_named() {
     );
     project.write(
         "migrations/V3__later.sql",
-        "ALTER TABLE t ADD extra text; UPDATE t SET extra = 'x'; ALTER TABLE u RENAME w TO w2;
+        "ALTER TABLE t ADD extra text; UPDATE t SET extra = 'x'; ALTER TABLE u DROP w; ALTER TABLE u ADD w2 int; UPDATE u SET w2 = 5;
          CREATE TABLE fresh (id bigint PRIMARY KEY, parent int REFERENCES t, at timestamptz, price numeric(9,2), n numeric, doc jsonb, yes boolean,
                              list int[], code varchar(5) UNIQUE, raw bytea, key uuid, twice bigint GENERATED ALWAYS AS (id * 2) STORED);
          INSERT INTO fresh VALUES (1, 1, '2024-01-01 12:00Z', 1.50, 123456789012345678901234567890.10, '{\"b\": 1}', true, '{1,2}', 'a', '\\x00', '0b9d8f2e-4c1a-4f6b-9a7d-2f6c1b3e5d70'),
