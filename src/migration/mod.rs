@@ -11,6 +11,7 @@ pub mod step;
 
 use crate::error::{Error, Problem};
 use refinery_core::Migration;
+use statement::Rename;
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read;
@@ -63,6 +64,13 @@ impl Version {
     #[must_use]
     pub fn checksum_up_to(&self, end: usize) -> Option<u64> {
         Migration::unapplied(&self.label, &self.text()[..end]).ok().map(|part| part.checksum())
+    }
+
+    /// The tables and columns that its statements rename, in their order.
+    #[must_use]
+    pub fn renames(&self) -> Vec<Rename> {
+        let text = if matches!(self.kind, Kind::Sql) { self.text() } else { "" };
+        sql::read(text).statements.iter().filter_map(|statement| statement.rename(text)).collect()
     }
 
     /// The data step, if this version is one.

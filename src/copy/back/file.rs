@@ -16,6 +16,7 @@ use crate::sqlite::{Source, schema};
 use crate::value::Cell;
 use rusqlite::types::ValueRef;
 use serde_json::{Map, Value};
+use smallvec::SmallVec;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::Receiver;
@@ -242,10 +243,8 @@ impl Filling<'_> {
             progress.rows(number);
             let (cells, originals) = row::cells(table, self.found, tuple, number, problems)?;
             self.written.originals += originals;
-            for (at, (index, _)) in bound.iter().enumerate() {
-                insert.bind(at, cells[*index].as_ref()).map_err(failed)?;
-            }
-            if let Err(refusal) = insert.row().map_err(failed)? {
+            let values: SmallVec<[_; 16]> = bound.iter().map(|(index, _)| cells[*index].as_ref()).collect();
+            if let Err(refusal) = insert.row(&values).map_err(failed)? {
                 problems.add(&table.bound.source.name, &refusal, || row::name(table, tuple, number));
             }
             self.adding.sent(&mut self.sums, tuple, &cells);
@@ -277,10 +276,8 @@ impl Filling<'_> {
                 insert = Some((names, prepared));
             }
             let Some((_, insert)) = &mut insert else { return Ok(()) };
-            for (at, (_, cell)) in written().enumerate() {
-                insert.bind(at, cell.as_ref()).map_err(failed)?;
-            }
-            if let Err(refusal) = insert.row().map_err(failed)? {
+            let values: Vec<_> = written().map(|(_, cell)| cell.as_ref()).collect();
+            if let Err(refusal) = insert.row(&values).map_err(failed)? {
                 problems.add(&source.name, &refusal, || format!("quarantined row number {number}"));
             }
             let by_column = |index: usize| {
