@@ -21,7 +21,9 @@ pub(super) enum Fate {
 }
 
 /// Appends length and bytes of `value`, NULL for one that has none; the length is patched in when it is known.
-pub(super) fn convert(column: &BoundColumn, value: ValueRef<'_>, out: &mut Vec<u8>) -> Fate {
+///
+/// The value is lent, and copied for the codec alone: it was written a moment ago in parts, which a copy has to wait for.
+pub(super) fn convert(column: &BoundColumn, value: &ValueRef<'_>, out: &mut Vec<u8>) -> Fate {
     let null = match value {
         ValueRef::Null => Some(Fate::Fits(Fit::Exact)),
         ValueRef::Text(b"") if column.empty_is_null => Some(Fate::Nulled),
@@ -46,13 +48,14 @@ pub(super) fn convert(column: &BoundColumn, value: ValueRef<'_>, out: &mut Vec<u
     }
 }
 
-fn field(column: &BoundColumn, value: ValueRef<'_>, out: &mut Vec<u8>) -> Result<Fit, Misfit> {
-    if value == ValueRef::Null {
+#[inline]
+fn field(column: &BoundColumn, value: &ValueRef<'_>, out: &mut Vec<u8>) -> Result<Fit, Misfit> {
+    if matches!(value, ValueRef::Null) {
         return Err(Misfit("NULL"));
     }
     let at = out.len();
     out.extend_from_slice(&[0; 4]);
-    let fit = (column.codec.encode)(value, out)?;
+    let fit = (column.codec.encode)(*value, out)?;
     let length = i32::try_from(out.len() - at - 4).map_err(|_| Misfit("a value longer than 2 GB"))?;
     out[at..at + 4].copy_from_slice(&length.to_be_bytes());
     Ok(fit)

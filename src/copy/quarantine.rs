@@ -72,7 +72,7 @@ pub(super) fn tuple(
     names: &[&str],
     cells: &Cells<'_>,
 ) -> Result<Vec<u8>, Error> {
-    let place = cells.place().map_err(std::io::Error::other)?.to_string();
+    let place = cells.place().to_string();
     let mut tuple = 6_i16.to_be_bytes().to_vec();
     tuple::append(&mut tuple, &version.to_be_bytes());
     for text in [table, &place, column, reason] {

@@ -150,7 +150,7 @@ pub(super) fn places(
         }
         sent += 1;
         if wanted.contains(&sent) {
-            places.insert(sent, cells.place().map_err(unreadable)?);
+            places.insert(sent, cells.place());
         }
         Ok(())
     })?;
@@ -161,7 +161,7 @@ fn is_quarantined(table: &BoundTable, cells: &Cells<'_>, scratch: &mut Vec<u8>) 
     for (index, column) in table.columns.iter().enumerate() {
         scratch.clear();
         let value = cells.value(index).map_err(unreadable)?;
-        if matches!(cell::convert(column, value, scratch), Fate::Quarantined(_)) {
+        if matches!(cell::convert(column, &value, scratch), Fate::Quarantined(_)) {
             return Ok(true);
         }
     }
@@ -259,14 +259,15 @@ impl<'a> Reading<'a> {
         self.chunk.extend_from_slice(&self.width);
         let (mut quarantine, mut unfit) = (None, false);
         for index in 0..self.table.columns.len() {
-            let value = cells.value(index).map_err(unreadable)?;
+            let read = cells.value(index);
+            let Ok(value) = &read else { return read.map(drop).map_err(unreadable) };
             let at = self.chunk.len();
             let fate = cell::convert(&self.table.columns[index], value, &mut self.chunk);
             if self.usual[index] && matches!(fate, Fate::Fits(Fit::Exact)) {
                 continue;
             }
             if let Some(keeping) = &mut self.keeping {
-                self.usual[index] = keeping.cell(index, &self.chunk[at..], value);
+                self.usual[index] = keeping.cell(index, &self.chunk[at..], *value);
             }
             match fate {
                 Fate::Fits(Fit::Exact) => {}
@@ -278,7 +279,7 @@ impl<'a> Reading<'a> {
                     unfit = true;
                     // nothing will be kept
                     self.keeping = None;
-                    self.misfits.add(self.table, index, misfit, cells.place().map_err(unreadable)?, value);
+                    self.misfits.add(self.table, index, misfit, cells.place(), *value);
                 }
             }
         }
@@ -293,8 +294,7 @@ impl<'a> Reading<'a> {
             let name = &self.table.source.name;
             let tally = &mut self.count.quarantine;
             if !self.quarantine.add(name, self.names[index], misfit.0, self.names, cells, tally)? {
-                let (place, value) =
-                    (cells.place().map_err(unreadable)?, cells.value(index).map_err(unreadable)?);
+                let (place, value) = (cells.place(), cells.value(index).map_err(unreadable)?);
                 self.misfits.add(self.table, index, Misfit(quarantine::TOO_LARGE), place, value);
             }
             return Ok(());
@@ -322,7 +322,7 @@ impl<'a> Reading<'a> {
                 Change::Normalised => {
                     self.normalised[index] += 1;
                     if self.first_normalised[index].is_none() {
-                        self.first_normalised[index] = Some(cells.place().map_err(unreadable)?);
+                        self.first_normalised[index] = Some(cells.place());
                     }
                 }
                 Change::Repaired => self.repaired[index] += 1,

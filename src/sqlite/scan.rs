@@ -29,9 +29,11 @@ impl std::fmt::Display for Place {
 /// One row under the cursor.
 pub struct Cells<'a> {
     row: &'a Row<'a>,
+    /// How many columns were asked for.
+    columns: usize,
     ordinal: u64,
-    /// Which of the query's columns is the rowid.
-    rowid: Option<usize>,
+    /// The rowid, and the index of a column that is its alias.
+    rowid: Option<(i64, Option<usize>)>,
 }
 
 impl Cells<'_> {
@@ -39,16 +41,19 @@ impl Cells<'_> {
     ///
     /// # Errors
     /// SQLite's, if the index is out of range.
+    #[inline]
     pub fn value(&self, index: usize) -> rusqlite::Result<ValueRef<'_>> {
-        self.row.get_ref(index)
+        match self.rowid {
+            Some((rowid, Some(alias))) if alias == index => Ok(ValueRef::Integer(rowid)),
+            // the last one comes first
+            _ => self.row.get_ref(self.columns.wrapping_sub(index + 1)),
+        }
     }
 
     /// Where the row is.
-    ///
-    /// # Errors
-    /// SQLite's, if the row cannot be read.
-    pub fn place(&self) -> rusqlite::Result<Place> {
-        self.rowid.map_or(Ok(Place::Ordinal(self.ordinal)), |at| Ok(Place::Rowid(self.row.get(at)?)))
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.rowid.map_or(Place::Ordinal(self.ordinal), |(rowid, _)| Place::Rowid(rowid))
     }
 }
 
@@ -68,16 +73,16 @@ impl Source {
             key if key.is_empty() => String::new(),
             key => format!(" ORDER BY {key}"),
         };
-        let (query, rowid) = rows(table, columns);
-        let query = format!("{query}{order}");
-        let mut statement = self.connection.prepare(&query).map_err(unreadable)?;
+        let query = Query::of(table, columns);
+        let text = format!("{}{order}", query.text);
+        let mut statement = self.connection.prepare(&text).map_err(unreadable)?;
         let mut rows = statement.query([]).map_err(unreadable)?;
         let (mut ordinal, mut last) = (0, None);
         while let Some(row) = rows.next().map_err(unreadable)? {
             ordinal += 1;
+            let cells = query.cells(row, ordinal).map_err(unreadable)?;
             // a page reached twice, or in the wrong place, brings rows that were there already
-            if let Some(at) = rowid.filter(|_| table.kind != Kind::Virtual) {
-                let rowid: i64 = row.get(at).map_err(unreadable)?;
+            if let Some((rowid, _)) = cells.rowid.filter(|_| table.kind != Kind::Virtual) {
                 if last.is_some_and(|last| last >= rowid) {
                     return Err(Error::Source {
                         file: self.file.clone(),
@@ -90,7 +95,7 @@ impl Source {
                 }
                 last = Some(rowid);
             }
-            each(&Cells { row, ordinal, rowid })?;
+            each(&cells)?;
         }
         Ok(())
     }
@@ -108,15 +113,15 @@ impl Source {
         mut each: impl FnMut(&Cells<'_>) -> Result<bool, Error>,
     ) -> Result<(), Error> {
         let unreadable = |error: rusqlite::Error| self.unreadable(table, &error);
-        let known = table.rowid.filter(|_| table.kind == Kind::Ordinary);
-        let ends = [Some(String::new()), known.map(|rowid| format!(" ORDER BY {rowid} DESC"))];
-        let (query, rowid) = rows(table, columns);
+        let rowid = table.rowid.filter(|_| table.kind == Kind::Ordinary);
+        let ends = [Some(String::new()), rowid.map(|rowid| format!(" ORDER BY {rowid} DESC"))];
+        let query = Query::of(table, columns);
         for order in ends.into_iter().flatten() {
-            let query = format!("{query}{order} LIMIT {most}");
-            let mut statement = self.connection.prepare(&query).map_err(unreadable)?;
+            let text = format!("{}{order} LIMIT {most}", query.text);
+            let mut statement = self.connection.prepare(&text).map_err(unreadable)?;
             let mut rows = statement.query([]).map_err(unreadable)?;
             while let Some(row) = rows.next().map_err(unreadable)? {
-                if !each(&Cells { row, ordinal: 0, rowid })? {
+                if !each(&query.cells(row, 0).map_err(unreadable)?)? {
                     break;
                 }
             }
@@ -171,21 +176,43 @@ impl Source {
     }
 }
 
-/// The query of all rows of `table`: `columns`, and which of them is the rowid, if there is one: a column that is its alias, or
-/// one more. Never through an index: one that is damaged, or short of a row, must not decide what is brought.
-fn rows(table: &Table, columns: &[&str]) -> (String, Option<usize>) {
-    let alias = table.columns.iter().find(|column| column.is_rowid);
-    let asked = alias.and_then(|alias| columns.iter().position(|name| *name == alias.name));
-    let mut list: Vec<String> = columns.iter().map(|name| quote(name)).collect();
-    let rowid = table.rowid.map(|name| {
-        asked.unwrap_or_else(|| {
-            list.push(name.to_owned());
-            columns.len()
-        })
-    });
-    if list.is_empty() {
-        list.push("NULL".to_owned());
+/// The query of all rows of a table. Never through an index: one that is damaged, or short of a row, must not decide what is
+/// brought.
+struct Query {
+    text: String,
+    columns: usize,
+    /// Which of the query's columns is the rowid, if the table has one.
+    rowid: Option<usize>,
+    /// Which of those asked for is its alias.
+    alias: Option<usize>,
+}
+
+impl Query {
+    /// Of `columns`, the last one first: SQLite reads a row's header as far as the column it is asked for, and one that is longer than
+    /// what the row's own page holds of it is read anew, from the file, for each column further on.
+    fn of(table: &Table, columns: &[&str]) -> Query {
+        let alias = table.columns.iter().find(|column| column.is_rowid && table.rowid.is_some());
+        let alias = alias.and_then(|alias| columns.iter().position(|name| *name == alias.name));
+        let mut list: Vec<String> = columns.iter().rev().map(|name| quote(name)).collect();
+        let rowid = table.rowid.map(|name| match alias {
+            Some(at) => columns.len() - 1 - at,
+            None => {
+                list.push(name.to_owned());
+                columns.len()
+            }
+        });
+        if list.is_empty() {
+            list.push("NULL".to_owned());
+        }
+        let text = format!("SELECT {} FROM {} NOT INDEXED", list.join(", "), quote(&table.name));
+        Query { text, columns: columns.len(), rowid, alias }
     }
-    let query = format!("SELECT {} FROM {} NOT INDEXED", list.join(", "), quote(&table.name));
-    (query, rowid)
+
+    fn cells<'a>(&self, row: &'a Row<'a>, ordinal: u64) -> rusqlite::Result<Cells<'a>> {
+        let rowid = match self.rowid {
+            Some(at) => Some((row.get_ref(at)?.as_i64()?, self.alias)),
+            None => None,
+        };
+        Ok(Cells { row, columns: self.columns, ordinal, rowid })
+    }
 }

@@ -99,7 +99,7 @@ impl<'a> Adding<'a> {
         row.extend_from_slice(&width.to_be_bytes());
         let mut quarantined = false;
         for (index, column) in columns.iter().enumerate() {
-            quarantined |= matches!(cell::convert(column, value(index), row), Fate::Quarantined(_));
+            quarantined |= matches!(cell::convert(column, &value(index), row), Fate::Quarantined(_));
         }
         if quarantined {
             let cells = columns.iter().enumerate();

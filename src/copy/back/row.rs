@@ -123,7 +123,7 @@ fn still(column: &BoundColumn, original: &Original, field: &[u8], scratch: &mut 
     }
     scratch.clear();
     let value = original.cell.as_ref().map_or(ValueRef::Null, Cell::value);
-    let fate = cell::convert(column, value, scratch);
+    let fate = cell::convert(column, &value, scratch);
     matches!(fate, Fate::Fits(_) | Fate::Nulled) && scratch.as_slice() == field
 }
 

@@ -98,7 +98,7 @@ impl Misfits {
             let (count, first) = self.0.entry((*index, misfit.0)).or_default();
             *count += 1;
             if first.len() < NAMED_ROWS {
-                first.push(row.place()?.to_string());
+                first.push(row.place().to_string());
             }
         }
         Ok(())

@@ -73,7 +73,7 @@ pub(super) async fn find(
         let (mut spill, mut scratch) = (reading.spill(), Scratch::default());
         reading.subject.of_source(source, wanted, |row| {
             if let Some(key) = reading.candidate(row.bytes, &mut scratch) {
-                spill.add(key, reading.record(key, row.bytes, Some(row.place()?), &mut scratch))?;
+                spill.add(key, reading.record(key, row.bytes, Some(row.place()), &mut scratch))?;
             }
             Ok(())
         })?;

@@ -64,8 +64,8 @@ pub(super) struct SourceRow<'a> {
 
 impl SourceRow<'_> {
     /// Where the row is.
-    pub(super) fn place(&self) -> Result<Place, Error> {
-        self.cells.place().map_err(unreadable)
+    pub(super) fn place(&self) -> Place {
+        self.cells.place()
     }
 }
 
@@ -223,8 +223,10 @@ impl Subject {
         bytes.extend_from_slice(&self.width);
         let mut quarantined = None;
         for (index, column) in self.table.columns.iter().enumerate() {
+            let read = cells.value(index);
+            let Ok(value) = &read else { return read.map(|_| None).map_err(unreadable) };
             let at = bytes.len();
-            match cell::convert(column, cells.value(index).map_err(unreadable)?, bytes) {
+            match cell::convert(column, value, bytes) {
                 Fate::Fits(_) | Fate::Nulled => {}
                 Fate::Quarantined(misfit) => quarantined = quarantined.or(Some((index, misfit))),
                 Fate::Refused(misfit) => {

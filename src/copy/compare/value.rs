@@ -116,7 +116,7 @@ async fn source_cells(
         // rows of the quarantine are the step's own
         let width = if subject.is_quarantined() { 0 } else { subject.table.columns.len() };
         subject.of_source(source, wanted, |row| {
-            let place = row.place()?;
+            let place = row.place();
             if places.contains(&place) {
                 let cells = (0..width).map(|index| Ok(Shown::Text(literal(row.cells.value(index)?))));
                 let cells = cells.collect::<rusqlite::Result<Vec<_>>>().map_err(std::io::Error::other)?;
