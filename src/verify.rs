@@ -89,8 +89,8 @@ pub async fn verify(config: &Config, args: &VerifyArgs, interrupt: &Interrupt) -
                 .into(),
         ));
     }
-    let (opened, wait) = (file.clone(), config.lock_timeout);
-    let mut source = interrupt.on_thread(move || Source::open(&opened, wait)).await?;
+    let (opened, wait, ended) = (file.clone(), config.lock_timeout, interrupt.ended());
+    let mut source = interrupt.on_thread(move || Source::open(&opened, wait, ended)).await?;
     let mut verdicts = Vec::new();
     for (version, step, recorded) in steps {
         let verdict;

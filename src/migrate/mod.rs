@@ -212,8 +212,9 @@ async fn prepare(
         )));
     };
     for step in steps {
-        let (step, file, wait) = (step.clone(), file.clone(), config.lock_timeout);
-        interrupt.on_thread(move || copy::require_source(&step, &file, wait)).await?;
+        let (step, file, wait, signals) =
+            (step.clone(), file.clone(), config.lock_timeout, interrupt.clone());
+        interrupt.on_thread(move || copy::require_source(&step, &file, wait, &signals)).await?;
     }
     Ok(Some(file.clone()))
 }
