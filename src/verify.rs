@@ -76,7 +76,7 @@ pub async fn verify(config: &Config, args: &VerifyArgs, interrupt: &Interrupt) -
     let client = postgres::connect(url, interrupt).await?;
     reading::begin(&client, BEGIN, config.lock_timeout).await?;
     reading::require(&client, &[plan::HISTORY], false).await?;
-    let plan = Plan::read(&client, &versions).await?;
+    let plan = Plan::read(&client, &versions, config.lock_timeout).await?;
     let mut steps = Vec::new();
     for (version, step) in applied(&plan, &versions, args.step)? {
         let recorded = copy::recorded(&client, version.number).await?;

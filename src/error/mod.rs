@@ -40,6 +40,14 @@ pub enum Error {
     /// Another run holds the lock and `--lock-timeout` is over.
     #[error("{0}")]
     Locked(String),
+    /// A lock on a table was waited for in vain, and somebody is seen to hold one.
+    #[error("{source}\n  {holder}")]
+    Held {
+        /// Who, and the statement that would end that session.
+        holder: String,
+        /// What was refused.
+        source: Box<Error>,
+    },
     /// The history and the files disagree: every disagreement, one a line.
     #[error("{}", listed("the history diverges from the files", .0))]
     Diverged(Vec<String>),
@@ -191,7 +199,9 @@ impl Error {
             Error::Target(_) | Error::Hidden(_) | Error::Sql { .. } => ExitCode::Migration,
             Error::Proof(_) => ExitCode::Proof,
             Error::Version { source, .. } if matches!(**source, Error::Io(_)) => ExitCode::Migration,
-            Error::Version { source, .. } | Error::Stopped { source, .. } => source.exit_code(),
+            Error::Version { source, .. } | Error::Stopped { source, .. } | Error::Held { source, .. } => {
+                source.exit_code()
+            }
             Error::Interrupted { signal, .. } | Error::Abandoned { signal } => ExitCode::Signal(*signal),
             Error::Database { source, .. } if source.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
                 ExitCode::Locked
@@ -207,6 +217,7 @@ impl Error {
         match self {
             Error::Sql { code, .. } => Some(code),
             Error::Database { source, .. } => source.code(),
+            Error::Held { source, .. } => source.sqlstate(),
             _ => None,
         }
     }

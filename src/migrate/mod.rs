@@ -111,7 +111,7 @@ pub async fn migrate(
         if scope == Scope::Session {
             lock::acquire(&client, scope, config.lock_timeout, interrupt).await?;
             // another run may have done the work while we waited
-            plan = Plan::read(&client, &versions).await?;
+            plan = Plan::read(&client, &versions, config.lock_timeout).await?;
             plan.require_agreement()?;
         }
         let mut applier = Applier {
