@@ -37,7 +37,7 @@ fn a_query_of_the_source() {
     project.sqlite(
         "app.db",
         "PRAGMA ignore_check_constraints = ON;
-         CREATE TABLE t (id INTEGER PRIMARY KEY, CHECK (length(printf('%.5000000c', 'x')) > 0));
+         CREATE TABLE t (id INTEGER PRIMARY KEY, CHECK (length(printf('%.500000c', char(97 + id % 26))) > 0));
          WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400000) INSERT INTO t SELECT i FROM n",
     );
     project.write("migrations/V1__t.sql", "CREATE TABLE t ();");

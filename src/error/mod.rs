@@ -196,6 +196,7 @@ impl Error {
                 ExitCode::Source
             }
             Error::Sql { code, .. } if *code == SqlState::LOCK_NOT_AVAILABLE => ExitCode::Locked,
+            Error::Sql { code, .. } if ends_session(code) => ExitCode::Connection,
             Error::Target(_) | Error::Hidden(_) | Error::Sql { .. } => ExitCode::Migration,
             Error::Proof(_) => ExitCode::Proof,
             Error::Version { source, .. } if matches!(**source, Error::Io(_)) => ExitCode::Migration,
@@ -206,7 +207,7 @@ impl Error {
             Error::Database { source, .. } if source.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
                 ExitCode::Locked
             }
-            Error::Database { source, .. } if source.as_db_error().is_none() => ExitCode::Connection,
+            Error::Database { source, .. } if source.code().is_none_or(ends_session) => ExitCode::Connection,
             Error::Database { .. } => ExitCode::Migration,
         }
     }
@@ -322,6 +323,12 @@ fn next_move(error: &tokio_postgres::Error) -> &'static str {
 #[must_use]
 pub fn is_circumstance(code: &SqlState) -> bool {
     ["40", "53", "55", "57", "58"].iter().any(|class| code.code().starts_with(class))
+}
+
+/// Whether an SQLSTATE is the server's last word: somebody ended the session, or the server ends. (PostgreSQL: Error Codes, class 57.)
+#[must_use]
+pub fn ends_session(code: &SqlState) -> bool {
+    code.code().starts_with("57P0")
 }
 
 #[cfg(test)]

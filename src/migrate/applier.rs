@@ -5,7 +5,7 @@ use super::Applied;
 use super::transaction::{Attempts, LATER, Limits, Written, roll_back, settle};
 use super::untransacted;
 use crate::copy::{self, Receipt};
-use crate::error::{Error, Fate};
+use crate::error::{Error, Fate, ends_session};
 use crate::migration::failure::{self, Sent};
 use crate::migration::step::Step;
 use crate::migration::{Kind, Version};
@@ -294,13 +294,16 @@ impl Applier<'_> {
 }
 
 /// What became of a version that ended with `error`. The commit of SQL is sent before the server has answered, that of a step when
-/// everything else is done.
+/// everything else is done. A session that is ended meanwhile ends before or after it.
 fn fate(version: &Version, error: &Error) -> Fate {
     match error {
         Error::Diverged(_) | Error::Locked(_) => Fate::NotBegun,
         Error::Database { doing, source }
-            if source.as_db_error().is_none() && (version.step().is_none() || *doing == ends(version)) =>
+            if *doing == ends(version) && source.code().is_none_or(ends_session) =>
         {
+            Fate::Unknown
+        }
+        Error::Database { source, .. } if source.code().is_none() && version.step().is_none() => {
             Fate::Unknown
         }
         _ => Fate::RolledBack,
