@@ -74,7 +74,7 @@ pub async fn export(
     let sources = copy::sources(&client).await?;
     destination.require_no_source(&sources)?;
     let plan = if reading::has_table(&client, plan::HISTORY).await? {
-        Plan::read(&client, &versions).await?
+        Plan::read(&client, &versions, config.lock_timeout).await?
     } else {
         Plan::of(&versions, History::default())
     };

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::copy::brought::{self, Brought};
 use crate::error::{Error, ExitCode, server_message};
 use crate::migration::{self, Kind, Version};
-use crate::postgres::{self, interrupt::Interrupt, reading};
+use crate::postgres::{self, interrupt::Interrupt, limits, reading};
 use crate::since::{self, Effort, Since};
 use futures_util::future::{Either, select};
 use refinery_core::Migration;
@@ -15,6 +15,7 @@ use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::pin::pin;
+use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio_postgres::error::SqlState;
@@ -130,7 +131,7 @@ pub async fn status(config: &Config, check: bool, interrupt: &Interrupt) -> Resu
     let url = config.database()?;
     let mut plan = Plan::of(&versions, history);
     // first, since a count that is given up leaves its query in the session
-    plan.note_begun(&client).await?;
+    plan.note_begun(&client, config.lock_timeout).await?;
     let source = plan.look_back(&client, config, &versions, Effort::WHOLE, interrupt).await;
     if interrupt.signalled() {
         return Err(Error::Io(std::io::Error::other("the look at the source was given up")));
@@ -171,7 +172,7 @@ pub async fn open<T: Send + 'static>(
     let reading = pin!(async { reading.await.map_err(std::io::Error::from)? });
     let connecting = pin!(async {
         let client = postgres::connect(config.database()?, interrupt).await?;
-        let history = history(&client, source(config).is_some()).await?;
+        let history = history(&client, source(config).is_some(), config.lock_timeout).await?;
         Ok::<_, Error>((client, history))
     });
     let (found, (client, history)) = match select(reading, connecting).await {
@@ -182,12 +183,13 @@ pub async fn open<T: Send + 'static>(
 }
 
 impl Plan {
-    /// Holds `versions` against the history of `client`, without the receipts, in one round trip.
+    /// Holds `versions` against the history of `client`, without the receipts, in one round trip; a lock on it is waited for no
+    /// longer than `lock`.
     ///
     /// # Errors
     /// [`Error::Database`] if the history cannot be read.
-    pub async fn read(client: &Client, versions: &[Version]) -> Result<Plan, Error> {
-        Ok(Plan::of(versions, history(client, false).await?))
+    pub async fn read(client: &Client, versions: &[Version], lock: Duration) -> Result<Plan, Error> {
+        Ok(Plan::of(versions, history(client, false, lock).await?))
     }
 
     /// As [`Plan::read`], with the receipts if a source is named and there.
@@ -198,8 +200,9 @@ impl Plan {
         client: &Client,
         versions: &[Version],
         config: &Config,
+        lock: Duration,
     ) -> Result<Plan, Error> {
-        Ok(Plan::of(versions, history(client, source(config).is_some()).await?))
+        Ok(Plan::of(versions, history(client, source(config).is_some(), lock).await?))
     }
 
     /// Holds `versions` against `history`.
@@ -290,8 +293,9 @@ impl Plan {
     }
 
     /// Notes how far pending versions came that run outside a transaction, and stopped.
-    async fn note_begun(&mut self, client: &Client) -> Result<(), Error> {
-        let rows = match postgres::rows(client, "SELECT version, done FROM outgrow_progress").await {
+    async fn note_begun(&mut self, client: &Client, lock: Duration) -> Result<(), Error> {
+        let query = format!("{}; SELECT version, done FROM outgrow_progress", limits::lock(lock));
+        let rows = match postgres::rows(client, &query).await {
             Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => return Ok(()),
             Err(error) => {
                 let doing = "reading how far versions came (outgrow_progress)".to_owned();
@@ -352,13 +356,18 @@ fn source(config: &Config) -> Option<&Path> {
 
 /// The history, and the receipts with it if they are wanted. Those are no reason to fail: a table of the application's may
 /// have their name.
-async fn history(client: &Client, receipts: bool) -> Result<History, Error> {
-    let query = format!("SELECT version, name, applied_on, checksum FROM {HISTORY} ORDER BY version");
-    let both = format!("{query}; {}", brought::query());
-    let rows = match postgres::rows(client, if receipts { &both } else { &query }).await {
+async fn history(client: &Client, receipts: bool, lock: Duration) -> Result<History, Error> {
+    let query = |lock| {
+        let limit = limits::lock(lock);
+        format!("{limit}; SELECT version, name, applied_on, checksum FROM {HISTORY} ORDER BY version")
+    };
+    let first = if receipts { format!("{}; {}", query(lock), brought::query()) } else { query(lock) };
+    let rows = match postgres::rows(client, &first).await {
         Err(error) if receipts => {
             log::debug!("the receipts cannot be read: {}", server_message(&error));
-            postgres::rows(client, &query).await
+            // if it was the history that was locked, the wait is over
+            let locked = error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE);
+            postgres::rows(client, &query(if locked { Duration::ZERO } else { lock })).await
         }
         rows => rows,
     };

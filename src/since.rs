@@ -210,7 +210,7 @@ impl Since {
             }
         }
         if copied.is_none_or(|(receipt, _)| receipt.empty == Some(true)) && !limit.session_left {
-            self.missing_in_target = missing(client, source, asked.step).await?;
+            self.missing_in_target = missing(client, source, asked.step, &limit.interrupt).await?;
         }
         let most = limit.effort.count_bytes;
         let small = || most > 0 && std::fs::metadata(source).is_ok_and(|file| file.len() <= most);
@@ -218,7 +218,7 @@ impl Since {
             && self.missing_in_target.is_empty()
             && small()
         {
-            match timeout_at(limit.end, counted(client, source, asked, receipt)).await {
+            match timeout_at(limit.end, counted(client, source, asked, receipt, &limit.interrupt)).await {
                 Ok(Ok(changes)) => self.changes = Some(changes),
                 Ok(Err(error)) => self.not_counted = Some(error.to_string()),
                 Err(_) => {
@@ -320,8 +320,13 @@ fn in_table(table: &TableChanges) -> String {
 }
 
 /// The step's tables that hold rows in the source, if all of them are empty in the target.
-async fn missing(client: &Client, source: &Path, step: &Step) -> Result<Vec<String>, Error> {
-    let full = compare::tables_with_rows(&Source::open(source, WAIT)?, step)?;
+async fn missing(
+    client: &Client,
+    source: &Path,
+    step: &Step,
+    interrupt: &Interrupt,
+) -> Result<Vec<String>, Error> {
+    let full = compare::tables_with_rows(&Source::open(source, WAIT, interrupt.ended())?, step)?;
     if full.is_empty() {
         return Ok(full);
     }
@@ -336,8 +341,9 @@ async fn counted(
     source: &Path,
     asked: Asked<'_>,
     receipt: &Brought,
+    interrupt: &Interrupt,
 ) -> Result<Changes, Error> {
-    let source = Source::open(source, WAIT)?;
+    let source = Source::open(source, WAIT, interrupt.ended())?;
     reading::begin(client, BEGIN, WAIT).await?;
     let changes = compare::changes(client, source, asked, &receipt.tables).await;
     reading::end(client).await?;

@@ -76,7 +76,7 @@ pub async fn verify(config: &Config, args: &VerifyArgs, interrupt: &Interrupt) -
     let client = postgres::connect(url, interrupt).await?;
     reading::begin(&client, BEGIN, config.lock_timeout).await?;
     reading::require(&client, &[plan::HISTORY], false).await?;
-    let plan = Plan::read(&client, &versions).await?;
+    let plan = Plan::read(&client, &versions, config.lock_timeout).await?;
     let mut steps = Vec::new();
     for (version, step) in applied(&plan, &versions, args.step)? {
         let recorded = copy::recorded(&client, version.number).await?;
@@ -89,8 +89,8 @@ pub async fn verify(config: &Config, args: &VerifyArgs, interrupt: &Interrupt) -
                 .into(),
         ));
     }
-    let (opened, wait) = (file.clone(), config.lock_timeout);
-    let mut source = interrupt.on_thread(move || Source::open(&opened, wait)).await?;
+    let (opened, wait, ended) = (file.clone(), config.lock_timeout, interrupt.ended());
+    let mut source = interrupt.on_thread(move || Source::open(&opened, wait, ended)).await?;
     let mut verdicts = Vec::new();
     for (version, step, recorded) in steps {
         let verdict;

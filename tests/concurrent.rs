@@ -113,6 +113,7 @@ fn the_attempts_end_with_the_lock_timeout() {
         "attempt 2 in",
         "V2__alter failed and was rolled back",
         "V2__alter.sql:2:1: canceling statement due to lock timeout",
+        "the app, idle in transaction, holds one on t; to end it: SELECT pg_terminate_backend(",
     ]);
     assert!(!project.has_table("u"));
 }
@@ -121,12 +122,34 @@ fn the_attempts_end_with_the_lock_timeout() {
 fn a_step_whose_table_stays_in_use_says_who_holds_it() {
     let step = ("migrations/V2__step.toml", "source = \"sqlite\"\ntables = [\"t\"]\n");
     let (project, _application) = application_uses_t(step);
-    project.outgrow(["migrate", "--lock-attempt", "20ms", "--lock-timeout", "3s"]).exits(4).says(&[
-        "the app, idle in transaction, holds one on t",
-        "attempt 2 in",
-        "V2__step failed and was rolled back",
-        "canceling statement due to lock timeout",
-    ]);
+    let run = ["migrate", "--lock-attempt", "20ms", "--lock-timeout", "1s", "--json"];
+    let outcome = project.outgrow(run).exits(4).says(&["attempt 2 in"]);
+    let holder = "the app, idle in transaction, holds one on t; to end it: SELECT pg_terminate_backend(";
+    let error = outcome.json()["error"].as_str().expect("the error").to_owned();
+    for part in ["V2__step failed and was rolled back", "canceling statement due to lock timeout", holder] {
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn a_table_outside_the_step_that_its_keys_refer_to_is_named() {
+    let project = Project::step(
+        "CREATE TABLE elsewhere (id int PRIMARY KEY); CREATE TABLE t (id int, e int REFERENCES elsewhere);",
+        "\"t\"",
+        "CREATE TABLE t (id, e); INSERT INTO t VALUES (1, NULL)",
+    );
+    project.enlarge("app.db");
+    project.outgrow(["migrate", "--to", "1"]).succeeds();
+    let mut application = project.connect();
+    application
+        .batch_execute("SET application_name = 'the app'; BEGIN; SELECT * FROM elsewhere")
+        .expect("a lock");
+    let outcome = project.outgrow(["migrate", "--lock-attempt", "20ms", "--lock-timeout", "1s"]).exits(4);
+    let (_, error) = outcome.stderr.split_once("error: ").expect("an error");
+    assert!(error.contains("the app, idle in transaction, holds one on elsewhere"), "{error}");
+    application.batch_execute("COMMIT").expect("the end");
+    let said = "table elsewhere is locked until the step ends as well";
+    project.outgrow(["migrate"]).succeeds().says(&[said]);
 }
 
 #[test]
@@ -163,4 +186,26 @@ fn a_lock_on_the_history_is_not_waited_for_for_ever() {
     let outcome = Outcome::of(run.wait_with_output().expect("its end"), None).exits(4);
     outcome.says(&["V2__next failed and was rolled back"]);
     assert!(!project.has_table("t"));
+}
+
+#[test]
+fn reading_the_history_does_not_wait_for_ever_for_a_lock() {
+    let project = Project::one_table("id int", "CREATE TABLE t (id); INSERT INTO t VALUES (1)");
+    project.outgrow(["migrate"]).succeeds();
+    let mut holder = project.connect();
+    holder
+        .batch_execute("SET application_name = 'somebody'; BEGIN; LOCK TABLE refinery_schema_history")
+        .expect("the history");
+    for command in ["status", "migrate", "verify", "export"] {
+        let mut run = project.command([command, "--lock-timeout", "50ms"]);
+        if command == "export" {
+            run.arg("out.db");
+        }
+        project.run(&mut run).exits(4).says(&[
+            "error: reading the history refinery_schema_history: canceling statement due to lock timeout",
+            "somebody, idle in transaction, holds one on refinery_schema_history; to end it: SELECT pg_terminate_backend(",
+        ]);
+    }
+    let outcome = project.outgrow(["doctor"]).exits(1);
+    outcome.prints(&["reading the history", "somebody, idle in transaction, holds one on"]);
 }

@@ -233,3 +233,20 @@ fn what_the_server_kept_is_not_known_when_the_network_is_cut_in_a_version() {
     let outcome = Outcome::of(child.wait_with_output().expect("its end"), None).exits(3);
     outcome.says(&["V2__next failed, and whether the server kept it is not known: outgrow status says"]);
 }
+
+#[test]
+fn nor_when_the_session_is_ended_at_the_commit() {
+    let project = Project::with(&[
+        (
+            "migrations/V1__t.sql",
+            "CREATE TABLE t (id int);
+             CREATE FUNCTION ended() RETURNS trigger LANGUAGE plpgsql AS
+               'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END';
+             CREATE CONSTRAINT TRIGGER ended AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED
+               FOR EACH ROW EXECUTE FUNCTION ended();",
+        ),
+        ("migrations/V2__next.sql", "INSERT INTO t VALUES (1);"),
+    ]);
+    let outcome = project.outgrow(["migrate"]).exits(3);
+    outcome.says(&["V2__next failed, and whether the server kept it is not known: outgrow status says"]);
+}

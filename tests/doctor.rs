@@ -324,3 +324,36 @@ fn the_log_as_json_has_an_object_a_line() {
         .says(&["OUTGROW_LOG_FORMAT: expected json or text"]);
     project.run(project.command(["migrate"]).env("OUTGROW_LOG_FORMAT", "")).succeeds();
 }
+
+#[test]
+fn a_step_that_does_not_fit_the_target_is_a_problem() {
+    let project = Project::one_table("id int", "CREATE TABLE t (id, v); INSERT INTO t VALUES (1, 2)");
+    let outcome = doctor(&project).succeeds();
+    finds(&outcome, "step", &["ok: V2__import: not held against the target, because V1__create_t"]);
+    project.outgrow(["migrate", "--to", "1"]).succeeds();
+    let outcome = doctor(&project).exits(1);
+    finds(&outcome, "step", &["problem: V2__import: the target is not ready", "t.v: the source has values"]);
+    project.execute("ALTER TABLE t ADD v int, ADD w int NOT NULL");
+    let outcome = doctor(&project).exits(1);
+    finds(&outcome, "step", &["problem: V2__import: ", "t.w: the target's column is NOT NULL"]);
+    project.execute("ALTER TABLE t DROP w; INSERT INTO t VALUES (7, 8)");
+    let outcome = doctor(&project).exits(1);
+    finds(&outcome, "step", &["problem: V2__import: ", "table t: it already holds rows"]);
+    project.execute("TRUNCATE t");
+    let outcome = project.outgrow(["doctor"]).succeeds();
+    outcome.prints(&[
+        "V2__import: its tables and columns fit; its rows were not read",
+        "ready as far as its rows",
+    ]);
+    project.outgrow(["migrate"]).succeeds();
+    project.outgrow(["doctor"]).succeeds().prints(&[": ready\n"]).never_says(&["its rows"]);
+    project
+        .write("migrations/V3__again.toml", "source = \"sqlite\"\ntables = [\"nowhere\"]\nskip = [\"t\"]\n");
+    project.sqlite("app.db", "CREATE TABLE nowhere (id)");
+    let outcome = doctor(&project).exits(1);
+    finds(
+        &outcome,
+        "step",
+        &["problem: V3__again: ", "table nowhere: the step names it and the target has no such table"],
+    );
+}

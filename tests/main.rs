@@ -38,6 +38,7 @@ mod history_traffic;
 mod house;
 mod input;
 mod intelibotx;
+mod interrupted;
 mod memory;
 mod no_transaction;
 mod originals;

@@ -89,6 +89,14 @@ fn a_rule_that_matches_nothing_is_refused() {
 }
 
 #[test]
+fn a_column_that_cannot_be_bound_is_one_fault() {
+    let source = "CREATE TABLE t (a); INSERT INTO t VALUES (1)";
+    let project =
+        with_rules("b int NOT NULL", source, "[table.t.column.a]\ntarget = \"b\"\nread = \"unix_ms\"\n");
+    project.outgrow(["migrate"]).exits(7).says(&["t.a: "]).never_says(&["NOT NULL without a default"]);
+}
+
+#[test]
 fn two_columns_cannot_feed_one() {
     let source = "CREATE TABLE t (a, b); INSERT INTO t VALUES (1, 2)";
     let project = with_rules("a int", source, "[table.t.column.b]\ntarget = \"a\"\n");

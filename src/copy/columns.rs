@@ -20,6 +20,8 @@ pub(super) struct BoundTable {
     pub constants: Vec<BoundConstant>,
     /// Target columns that both ends compute for themselves.
     pub computed: Vec<String>,
+    /// Target columns of which a fault says already why they are not fed.
+    pub refused: Vec<String>,
 }
 
 impl BoundTable {
@@ -73,9 +75,14 @@ pub(super) fn bind(
         columns: Vec::new(),
         constants: Vec::new(),
         computed: Vec::new(),
+        refused: Vec::new(),
     };
-    for name in rules.column.keys() {
+    for (name, rule) in &rules.column {
         if same_name(&from.columns, name, |column| &column.name).is_none() {
+            let target = rule.target.as_ref().unwrap_or(name);
+            table
+                .refused
+                .extend(same_name(&to.columns, target, |column| &column.name).map(|to| to.name.clone()));
             faults.push(format!(
                 "{}.{name}: the step has a rule for it and the source has no such column",
                 from.name
@@ -128,7 +135,10 @@ pub(super) fn bind(
             }
             Some(target) => match bind_column(column, target, &rule, rules.misfit) {
                 Ok(bound) => table.columns.push(bound),
-                Err(fault) => faults.push(format!("{place}: {fault}")),
+                Err(fault) => {
+                    faults.push(format!("{place}: {fault}"));
+                    table.refused.push(target.name.clone());
+                }
             },
         }
     }
@@ -205,7 +215,10 @@ fn bind_constants(table: &mut BoundTable, rules: &TableRules, faults: &mut Vec<S
         }
         match constant(target, value) {
             Ok(field) => table.constants.push(BoundConstant { target: target.clone(), field }),
-            Err(found) => faults.push(format!("{place}: the constant does not fit: {found}")),
+            Err(found) => {
+                faults.push(format!("{place}: the constant does not fit: {found}"));
+                table.refused.push(target.name.clone());
+            }
         }
     }
 }
@@ -243,9 +256,8 @@ fn constant(target: &catalog::Column, value: &toml::Value) -> Result<Vec<u8>, St
 pub(super) fn require_fed(table: &BoundTable, faults: &mut Vec<String>) {
     for column in &table.target.columns {
         let fed = table.target_columns().any(|bound| bound == column.name);
-        let faulty =
-            faults.iter().any(|fault| fault.starts_with(&format!("{}.{}: ", table.source.name, column.name)));
-        if column.not_null && !column.has_default && !column.generated && !fed && !faulty {
+        let refused = table.refused.contains(&column.name);
+        if column.not_null && !column.has_default && !column.generated && !fed && !refused {
             faults.push(format!(
                 "{}.{}: the target's column is NOT NULL without a default, and the source has no such column; \
                  write [table.{}.constant] with {} = …",

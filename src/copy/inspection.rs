@@ -3,7 +3,6 @@
 
 use super::load::Options;
 use crate::error::Error;
-use crate::postgres::interrupt::{Interrupt, LOOK};
 use crate::sqlite::{Fingerprint, Source};
 use rusqlite::InterruptHandle;
 use std::sync::Arc;
@@ -43,7 +42,6 @@ impl Drop for Hashing {
 pub(super) struct Inspection {
     running: JoinHandle<(Source, Result<(), Error>)>,
     sqlite: InterruptHandle,
-    interrupt: Interrupt,
 }
 
 impl Inspection {
@@ -51,12 +49,12 @@ impl Inspection {
     pub(super) fn of(source: Source, options: &Options) -> Inspection {
         // a small one was looked at before anything ran
         let thorough = options.proof && source.is_large();
-        let (sqlite, interrupt) = (source.interrupt_handle(), options.interrupt.clone());
+        let sqlite = source.interrupt_handle();
         let running = tokio::task::spawn_blocking(move || {
             let sound = if thorough { source.require_sound() } else { Ok(()) };
             (source, sound)
         });
-        Inspection { running, sqlite, interrupt }
+        Inspection { running, sqlite }
     }
 
     /// Waits for its end, which a signal brings about.
@@ -64,12 +62,7 @@ impl Inspection {
     /// # Errors
     /// [`Error::Source`] if the source is damaged.
     pub(super) async fn result(mut self) -> Result<Source, Error> {
-        let (source, sound) = loop {
-            tokio::select! {
-                ended = &mut self.running => break ended.map_err(std::io::Error::other)?,
-                () = tokio::time::sleep(LOOK) => if self.interrupt.signalled() { self.sqlite.interrupt() },
-            }
-        };
+        let (source, sound) = (&mut self.running).await.map_err(std::io::Error::other)?;
         sound.map(|()| source)
     }
 }

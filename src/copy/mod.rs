@@ -57,6 +57,7 @@ const TABLES_OF_OURS: [&str; 5] =
 use crate::error::Error;
 use crate::migration::Version;
 use crate::migration::step::Step;
+use crate::postgres::interrupt::Interrupt;
 use crate::postgres::limits::SPELLING;
 use crate::postgres::{catalog, key};
 use crate::sqlite::Source;
@@ -177,8 +178,8 @@ async fn prepare(
     options: &Options,
 ) -> Result<Prepared, Error> {
     let target = target(client, step).await?;
-    let (file, wait) = (source.to_owned(), options.lock_timeout);
-    let source = options.interrupt.on_thread(move || Source::open(&file, wait)).await?;
+    let (file, wait, ended) = (source.to_owned(), options.lock_timeout, options.interrupt.ended());
+    let source = options.interrupt.on_thread(move || Source::open(&file, wait, ended)).await?;
     let bound = bind::bind(step, &source, &target)?;
     let reading = Reading {
         source,
@@ -218,8 +219,9 @@ struct Whole {
 /// for the whole step, from the savepoint at which nothing was loaded and everything was in its place.
 async fn load_whole(client: &Client, mut reading: Reading) -> Result<Whole, Error> {
     let (version, options) = (reading.version, reading.options.clone());
-    let hashing = Hashing::of(&reading.source);
     ready::require(client, &reading.tables).await?;
+    // not before: it holds the file open, and a step whose tables are in use opens it again for another attempt
+    let hashing = Hashing::of(&reading.source);
     client.batch_execute("SAVEPOINT outgrow_load").await.map_err(Error::database("preparing the load"))?;
     let small = reading.source.snapshot_bytes()? < SMALL;
     let extent = if small { Extent::Least } else { Extent::Whole };
@@ -315,14 +317,37 @@ async fn disproved(
 ///
 /// # Errors
 /// [`Error::Source`] and [`Error::Misfits`].
-pub fn require_source(step: &Step, source: &Path, lock_timeout: Duration) -> Result<(), Error> {
-    let source = Source::open(source, lock_timeout)?;
+pub fn require_source(
+    step: &Step,
+    source: &Path,
+    lock_timeout: Duration,
+    interrupt: &Interrupt,
+) -> Result<(), Error> {
+    let source = Source::open(source, lock_timeout, interrupt.ended())?;
     source.notes.iter().for_each(|note| log::warn!("{note}"));
     if !source.is_large() {
         source.require_sound()?;
     }
     let (_, faults) = bind::source_tables(step, &source)?;
     if faults.is_empty() { Ok(()) } else { Err(Error::Misfits { file: source.file, misfits: faults }) }
+}
+
+/// Refuses a `step` whose tables and columns do not fit those of the target as it is now, or whose tables hold rows there already.
+/// What the source's rows hold is not asked.
+///
+/// # Errors
+/// [`Error::Source`], [`Error::Misfits`] and [`Error::Target`].
+pub async fn require_fit(
+    client: &Client,
+    step: &Step,
+    source: &Path,
+    lock_timeout: Duration,
+    interrupt: &Interrupt,
+) -> Result<(), Error> {
+    let target = target(client, step).await?;
+    let source = Source::open(source, lock_timeout, interrupt.ended())?;
+    let bound = bind::bind(step, &source, &target)?;
+    ready::require_empty(client, &bound.tables).await
 }
 
 /// Records that `step` brought nothing (`--without-data`), so that the versions after it can be applied.

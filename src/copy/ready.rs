@@ -48,6 +48,17 @@ pub(super) async fn require(client: &Client, tables: &[BoundTable]) -> Result<()
     if !faults.is_empty() {
         return Err(Error::Target(faults));
     }
+    require_empty(client, tables).await
+}
+
+/// Refuses tables that hold rows.
+///
+/// # Errors
+/// [`Error::Target`].
+pub(super) async fn require_empty(client: &Client, tables: &[BoundTable]) -> Result<(), Error> {
+    if tables.is_empty() {
+        return Ok(());
+    }
     // rows of tables that inherit are rows of this one to the application
     let queries = tables.iter().enumerate().map(|(index, table)| {
         let (own, all) = (table.target.own_rows(), table.target.quoted());
@@ -57,15 +68,18 @@ pub(super) async fn require(client: &Client, tables: &[BoundTable]) -> Result<()
         .query_typed(&queries.collect::<Vec<_>>().join(" UNION ALL "), &[])
         .await
         .map_err(Error::database("looking for rows in the target's tables"))?;
-    faults.extend(full.iter().map(|row| {
-        let index = usize::try_from(row.get::<_, i32>(0)).unwrap_or_default();
-        let what = if row.get(1) { "it" } else { "a table that inherits from it" };
-        format!(
-            "table {}: {what} already holds rows, and a step loads into empty tables only; \
+    let faults: Vec<String> = full
+        .iter()
+        .map(|row| {
+            let index = usize::try_from(row.get::<_, i32>(0)).unwrap_or_default();
+            let what = if row.get(1) { "it" } else { "a table that inherits from it" };
+            format!(
+                "table {}: {what} already holds rows, and a step loads into empty tables only; \
              empty it, or record the step as having brought nothing with --without-data",
-            tables[index].target.name
-        )
-    }));
+                tables[index].target.name
+            )
+        })
+        .collect();
     if faults.is_empty() { Ok(()) } else { Err(Error::Target(faults)) }
 }
 

@@ -22,6 +22,9 @@ use tokio_postgres::{Client, SimpleQueryRow};
 /// The server's answers, a few dozen small ones, take no longer than this.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A table that somebody keeps locked for longer is a finding.
+const LOCK: Duration = Duration::from_secs(2);
+
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -192,7 +195,7 @@ async fn target(
     let sessions = others::sessions(client).await;
     ask("pooler", server::pooler(client, url).await);
     ask("settings", server::settings(client).await);
-    let plan = match Plan::read_with_receipts(client, versions, config).await {
+    let plan = match Plan::read_with_receipts(client, versions, config, LOCK).await {
         Ok(plan) => plan,
         Err(error) => {
             ask("versions", Err(error));

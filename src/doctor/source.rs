@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::migration::Version;
 use crate::migration::step::Step;
 use crate::plan::Plan;
-use crate::postgres::interrupt::Interrupt;
+use crate::postgres::{interrupt::Interrupt, reading};
 use crate::since::{Effort, Since};
 use crate::sqlite::Source;
 use std::path::Path;
@@ -34,7 +34,7 @@ pub(super) async fn source(
     let Some(file) = config.source.as_deref() else {
         return vec![unnamed(config, plan, &steps)];
     };
-    let mut findings = match state(file) {
+    let mut findings = match state(file, interrupt) {
         Ok(findings) => findings,
         // the rows are in the target already, and nothing needs the file any more
         Err(Error::Source { .. }) if steps.is_empty() && !file.exists() => {
@@ -43,9 +43,19 @@ pub(super) async fn source(
         }
         Err(error) => return vec![Finding::failed("source", &config.explained(error))],
     };
-    let expected = |step: &Step| copy::require_source(step, file, WAIT).err();
-    let faults = steps.iter().filter_map(|version| version.step()).filter_map(expected);
-    findings.extend(faults.map(|error| Finding::failed("source", &error)));
+    let first_sql = versions
+        .iter()
+        .filter(|version| version.step().is_none())
+        .find(|version| pending.as_ref().is_some_and(|pending| pending.contains(&version.number)));
+    for version in steps {
+        let Some(step) = version.step() else { continue };
+        if let Err(error) = copy::require_source(step, file, WAIT, interrupt) {
+            findings.push(Finding::failed("source", &error));
+        } else if let Some(client) = client.filter(|_| plan.is_some()) {
+            let before = first_sql.filter(|sql| sql.number < version.number);
+            findings.push(fit(client, version, step, before, file, interrupt).await);
+        }
+    }
     if let (Some(client), Some(plan)) = (client, plan) {
         let found = plan.look_back(client, config, versions, Effort::WHOLE, interrupt).await;
         findings.extend(found.iter().flat_map(Since::says).map(|said| match said.next {
@@ -54,6 +64,41 @@ pub(super) async fn source(
         }));
     }
     findings
+}
+
+/// Whether the step fits the target, as far as that can be told before the versions `before` it are applied.
+async fn fit(
+    client: &Client,
+    version: &Version,
+    step: &Step,
+    before: Option<&Version>,
+    file: &Path,
+    interrupt: &Interrupt,
+) -> Finding {
+    let label = &version.label;
+    if let Some(before) = before {
+        let found = format!(
+            "{label}: not held against the target, because {} and what else comes before it is pending; outgrow migrate \
+             --dry-run does, once that is applied (--to)",
+            before.label
+        );
+        return Finding::ok("step", found);
+    }
+    let asked = async {
+        reading::begin(client, "BEGIN READ ONLY", WAIT).await?;
+        let fit = copy::require_fit(client, step, file, WAIT, interrupt).await;
+        reading::end(client).await?;
+        fit
+    };
+    match asked.await {
+        Ok(()) => {
+            let found = format!(
+                "{label}: its tables and columns fit; its rows were not read, outgrow migrate --dry-run reads them"
+            );
+            Finding::ok("step", found)
+        }
+        Err(error) => Finding { found: format!("{label}: {error}"), ..Finding::failed("step", &error) },
+    }
 }
 
 fn unnamed(config: &Config, plan: Option<&Plan>, steps: &[&Version]) -> Finding {
@@ -78,8 +123,8 @@ fn unnamed(config: &Config, plan: Option<&Plan>, steps: &[&Version]) -> Finding 
 }
 
 /// The file by itself.
-fn state(file: &Path) -> Result<Vec<Finding>, Error> {
-    let source = Source::open(file, WAIT)?;
+fn state(file: &Path, interrupt: &Interrupt) -> Result<Vec<Finding>, Error> {
+    let source = Source::open(file, WAIT, interrupt.ended())?;
     let whole = if source.is_large() {
         "large, not looked through for damage"
     } else {

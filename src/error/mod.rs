@@ -40,6 +40,14 @@ pub enum Error {
     /// Another run holds the lock and `--lock-timeout` is over.
     #[error("{0}")]
     Locked(String),
+    /// A lock on a table was waited for in vain, and somebody is seen to hold one.
+    #[error("{source}\n  {holder}")]
+    Held {
+        /// Who, and the statement that would end that session.
+        holder: String,
+        /// What was refused.
+        source: Box<Error>,
+    },
     /// The history and the files disagree: every disagreement, one a line.
     #[error("{}", listed("the history diverges from the files", .0))]
     Diverged(Vec<String>),
@@ -188,15 +196,18 @@ impl Error {
                 ExitCode::Source
             }
             Error::Sql { code, .. } if *code == SqlState::LOCK_NOT_AVAILABLE => ExitCode::Locked,
+            Error::Sql { code, .. } if ends_session(code) => ExitCode::Connection,
             Error::Target(_) | Error::Hidden(_) | Error::Sql { .. } => ExitCode::Migration,
             Error::Proof(_) => ExitCode::Proof,
             Error::Version { source, .. } if matches!(**source, Error::Io(_)) => ExitCode::Migration,
-            Error::Version { source, .. } | Error::Stopped { source, .. } => source.exit_code(),
+            Error::Version { source, .. } | Error::Stopped { source, .. } | Error::Held { source, .. } => {
+                source.exit_code()
+            }
             Error::Interrupted { signal, .. } | Error::Abandoned { signal } => ExitCode::Signal(*signal),
             Error::Database { source, .. } if source.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
                 ExitCode::Locked
             }
-            Error::Database { source, .. } if source.as_db_error().is_none() => ExitCode::Connection,
+            Error::Database { source, .. } if source.code().is_none_or(ends_session) => ExitCode::Connection,
             Error::Database { .. } => ExitCode::Migration,
         }
     }
@@ -207,6 +218,7 @@ impl Error {
         match self {
             Error::Sql { code, .. } => Some(code),
             Error::Database { source, .. } => source.code(),
+            Error::Held { source, .. } => source.sqlstate(),
             _ => None,
         }
     }
@@ -311,6 +323,12 @@ fn next_move(error: &tokio_postgres::Error) -> &'static str {
 #[must_use]
 pub fn is_circumstance(code: &SqlState) -> bool {
     ["40", "53", "55", "57", "58"].iter().any(|class| code.code().starts_with(class))
+}
+
+/// Whether an SQLSTATE is the server's last word: somebody ended the session, or the server ends. (PostgreSQL: Error Codes, class 57.)
+#[must_use]
+pub fn ends_session(code: &SqlState) -> bool {
+    code.code().starts_with("57P0")
 }
 
 #[cfg(test)]

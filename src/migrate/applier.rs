@@ -5,13 +5,13 @@ use super::Applied;
 use super::transaction::{Attempts, LATER, Limits, Written, roll_back, settle};
 use super::untransacted;
 use crate::copy::{self, Receipt};
-use crate::error::{Error, Fate};
+use crate::error::{Error, Fate, ends_session};
 use crate::migration::failure::{self, Sent};
 use crate::migration::step::Step;
 use crate::migration::{Kind, Version};
 use crate::plan::HISTORY;
 use crate::postgres::lock::{self, Scope};
-use crate::postgres::{self, interrupt::Interrupt};
+use crate::postgres::{self, interrupt::Interrupt, limits, reading};
 use futures_util::TryStreamExt;
 use refinery_core::traits::r#async::{AsyncMigrate, AsyncQuery, AsyncTransaction};
 use refinery_core::{Migration, Runner};
@@ -189,8 +189,7 @@ impl Applier<'_> {
             match outcome {
                 Ok(receipt) => return Ok(Outcome::Applied(receipt.map(Box::new))),
                 Err(error) if self.interrupt.signalled() => return Err(error),
-                Err(error) if attempts.another(&self.client, version, &error).await => {}
-                Err(error) => return Err(error),
+                Err(error) => attempts.another(&self.client, version, self.interrupt, error).await?,
             }
         }
     }
@@ -203,12 +202,18 @@ impl Applier<'_> {
     /// Whether another run has applied `version` since the plan was made.
     async fn is_recorded(&self, version: &Version) -> Result<bool, Error> {
         let query = format!(
-            "SELECT (SELECT checksum FROM {HISTORY} WHERE version = {0}), \
+            "{1}; SELECT (SELECT checksum FROM {HISTORY} WHERE version = {0}), \
                     coalesce((SELECT max(version) FROM {HISTORY}) > {0}, false)",
-            version.number
+            version.number,
+            limits::lock(self.limits.locks)
         );
-        let doing = format!("reading the history {HISTORY}");
-        let answer = postgres::rows(&self.client, &query).await.map_err(Error::database(doing))?;
+        let answer = match postgres::rows(&self.client, &query).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let doing = format!("reading the history {HISTORY}");
+                return Err(reading::refused(&self.client, HISTORY, doing, error).await);
+            }
+        };
         let diverged = |what: &str| {
             let file = version.file.display();
             Err(Error::Diverged(vec![format!("{file}: another run {what} while this one waited")]))
@@ -289,13 +294,16 @@ impl Applier<'_> {
 }
 
 /// What became of a version that ended with `error`. The commit of SQL is sent before the server has answered, that of a step when
-/// everything else is done.
+/// everything else is done. A session that is ended meanwhile ends before or after it.
 fn fate(version: &Version, error: &Error) -> Fate {
     match error {
         Error::Diverged(_) | Error::Locked(_) => Fate::NotBegun,
         Error::Database { doing, source }
-            if source.as_db_error().is_none() && (version.step().is_none() || *doing == ends(version)) =>
+            if *doing == ends(version) && source.code().is_none_or(ends_session) =>
         {
+            Fate::Unknown
+        }
+        Error::Database { source, .. } if source.code().is_none() && version.step().is_none() => {
             Fate::Unknown
         }
         _ => Fate::RolledBack,

@@ -111,7 +111,7 @@ pub async fn migrate(
         if scope == Scope::Session {
             lock::acquire(&client, scope, config.lock_timeout, interrupt).await?;
             // another run may have done the work while we waited
-            plan = Plan::read(&client, &versions).await?;
+            plan = Plan::read(&client, &versions, config.lock_timeout).await?;
             plan.require_agreement()?;
         }
         let mut applier = Applier {
@@ -212,8 +212,9 @@ async fn prepare(
         )));
     };
     for step in steps {
-        let (step, file, wait) = (step.clone(), file.clone(), config.lock_timeout);
-        interrupt.on_thread(move || copy::require_source(&step, &file, wait)).await?;
+        let (step, file, wait, signals) =
+            (step.clone(), file.clone(), config.lock_timeout, interrupt.clone());
+        interrupt.on_thread(move || copy::require_source(&step, &file, wait, &signals)).await?;
     }
     Ok(Some(file.clone()))
 }

@@ -2,14 +2,15 @@
 
 use crate::error::{Error, server_message};
 use crate::migration::{Kind, Version, sql};
+use crate::plan::HISTORY;
 use crate::postgres::backoff::Backoff;
+use crate::postgres::interrupt::Interrupt;
 use crate::postgres::limits;
 use crate::postgres::lock::{self, Scope};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::Type;
 
 /// How long things may take.
 #[derive(Debug, Clone, Copy)]
@@ -121,17 +122,30 @@ impl Attempts {
         Attempts { started: Instant::now(), limit, made: 1, backoff }
     }
 
-    /// Waits for the next attempt and says so, unless `error` would come again or the time is over.
-    pub(super) async fn another(&mut self, client: &Client, version: &Version, error: &Error) -> bool {
+    /// Waits for the next attempt and says so.
+    ///
+    /// # Errors
+    /// `error`, if it would come again or the time is over; with who holds a lock, if that is what it says.
+    pub(super) async fn another(
+        &mut self,
+        client: &Client,
+        version: &Version,
+        interrupt: &Interrupt,
+        error: Error,
+    ) -> Result<(), Error> {
         let codes = [
             SqlState::LOCK_NOT_AVAILABLE,
             SqlState::T_R_DEADLOCK_DETECTED,
             SqlState::T_R_SERIALIZATION_FAILURE,
         ];
-        let Some(code) = error.sqlstate().filter(|code| codes.contains(code)) else { return false };
+        let Some(code) = error.sqlstate().filter(|code| codes.contains(code)) else { return Err(error) };
+        let holder = lock::table_holder(client, &tables(version)).await;
         let left = self.limit.saturating_sub(self.started.elapsed());
         if left.is_zero() {
-            return false;
+            return Err(match holder {
+                Some(holder) if *code == SqlState::LOCK_NOT_AVAILABLE => holder.explain(error),
+                _ => error,
+            });
         }
         let pause = self.backoff.pause(left);
         self.made += 1;
@@ -143,17 +157,17 @@ impl Attempts {
                 "40P01" => "a deadlock with another session",
                 _ => "another transaction came in between",
             },
-            blocker(client, version).await,
+            holder.map(|holder| format!(" ({holder})")).unwrap_or_default(),
             self.made,
             pause.as_millis()
         );
-        tokio::time::sleep(pause).await;
-        true
+        interrupt.pause(pause).await;
+        if interrupt.signalled() { Err(error) } else { Ok(()) }
     }
 }
 
-/// The oldest other transaction that holds a lock on a table which the version names.
-async fn blocker(client: &Client, version: &Version) -> String {
+/// The tables whose locks a version may wait for, as far as it names them.
+fn tables(version: &Version) -> Vec<String> {
     let names: BTreeSet<String> = match &version.kind {
         Kind::Sql => {
             let named = sql::names(version.text()).map(|(_, name)| name);
@@ -164,21 +178,5 @@ async fn blocker(client: &Client, version: &Version) -> String {
             tables.map(|table| table.rules.target.clone().unwrap_or_else(|| table.name.clone())).collect()
         }
     };
-    let names: Vec<String> = names.into_iter().collect();
-    let query = "SELECT c.relname::text, l.pid, coalesce(nullif(a.application_name, ''), '(no application name)'), \
-                        coalesce(a.state, '?') \
-                 FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_stat_activity a USING (pid) \
-                 WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_backend_pid() \
-                   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-                   AND c.relname = ANY ($1) \
-                 ORDER BY a.xact_start LIMIT 1";
-    // what cannot be seen is left out
-    match client.query_typed(query, &[(&names, Type::TEXT_ARRAY)]).await.as_deref() {
-        Ok([row]) => {
-            let (table, pid): (&str, i32) = (row.get(0), row.get(1));
-            let (name, state): (&str, &str) = (row.get(2), row.get(3));
-            format!(" (pid {pid}, {name}, {state}, holds one on {table})")
-        }
-        _ => String::new(),
-    }
+    names.into_iter().chain([HISTORY.to_owned()]).collect()
 }

@@ -150,8 +150,9 @@ impl Running<'_> {
             };
             match outcome {
                 Err(error) if interrupt.signalled() => return Err(error),
-                Err(error) if attempts.another(self.client, self.version, &error).await => {
-                    interrupted = false
+                Err(error) => {
+                    attempts.another(self.client, self.version, interrupt, error).await?;
+                    interrupted = false;
                 }
                 outcome => return outcome,
             }

@@ -2,7 +2,7 @@
 
 use super::human::{columns, lines};
 use super::{Report, printable};
-use crate::doctor::{Diagnosis, State};
+use crate::doctor::{Diagnosis, Finding, State};
 use crate::error::ExitCode;
 
 impl Report for Diagnosis {
@@ -22,10 +22,12 @@ impl Report for Diagnosis {
             table.add_row([finding.about.to_owned(), state.to_owned(), said.join("\n")]);
         }
         let (problems, warnings) = (self.count(State::Problem), self.count(State::Warning));
+        let is_step = |finding: &Finding| finding.about == "step";
+        let unread = if self.findings.iter().any(is_step) { " as far as its rows are not asked" } else { "" };
         let answer = match (problems, warnings) {
-            (0, 0) => "ready".to_owned(),
-            (0, 1) => "ready, 1 warning".to_owned(),
-            (0, _) => format!("ready, {warnings} warnings"),
+            (0, 0) => format!("ready{unread}"),
+            (0, 1) => format!("ready{unread}, 1 warning"),
+            (0, _) => format!("ready{unread}, {warnings} warnings"),
             (1, _) => "not ready, 1 problem".to_owned(),
             (_, _) => format!("not ready, {problems} problems"),
         };

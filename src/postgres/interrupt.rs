@@ -7,6 +7,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 /// The cancel request is repeated at this pace, since one that arrives between two statements hits nothing.
 const REPEAT: Duration = Duration::from_millis(100);
@@ -36,6 +37,25 @@ impl Interrupt {
         self.signalled.load(Ordering::Relaxed)
     }
 
+    /// [`Interrupt::signalled`], to hand to what knows nothing of signals.
+    pub fn ended(&self) -> impl Fn() -> bool + Send + Sync + use<> {
+        let signalled = Arc::clone(&self.signalled);
+        move || signalled.load(Ordering::Relaxed)
+    }
+
+    /// Waits for a signal.
+    pub async fn come(&self) {
+        while !self.signalled() {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Waits for so long, or until a signal.
+    pub async fn pause(&self, pause: Duration) {
+        // either end is fine
+        let _ = tokio::time::timeout(pause, self.come()).await;
+    }
+
     /// Runs on a thread of its own what may block for long; after a signal nobody waits for it.
     ///
     /// # Errors
@@ -45,14 +65,34 @@ impl Interrupt {
         work: impl FnOnce() -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let mut running = tokio::task::spawn_blocking(work);
-        loop {
-            tokio::select! {
-                done = &mut running => return done.map_err(std::io::Error::other)?,
-                () = tokio::time::sleep(LOOK) => if self.signalled() {
-                    return Err(Error::Io(std::io::Error::other("given up")));
-                },
-            }
+        tokio::select! {
+            done = &mut running => done.map_err(std::io::Error::other)?,
+            () = self.come() => Err(given_up()),
         }
+    }
+
+    /// Takes signals on a thread of its own: this one may be busy with the source, and nobody else would notice.
+    fn listen(&self) -> Result<UnboundedReceiver<Signal>, Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let inside = runtime.enter();
+        let mut signals = Signals::listen()?;
+        drop(inside);
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let signalled = Arc::clone(&self.signalled);
+        let taking = async move {
+            loop {
+                tokio::select! {
+                    signal = signals.next() => {
+                        // first, so that whoever ends because of it finds it
+                        let _ = sender.send(signal);
+                        signalled.store(true, Ordering::Relaxed);
+                    }
+                    () = sender.closed() => return,
+                }
+            }
+        };
+        std::thread::Builder::new().name("signals".into()).spawn(move || runtime.block_on(taking))?;
+        Ok(receiver)
     }
 
     /// Runs `work` to its end or to the first signal. A signal that comes too late to stop it changes nothing.
@@ -61,10 +101,13 @@ impl Interrupt {
     /// Those of `work`; [`Error::Interrupted`] after a signal.
     pub async fn guard<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         tokio::pin!(work);
-        let mut signals = Signals::listen()?;
+        let mut signals = self.listen()?;
         let signal = tokio::select! {
-            result = &mut work => return result,
-            signal = signals.next() => signal,
+            result = &mut work => return match (result, signals.try_recv()) {
+                (Err(error), Ok(signal)) => Err(Error::Interrupted { signal, during: Some(Box::new(error)) }),
+                (result, _) => result,
+            },
+            Some(signal) = signals.recv() => signal,
         };
         self.signalled.store(true, Ordering::Relaxed);
         let canceller = self.session.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -86,10 +129,15 @@ impl Interrupt {
                 Err(error) => Err(Error::Interrupted { signal, during: Some(Box::new(error)) }),
             },
             () = cancel => unreachable!("the loop has no end"),
-            _ = signals.next() => Err(Error::Abandoned { signal }),
+            Some(_) = signals.recv() => Err(Error::Abandoned { signal }),
             () = tokio::time::sleep(LIMIT) => Err(Error::Abandoned { signal }),
         }
     }
+}
+
+/// What is said of work that a signal ended, to nobody.
+pub(super) fn given_up() -> Error {
+    Error::Io(std::io::Error::other("given up"))
 }
 
 #[cfg(unix)]
@@ -130,5 +178,18 @@ impl Signals {
             Ok(()) => Signal::Interrupt,
             Err(_) => std::future::pending().await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_signal_ends_a_pause() -> Result<(), tokio::time::error::Elapsed> {
+        let interrupt = Interrupt::default();
+        interrupt.pause(Duration::from_millis(1)).await;
+        interrupt.signalled.store(true, Ordering::Relaxed);
+        tokio::time::timeout(LIMIT, interrupt.pause(Duration::MAX)).await
     }
 }

@@ -26,14 +26,16 @@ pub fn settings(lock: Duration, statement: Option<Duration>, local: bool) -> Str
     )
 }
 
+/// Sets how long a `lock` is waited for, for what is left of a transaction.
+#[must_use]
+pub fn lock(lock: Duration) -> String {
+    format!("SET LOCAL lock_timeout = {}", milliseconds(lock))
+}
+
 /// Sets the limits of what is left of a transaction after `RESET ALL`: for a `lock`, and for one `statement` (`None` is no limit).
 #[must_use]
 pub fn once_more(lock: Duration, statement: Option<Duration>) -> String {
-    format!(
-        "SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}",
-        milliseconds(lock),
-        statement.map_or(0, milliseconds)
-    )
+    format!("{}; SET LOCAL statement_timeout = {}", self::lock(lock), statement.map_or(0, milliseconds))
 }
 
 /// How the server spells values and names, and reads what says too little of itself, such as a time without a zone in an array:

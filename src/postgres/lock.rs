@@ -10,7 +10,9 @@ use super::interrupt::Interrupt;
 use super::pooler::FORGET;
 use super::rows;
 use crate::error::Error;
+use std::fmt;
 use std::time::{Duration, Instant};
+use tokio_postgres::types::Type;
 use tokio_postgres::{Client, SimpleQueryRow};
 
 /// The key, "outgrow" in ASCII: one lock in each database. The server's table of locks shows its two halves.
@@ -55,7 +57,7 @@ pub async fn acquire(
             log::warn!("waiting up to {shown} for another run to end: {}", holder(client).await?);
             said = Some(Instant::now());
         }
-        tokio::time::sleep(backoff.pause(left)).await;
+        interrupt.pause(backoff.pause(left)).await;
     }
     Ok(())
 }
@@ -117,3 +119,49 @@ pub async fn holders(client: &Client) -> Result<Vec<Holder>, Error> {
     };
     Ok(rows.iter().map(holder).collect())
 }
+
+/// A session that holds a lock on a table.
+#[derive(Debug)]
+pub struct TableHolder {
+    pid: i32,
+    name: String,
+    state: String,
+    table: String,
+}
+
+impl fmt::Display for TableHolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let TableHolder { pid, name, state, table } = self;
+        write!(f, "pid {pid}, {name}, {state}, holds one on {table}")
+    }
+}
+
+impl TableHolder {
+    /// `error`, which says that a lock was not to be had, with this session and the statement that would end it.
+    #[must_use]
+    pub fn explain(&self, error: Error) -> Error {
+        let holder = format!("{self}; to end it: SELECT pg_terminate_backend({})", self.pid);
+        Error::Held { holder, source: Box::new(error) }
+    }
+}
+
+/// The oldest other transaction that holds a lock on one of `tables`, or on one that they refer to, whose locks the foreign keys
+/// take as well; first who keeps even readers out. What cannot be seen is left out.
+pub async fn table_holder(client: &Client, tables: &[String]) -> Option<TableHolder> {
+    match client.query_typed(TABLE_HOLDER, &[(&tables, Type::TEXT_ARRAY)]).await.as_deref() {
+        Ok([row]) => {
+            Some(TableHolder { table: row.get(0), pid: row.get(1), name: row.get(2), state: row.get(3) })
+        }
+        _ => None,
+    }
+}
+
+const TABLE_HOLDER: &str = "\
+SELECT c.relname::text, l.pid, coalesce(nullif(a.application_name, ''), '(no application name)'), coalesce(a.state, '?')
+FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class c ON c.oid = l.relation JOIN pg_catalog.pg_stat_activity a USING (pid)
+WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_catalog.pg_backend_pid()
+  AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+  AND (c.relname = ANY ($1)
+       OR c.oid IN (SELECT k.confrelid FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class f ON f.oid = k.conrelid
+                    WHERE k.contype = 'f' AND f.relname = ANY ($1)))
+ORDER BY l.mode <> 'AccessExclusiveLock', a.xact_start LIMIT 1";

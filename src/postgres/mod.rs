@@ -48,7 +48,10 @@ pub async fn open(url: &DatabaseUrl, interrupt: &Interrupt) -> Result<Session, E
     log::log!(target: if usual { module_path!() } else { crate::NOTICES }, log::Level::Info,
         "connecting to {url}, as {} says", url.origin);
     let connector = Connector::new(&url.tls)?;
-    let session = wait::reach(url, connector.as_ref()).await;
+    let session = tokio::select! {
+        session = wait::reach(url, connector.as_ref()) => session,
+        () = interrupt.come() => return Err(interrupt::given_up()),
+    };
     let session = session.map_err(|(failure, waited)| {
         let waited = match waited {
             Duration::ZERO => String::new(),

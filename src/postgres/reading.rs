@@ -1,8 +1,8 @@
 //! A transaction in which a command reads and which is always rolled back: one for everything, so that a pooler in transaction
 //! mode lends one process for all of it.
 
-use super::limits;
 use super::pooler::FORGET;
+use super::{limits, lock};
 use crate::error::Error;
 use std::time::Duration;
 use tokio_postgres::Client;
@@ -56,8 +56,22 @@ pub async fn require(client: &Client, names: &[&str], all: bool) -> Result<(), E
     if faults.is_empty() { Ok(()) } else { Err(Error::Hidden(faults)) }
 }
 
-/// Why `name` could not be read: in words with what to do, if this role may not, and the session still answers.
+/// Why `name` could not be read: in words with what to do, if this role may not, and the session still answers; with who holds it,
+/// if somebody does.
 pub async fn refused(client: &Client, name: &str, doing: String, source: tokio_postgres::Error) -> Error {
+    if source.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) {
+        let names = [name.to_owned()];
+        let mut holder = lock::table_holder(client, &names).await;
+        // a transaction that failed answers nothing any more
+        if holder.is_none() && client.batch_execute("ROLLBACK").await.is_ok() {
+            holder = lock::table_holder(client, &names).await;
+        }
+        let error = Error::Database { doing, source };
+        return match holder {
+            Some(holder) => holder.explain(error),
+            None => error,
+        };
+    }
     if source.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE)
         && let Err(hidden @ Error::Hidden(_)) = require(client, &[name], false).await
     {

@@ -33,6 +33,10 @@ use traces::Traces;
 /// A file of this many bytes takes a moment to be looked through.
 const LARGE: u64 = 16 << 20;
 
+/// SQLite asks after so many of its steps whether it is still wanted: within a fraction of a second, unless a single function takes
+/// longer.
+const STEPS: i32 = 1000;
+
 /// An open source, in the middle of its one read transaction: in rollback-journal mode a writer waits until it ends, in WAL mode
 /// it goes on and what it commits is not seen. (SQLite: Isolation In SQLite.)
 pub struct Source {
@@ -50,6 +54,8 @@ pub struct Source {
     pub notes: Vec<String>,
     /// It is read without locks (`immutable`): its folder is read-only.
     unlocked: bool,
+    /// What is read is not wanted any more.
+    ended: Arc<dyn Fn() -> bool + Send + Sync>,
     header: Header,
     opened: Stamp,
     data_version: i64,
@@ -57,19 +63,23 @@ pub struct Source {
 }
 
 impl Source {
-    /// Opens `file`, starts the snapshot and reads the schema; a writer may keep us waiting for as long as `wait`. Not for a file that this process has open already: see
-    /// [`fingerprint()`].
+    /// Opens `file`, starts the snapshot and reads the schema; a writer may keep us waiting for as long as `wait`, and whatever is
+    /// read afterwards fails once it has `ended`. Not for a file that this process has open already: see [`fingerprint()`].
     ///
     /// # Errors
     /// [`Error::Source`] if it is missing, a folder, empty, cut short, damaged, locked for longer than we wait, in need of
     /// a repair that would write to it, or not an SQLite database.
-    pub fn open(file: &Path, wait: Duration) -> Result<Source, Error> {
+    pub fn open(
+        file: &Path,
+        wait: Duration,
+        ended: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Result<Source, Error> {
         let header = header::inspect(file).map_err(|reason| refused(file, reason))?;
         let traces = Traces::before(file);
         let io = |error: std::io::Error| refused(file, error.to_string());
         let bytes = Arc::new(File::open(file).map_err(io)?);
         let opened = Stamp::of(file).map_err(io)?;
-        let (connection, schema, unlocked) = match snapshot::begin(file, wait, false) {
+        let (mut connection, schema, unlocked) = match snapshot::begin(file, wait, false) {
             Ok((connection, schema)) => (connection, schema, false),
             Err(error) if header.wal && snapshot::needs_a_writable_folder(&error) => {
                 snapshot::require_no_log(file)?;
@@ -79,8 +89,12 @@ impl Source {
             }
             Err(error) => return Err(refused(file, in_words(&error))),
         };
-        let data_version =
-            snapshot::data_version(&connection).map_err(|error| refused(file, in_words(&error)))?;
+        let ended: Arc<dyn Fn() -> bool + Send + Sync> = Arc::new(ended);
+        let watched = Arc::clone(&ended);
+        let data_version = connection
+            .progress_handler(STEPS, Some(move || watched()))
+            .and_then(|()| snapshot::data_version(&connection))
+            .map_err(|error| refused(file, in_words(&error)))?;
         Ok(Source {
             connection,
             bytes,
@@ -89,6 +103,7 @@ impl Source {
             tables: schema.tables,
             views: schema.views,
             unlocked,
+            ended,
             header,
             opened,
             data_version,
@@ -101,7 +116,7 @@ impl Source {
     /// # Errors
     /// [`Error::Source`] if the file can no longer be read.
     pub fn fingerprint(&self) -> Result<Fingerprint, Error> {
-        self.hasher()(&|| true)
+        self.hasher()(&|| !(self.ended)())
     }
 
     /// [`Source::fingerprint`] for another thread, and for as long as it is wanted: else an error that nobody reads.

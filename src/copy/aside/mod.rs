@@ -20,6 +20,7 @@ use super::progress::{Phase, Progress};
 use crate::error::{Error, is_circumstance, server_message};
 use facts::Facts;
 use part::{ForeignKey, Part};
+use std::collections::BTreeSet;
 use tokio_postgres::Client;
 use trigger::Trigger;
 
@@ -68,6 +69,11 @@ impl Aside {
         }
         let before = facts::read(client, &tables).await?;
         let (keys, refused) = rehearse(client, &tables, &before, movable).await?;
+        let outside: BTreeSet<&str> = keys.iter().filter_map(|key| key.outside.as_deref()).collect();
+        for table in outside {
+            log::info!(target: crate::NOTICES,
+                "table {table} is locked until the step ends as well: foreign keys of the step's tables refer to it");
+        }
         drop_all(client, keys.iter().map(|key| &key.part)).await?;
         let indexes = match extent {
             Extent::Rules | Extent::Least => Vec::new(),

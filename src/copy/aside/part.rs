@@ -49,6 +49,8 @@ pub(super) struct ForeignKey {
     pub kept: Kept,
     /// It is an ordinary, enforced key between two ordinary tables, and this role owns the one that refers.
     pub movable: bool,
+    /// The table it refers to, if that is none of the step's.
+    pub outside: Option<String>,
     pub validated: bool,
     /// Its values are compared by no collation, which would make it slow to sort them.
     pub sorts_well: bool,
@@ -79,6 +81,7 @@ pub(super) async fn foreign_keys(client: &Client, tables: &[u32]) -> Result<Vec<
             deferrable: row.get("condeferrable"),
         },
         movable: row.get("movable"),
+        outside: row.get("outside"),
         validated: row.get("convalidated"),
         sorts_well: row.get("sorts_well"),
     };
@@ -97,6 +100,7 @@ pub(super) async fn indexes(client: &Client, tables: &[u32]) -> Result<Vec<Part>
 /// costs nothing where it is.
 const FOREIGN_KEYS: &str = "\
 SELECT DISTINCT ON (k.oid) s.root AS from_table, coalesce(p.root, k.confrelid) AS to_table, k.condeferrable, k.convalidated,
+       CASE WHEN p.root IS NULL THEN k.confrelid::regclass::text END AS outside,
        format('foreign key %s of %s', k.conname, c.relname) AS shown,
        k.conparentid = 0 AND c.relkind = 'r' AND NOT c.relispartition AND r.relkind = 'r'
          AND coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true)

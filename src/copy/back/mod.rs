@@ -125,7 +125,7 @@ pub async fn write(
     let Plan { tables, .. } = plan;
     for (table, unequal) in tables.into_iter().zip(&filled.unequal) {
         if let Some(line) = unequal {
-            let altered = altered(client, file, lock_timeout, table).await?;
+            let altered = altered(client, file, lock_timeout, interrupt, table).await?;
             if altered.is_empty() {
                 filled.problems.push(line.clone());
             }
@@ -164,9 +164,10 @@ async fn altered(
     client: &Client,
     file: &Path,
     lock_timeout: Duration,
+    interrupt: &Interrupt,
     table: BackTable,
 ) -> Result<Vec<String>, Error> {
-    let source = Source::open(file, lock_timeout)?;
+    let source = Source::open(file, lock_timeout, interrupt.ended())?;
     let columns: Vec<(String, schema::Column)> = table
         .bound
         .columns

@@ -217,7 +217,7 @@ fn bind<'a>(
         Writer::create(file, definition).and_then(|(writer, refused)| writer.commit().map(|()| refused));
     refused.extend(made.map_err(|error| super::file::unwritable(file, &error))?);
     // of a file without any table, what was refused is the reason
-    let source = Source::open(file, lock_timeout).map_err(|error| match refused.as_slice() {
+    let source = Source::open(file, lock_timeout, || false).map_err(|error| match refused.as_slice() {
         [] => error,
         problems => Error::Back { file: file.to_owned(), problems: problems.to_vec() },
     })?;

@@ -191,8 +191,14 @@ mod tests {
             owned: true,
             columns: Vec::new(),
         };
-        let bound =
-            BoundTable { source, target, columns: vec![column], constants: Vec::new(), computed: Vec::new() };
+        let bound = BoundTable {
+            source,
+            target,
+            columns: vec![column],
+            constants: Vec::new(),
+            computed: Vec::new(),
+            refused: Vec::new(),
+        };
         BackTable {
             bound,
             formats: Vec::new(),

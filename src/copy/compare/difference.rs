@@ -309,6 +309,7 @@ mod tests {
             columns: vec![column("id"), column("v")],
             constants: Vec::new(),
             computed: Vec::new(),
+            refused: Vec::new(),
         };
         let key: Vec<String> = key.iter().map(|name| (*name).to_owned()).collect();
         let subject = Arc::new(Subject::stored(table, Some(&key)));
