@@ -11,6 +11,7 @@ use crate::cli::CheckArgs;
 use crate::config::{self, Config, DatabaseUrl};
 use crate::error::{Error, ExitCode, SqlFailure};
 use crate::postgres::interrupt::Interrupt;
+use crate::postgres::limits;
 use file::Check;
 pub use rows::{Cell, Counterexamples};
 use run::Limits;
@@ -140,7 +141,7 @@ pub async fn check(config: &Config, args: &CheckArgs, interrupt: &Interrupt) -> 
     let checks = file::load(&folder, &args.only)?;
     let url = config.database()?;
     let limits = Limits {
-        statement: args.statement_timeout,
+        statement: limits::of_statement(Some(args.statement_timeout)),
         lock: config.lock_timeout,
         show_values: args.show_values,
     };
