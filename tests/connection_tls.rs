@@ -113,7 +113,11 @@ fn a_certificate_that_is_not_what_was_asked_is_refused() {
         ("localhost", "sslmode=verify-ca&sslrootcert=other.crt", "does not lead to a CA in sslrootcert"),
         ("localhost", "sslmode=verify-full&sslrootcert=other.crt", "does not lead to a CA in sslrootcert"),
         ("localhost", "sslmode=require&sslrootcert=other.crt", "does not lead to a CA in sslrootcert"),
-        ("127.0.0.1", "sslmode=verify-full&sslrootcert=root.crt", "not for the host of the URL"),
+        (
+            "127.0.0.1",
+            "sslmode=verify-full&sslrootcert=root.crt",
+            "not for the host of the URL (sslmode=verify-full): it is for localhost\n",
+        ),
         (
             "db.example",
             "hostaddr=127.0.0.1&sslmode=verify-full&sslrootcert=root.crt",

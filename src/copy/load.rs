@@ -11,7 +11,7 @@ use super::reader::{self, AfterMisfit, CHUNKS_IN_FLIGHT, Count, Outlet, Piece};
 use super::refused::{self, Refusal};
 use super::shadow;
 use super::stage::{LookingUp, Stage};
-use crate::error::{Error, Misfits};
+use crate::error::{Error, Misfits, counted};
 use crate::identifier::quote_all;
 use crate::postgres::interrupt::Interrupt;
 use crate::sqlite::Source;
@@ -236,8 +236,8 @@ async fn write(
                     }
                     count.taken = taken;
                     count.seconds = started.elapsed().as_secs_f64();
-                    log::info!(target: crate::PROGRESS, "copied {name}: {} rows, {} bytes in {:.1} s",
-                        count.taken, count.bytes, count.seconds);
+                    log::info!(target: crate::PROGRESS, "copied {name}: {}, {} bytes in {:.1} s",
+                        counted(count.taken, "row"), count.bytes, count.seconds);
                     counts.push(*count);
                     break;
                 }
@@ -292,7 +292,12 @@ pub(super) async fn prove(
 pub(super) fn require_taken(tables: &[BoundTable], counts: &[Count]) -> Result<(), Error> {
     let unequal = tables.iter().zip(counts).filter(|(_, count)| count.taken != count.tally.rows);
     let lines = unequal.map(|(table, count)| {
-        format!("table {}: {} rows read, {} stored", table.target.name, count.tally.rows, count.taken)
+        format!(
+            "table {}: {} read, {} stored",
+            table.target.name,
+            counted(count.tally.rows, "row"),
+            count.taken
+        )
     });
     let lines: Vec<String> = lines.collect();
     if lines.is_empty() { Ok(()) } else { Err(Error::Proof(lines)) }

@@ -56,7 +56,7 @@ const TABLES_OF_OURS: [&str; 5] =
 
 use crate::error::Error;
 use crate::migration::Version;
-use crate::migration::step::Step;
+use crate::migration::step::{Step, StepTable};
 use crate::postgres::limits::SPELLING;
 use crate::postgres::{catalog, key};
 use crate::sqlite::Source;
@@ -177,9 +177,12 @@ async fn prepare(
     options: &Options,
 ) -> Result<Prepared, Error> {
     let target = target(client, step).await?;
+    let missing = |name: &&str| bind::same_name(&target, name, |known| &known.name).is_none();
+    let missing: Vec<&str> = target_names(step).into_iter().filter(missing).collect();
+    let others = if missing.is_empty() { Vec::new() } else { catalog::no_tables(client, &missing).await? };
     let (file, wait) = (source.to_owned(), options.lock_timeout);
     let source = options.interrupt.on_thread(move || Source::open(&file, wait)).await?;
-    let bound = bind::bind(step, &source, &target)?;
+    let bound = bind::bind(step, &source, &target, &others)?;
     let reading = Reading {
         source,
         tables: bound.tables,
@@ -193,8 +196,11 @@ async fn prepare(
 
 /// What the catalog has under the names of the step's tables.
 async fn target(client: &Client, step: &Step) -> Result<Vec<catalog::Table>, Error> {
-    let names = step.tables.iter().map(|table| table.rules.target.as_ref().unwrap_or(&table.name).as_str());
-    catalog::tables(client, &names.collect::<Vec<_>>()).await
+    catalog::tables(client, &target_names(step)).await
+}
+
+fn target_names(step: &Step) -> Vec<&str> {
+    step.tables.iter().map(StepTable::target_name).collect()
 }
 
 fn table_receipts(tables: &[BoundTable], counts: &[Count], absent: Vec<String>) -> Vec<TableReceipt> {

@@ -7,7 +7,7 @@
 use super::columns::BoundTable;
 use super::progress::Progress;
 use super::reader::HEADER;
-use crate::error::Error;
+use crate::error::{Error, counted};
 use crate::postgres::copy_out::CopyOut;
 use tokio_postgres::Client;
 use xxhash_rust::xxh3::xxh3_128;
@@ -57,12 +57,12 @@ pub(super) async fn compare(
 /// How what is `stored` in table `name` differs from what was `sent`.
 pub(super) fn difference(name: &str, sent: Tally, stored: Tally) -> Option<String> {
     if stored.rows != sent.rows {
-        Some(format!("table {name}: {} rows read, {} stored", sent.rows, stored.rows))
+        Some(format!("table {name}: {} read, {} stored", counted(sent.rows, "row"), stored.rows))
     } else if stored.hash != sent.hash {
         Some(format!(
-            "table {name}: {} rows read and stored, and their content differs; \
+            "table {name}: {} read and stored, and the content differs; \
              does a trigger, a rule or a type of the target change values?",
-            sent.rows
+            counted(sent.rows, "row")
         ))
     } else {
         None

@@ -4,7 +4,7 @@
 use super::Finding;
 use crate::config::Config;
 use crate::copy;
-use crate::error::Error;
+use crate::error::{Error, counted};
 use crate::migration::Version;
 use crate::migration::step::Step;
 use crate::plan::Plan;
@@ -87,10 +87,10 @@ fn state(file: &Path) -> Result<Vec<Finding>, Error> {
         "no damage"
     };
     let found = format!(
-        "{}: {}, {} tables, {}, {whole}",
+        "{}: {}, {}, {}, {whole}",
         file.display(),
         size(source.bytes()),
-        source.tables.len(),
+        counted(source.tables.len() as u64, "table"),
         source.journal()
     );
     let notes = source.notes.iter().map(|note| {

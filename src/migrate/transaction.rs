@@ -159,10 +159,7 @@ async fn blocker(client: &Client, version: &Version) -> String {
             let named = sql::names(version.text()).map(|(_, name)| name);
             named.flat_map(|name| [name.to_owned(), name.to_lowercase()]).collect()
         }
-        Kind::Step(step) => {
-            let tables = step.tables.iter();
-            tables.map(|table| table.rules.target.clone().unwrap_or_else(|| table.name.clone())).collect()
-        }
+        Kind::Step(step) => step.tables.iter().map(|table| table.target_name().to_owned()).collect(),
     };
     let names: Vec<String> = names.into_iter().collect();
     let query = "SELECT c.relname::text, l.pid, coalesce(nullif(a.application_name, ''), '(no application name)'), \

@@ -65,7 +65,11 @@ impl LogFormat {
             (false, 2) => format!("info,outgrow=debug,{notices}=debug,{progress}=debug"),
             (false, _) => "trace".to_owned(),
         };
-        let filter = filter_of_environment().filter(|filter| !is_url(filter)).unwrap_or(default);
+        let asked = filter_of_environment().filter(|filter| !is_url(filter));
+        let understood = |filter: &String| env_filter::Builder::new().try_parse(filter).is_ok();
+        let filter = asked.clone().filter(understood);
+        let ignored = asked.is_some() && filter.is_none();
+        let filter = filter.unwrap_or(default);
         let log = env_logger::Builder::new()
             .parse_filters(&filter)
             .format(move |out, record| match (self, record.level()) {
@@ -82,6 +86,9 @@ impl LogFormat {
         // fails only if there is a log already
         if LogWrapper::new(bars.clone(), log).try_init().is_ok() {
             log::set_max_level(level);
+        }
+        if ignored {
+            log::warn!("RUST_LOG is ignored: expected a filter such as info or outgrow=debug,postgres=info");
         }
         bars
     }

@@ -96,7 +96,7 @@ fn line(work: &Work, rows: u64) -> String {
     match (work.phase, work.expected) {
         (Phase::Indexes | Phase::Keys, _) => format!("{}: {}, for {since}", work.phase, work.what),
         (phase, Some(expected)) => {
-            format!("{phase} {}: {rows} of at most {expected} rows in {since}", work.what)
+            format!("{phase} {}: {rows} of at most {} in {since}", work.what, human::rows(expected))
         }
         (phase, None) => format!("{phase} {}: {} in {since}", work.what, human::rows(rows)),
     }

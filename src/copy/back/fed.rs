@@ -52,7 +52,7 @@ pub(super) fn feed<'a>(
     let mut gone = Vec::new();
     for (version, step) in steps {
         for table in &step.tables {
-            let name = table.rules.target.as_ref().unwrap_or(&table.name);
+            let name = table.target_name();
             let oid = same_name(target, name, |known| &known.name).map(|found| found.oid);
             let copied = receipts.get(&version.number).is_some_and(|receipt| receipt.copied(name));
             match fed.iter_mut().find(|fed| Some(fed.target.oid) == oid) {

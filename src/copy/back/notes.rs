@@ -75,7 +75,7 @@ fn left_behind(
     let brought = steps.iter().any(|(version, step)| {
         let receipt = receipts.get(&version.number);
         step.tables.iter().filter(|table| table.name.eq_ignore_ascii_case(left)).any(|table| {
-            let target = table.rules.target.as_ref().unwrap_or(&table.name);
+            let target = table.target_name();
             receipt.is_some_and(|receipt| receipt.copied(target))
         })
     });

@@ -76,7 +76,7 @@ pub async fn changes(
     let mut found = Changes::default();
     since.left_behind(asked.step, &source, &there_too, &mut found.problems)?;
     for table in &asked.step.tables {
-        let name = table.rules.target.as_ref().unwrap_or(&table.name);
+        let name = table.target_name();
         if since.loaded_again(name).is_some() {
             continue;
         }

@@ -98,9 +98,7 @@ impl Since<'_> {
     pub(super) fn loaded_again(&self, name: &str) -> Option<String> {
         let loads = |version: &&&Version| {
             let tables = version.step().map(|step| step.tables.as_slice()).unwrap_or_default();
-            tables
-                .iter()
-                .any(|table| table.rules.target.as_ref().unwrap_or(&table.name).eq_ignore_ascii_case(name))
+            tables.iter().any(|table| table.target_name().eq_ignore_ascii_case(name))
         };
         self.later.iter().rev().find(loads).map(|version| version.label.clone())
     }

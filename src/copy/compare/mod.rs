@@ -29,7 +29,7 @@ use super::bind::same_name;
 use super::columns::{self, BoundTable};
 use super::quarantine;
 use super::receipt::columns_brought;
-use crate::error::Error;
+use crate::error::{Error, counted};
 use crate::migration::Version;
 use crate::migration::step::{Policy, Step, StepTable, TableRules};
 use crate::postgres::{catalog, key};
@@ -109,7 +109,7 @@ pub async fn compare(
         let from = same_name(&source.tables, &table.name, |known| &known.name)
             .filter(|known| known.unreadable.is_none())
             .cloned();
-        let name = table.rules.target.as_ref().unwrap_or(&table.name);
+        let name = table.target_name();
         let to = same_name(&target, name, |known| &known.name);
         let again = since.loaded_again(name).filter(|_| !asked.by_number);
         log::info!("comparing {}", table.name);
@@ -133,7 +133,7 @@ pub async fn compare(
         };
         verdict.seconds = started.elapsed().as_secs_f64();
         let answer = if verdict.equal { "equal" } else { "differs" };
-        log::info!("compared {}: {} rows, {answer}", verdict.table, verdict.source_rows);
+        log::info!("compared {}: {}, {answer}", verdict.table, counted(verdict.source_rows, "row"));
         tables.push(verdict);
         tables.extend(quarantined);
     }

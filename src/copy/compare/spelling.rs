@@ -7,6 +7,7 @@ use super::shape::{UNFIT, cells};
 use super::subject::{Subject, given_up, on_thread};
 use crate::copy::columns::BoundTable;
 use crate::copy::reader::{CHUNK_BYTES, CHUNKS_IN_FLIGHT, HEADER, TRAILER};
+use crate::copy::spool::unwritable;
 use crate::copy::stage::Stage;
 use crate::copy::{fits, proof};
 use crate::error::{Error, is_circumstance};
@@ -151,7 +152,7 @@ async fn spool(client: &Client, stage: &Stage) -> Result<SpooledTempFile, Error>
     let (mut spool, mut written) = (SpooledTempFile::new(IN_MEMORY_BYTES), Ok(()));
     let each = |row: &[u8]| {
         if written.is_ok() {
-            written = spool.write_all(row);
+            written = spool.write_all(row).map_err(unwritable);
         }
     };
     proof::rows(client, &stage.of.name, &query, each).await?;

@@ -3,6 +3,7 @@
 
 use super::shape::KeyPart;
 use crate::copy::proof::Tally;
+use crate::error::counted;
 use crate::sqlite::scan::Place;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -148,7 +149,7 @@ impl Rows {
         };
         let first: Vec<String> = self.first.iter().map(row).filter(|place| !place.is_empty()).collect();
         let more = if self.count > first.len() as u64 { ", …" } else { "" };
-        let rows = if self.count == 1 { "1 row".to_owned() } else { format!("{} rows", self.count) };
+        let rows = counted(self.count, "row");
         if first.is_empty() { rows } else { format!("{rows}, {}{more}", first.join(", ")) }
     }
 }
