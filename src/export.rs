@@ -9,7 +9,7 @@ use crate::copy;
 use crate::copy::back::{self, Written};
 use crate::copy::progress::{Progress, Took};
 use crate::error::{Error, ExitCode};
-use crate::migration;
+use crate::migration::{self, Version};
 use crate::plan::{self, History, Plan, State};
 use crate::postgres::{self, interrupt::Interrupt, reading};
 use crate::sqlite::{self, Fingerprint};
@@ -98,13 +98,13 @@ pub async fn export(
     if !edited.is_empty() {
         return Err(Error::Diverged(edited));
     }
-    let applied = versions.iter().filter(|version| {
+    let is_applied = |version: &&Version| {
         let entry = plan.entries.iter().find(|entry| entry.version == version.number);
         entry.is_some_and(|entry| entry.state == State::Applied)
-    });
-    let steps: Vec<_> = applied.filter_map(|version| Some((version, version.step()?))).collect();
+    };
+    let applied: Vec<&Version> = versions.iter().filter(is_applied).collect();
     let temporary = destination.temporary()?;
-    let written = back::write(&client, &steps, &temporary, config.lock_timeout, interrupt, progress).await;
+    let written = back::write(&client, &applied, &temporary, config.lock_timeout, interrupt, progress).await;
     let written = match written {
         Ok(written) => written,
         Err(error) => return Err(destination.named(reading::explained(&client, error).await)),

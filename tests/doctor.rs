@@ -51,7 +51,7 @@ fn a_target_that_is_ready_and_nothing_is_changed() {
         ("locks", "ok: no other run"),
         ("sessions", "ok: others: 0"),
         ("disk", "ok: the database takes "),
-        ("source", "ok: app.db: 44 KiB, 5 tables, rollback journal, no damage"),
+        ("source", "ok: app.db: 44 KiB, 4 tables, rollback journal, no damage"),
     ] {
         finds(&outcome, about, &[part]);
     }

@@ -101,10 +101,7 @@ fn names_that_need_quotes() {
     project.outgrow(["migrate"]).succeeds();
     project.outgrow(["verify"]).succeeds();
     project.execute("UPDATE \"a\"\"b; --\" SET \"select\" = 'r' WHERE \"x\"\"y\" = 2");
-    project
-        .outgrow(["verify", "--show-values"])
-        .exits(1)
-        .prints(&["2: x\"y 2 became 2, select 'q' became r"]);
+    project.outgrow(["verify", "--show-values"]).exits(1).prints(&["2: x\"y 2, select 'q' became r"]);
 }
 
 #[test]

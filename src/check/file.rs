@@ -55,11 +55,11 @@ pub(super) fn load(folder: &Path, only: &[String]) -> Result<Vec<Check>, Error> 
     if problems.is_empty() {
         require_matches(&named, only)?;
     }
-    let mut checks = Vec::new();
+    let (mut checks, mut buffer) = (Vec::new(), Vec::new());
     for (id, file) in named {
         if only.is_empty() || only.iter().any(|pattern| matches(pattern, &id)) {
-            match text_of(&file) {
-                Ok(text) => read(id, &file, text)
+            match text_of(&file, &mut buffer) {
+                Ok(text) => read(id, &file, text.into_owned())
                     .map_or_else(|found| problems.extend(found), |check| checks.push(check)),
                 Err(message) => problems.push(problem(&file, &message)),
             }

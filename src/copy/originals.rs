@@ -1,7 +1,7 @@
 //! Cells that do not come back by themselves. While a table is read, the [`Format`] of each column is found, and every cell
 //! that the stored value, written in that format, would not give back to the last bit is kept: one row of
-//! `outgrow_original` for each row that has such cells, found again by the hash of its key. Texts that the server itself
-//! reads and spells otherwise follow from the row's stage.
+//! `outgrow_original` for each row that has such cells, found again by the hash of its key as it was sent. Texts that the server
+//! itself reads and spells otherwise follow from the row's stage, each row of them by the hash of its key as it is stored.
 
 use super::columns::BoundTable;
 use super::lossless::Lossless;
@@ -83,8 +83,9 @@ impl Originals {
         let each = |row: &[u8]| {
             let cells: Vec<&[u8]> = tuple::cells(row).collect();
             let text = |at: usize| Some(String::from_utf8_lossy(tuple::value(cells.get(at)?)?).into_owned());
-            let mut kept = Map::new();
+            let (mut kept, mut as_stored) = (Map::new(), cells.clone());
             for (at, (index, _)) in stage.by_input().enumerate() {
+                as_stored[index] = cells.get(sent + at).copied().unwrap_or_default();
                 if let (Some(text), Some(stored)) = (text(index), text(sent + at))
                     && text != stored
                 {
@@ -94,7 +95,7 @@ impl Originals {
             }
             if added.is_ok() {
                 rows += 1;
-                added = self.add(table, &key, row, kept);
+                added = self.add(table, key.hash(&as_stored), kept);
             }
         };
         stage.respelt(client, each).await?;
@@ -104,14 +105,13 @@ impl Originals {
     fn add(
         &mut self,
         table: &BoundTable,
-        key: &Key,
-        row: &[u8],
+        key: u128,
         cells: Map<String, serde_json::Value>,
     ) -> Result<(), Error> {
         let mut tuple = 4_i16.to_be_bytes().to_vec();
         tuple::append(&mut tuple, &self.version.to_be_bytes());
         tuple::append(&mut tuple, table.source.name.as_bytes());
-        tuple::append(&mut tuple, &key.hash(row).to_be_bytes());
+        tuple::append(&mut tuple, &key.to_be_bytes());
         tuple::append(&mut tuple, serde_json::Value::Object(cells).to_string().as_bytes());
         self.spool.add(&tuple)
     }
@@ -133,22 +133,17 @@ pub(super) fn query(version: i32) -> String {
 pub(super) struct Key(Vec<(usize, bool)>);
 
 impl Key {
-    /// Of rows with these columns: those of `key` if all are there, otherwise all. Columns that the server reads have no form
-    /// here that stays.
+    /// Of rows with these columns: those of `key` if all are there, otherwise all.
     pub(super) fn of(table: &BoundTable, key: Option<&Vec<String>>) -> Key {
-        let own = table.columns.iter().map(|column| (&column.target, !column.codec.by_input));
-        let columns: Vec<_> =
-            own.chain(table.constants.iter().map(|constant| (&constant.target, true))).collect();
+        let own = table.columns.iter().map(|column| &column.target);
+        let columns: Vec<_> = own.chain(table.constants.iter().map(|constant| &constant.target)).collect();
         let part = |index: usize| {
-            let of_type = Type::from_oid(columns[index].0.type_oid);
+            let of_type = Type::from_oid(columns[index].type_oid);
             (index, matches!(of_type, Some(Type::INT2 | Type::INT4 | Type::INT8)))
         };
-        let named = key.and_then(|key| {
-            let at = |name: &String| columns.iter().position(|(column, own)| column.name == *name && *own);
-            key.iter().map(|name| at(name).map(part)).collect::<Option<Vec<_>>>()
-        });
-        let all = || (0..columns.len()).filter(|index| columns[*index].1).map(part).collect();
-        Key(named.filter(|key| !key.is_empty()).unwrap_or_else(all))
+        let at = |name: &String| columns.iter().position(|column| column.name == *name);
+        let named = key.and_then(|key| key.iter().map(|name| at(name).map(part)).collect::<Option<Vec<_>>>());
+        Key(named.filter(|key| !key.is_empty()).unwrap_or_else(|| (0..columns.len()).map(part).collect()))
     }
 
     fn names(&self, table: &BoundTable) -> Vec<String> {
@@ -156,9 +151,8 @@ impl Key {
         self.0.iter().map(|(index, _)| columns[*index].to_owned()).collect()
     }
 
-    /// The hash of a row's key. An integer counts as one of eight bytes, so that a column may be made wider.
-    pub(super) fn hash(&self, row: &[u8]) -> u128 {
-        let cells: Vec<&[u8]> = tuple::cells(row).collect();
+    /// The hash of a row's key, of its `cells`: of a column that the server reads, the text. An integer counts as one of eight bytes, so that a column may be made wider.
+    pub(super) fn hash(&self, cells: &[&[u8]]) -> u128 {
         let mut key = Vec::new();
         for (index, integer) in &self.0 {
             let cell = cells.get(*index).copied().unwrap_or_default();
@@ -273,7 +267,8 @@ impl<'a> Keeping<'a> {
         let cells = std::mem::take(&mut self.cells);
         let Some(row) = sent else { return Ok(()) };
         self.rows += 1;
-        self.originals.add(self.table, &self.key, row, cells)
+        let key = self.key.hash(&tuple::cells(row).collect::<Vec<_>>());
+        self.originals.add(self.table, key, cells)
     }
 
     /// What the receipt says.

@@ -11,6 +11,7 @@ use crate::plan::Plan;
 use crate::postgres::interrupt::Interrupt;
 use crate::since::{Effort, Since};
 use crate::sqlite::Source;
+use crate::sqlite::schema::Kind;
 use std::path::Path;
 use std::time::Duration;
 use tokio_postgres::Client;
@@ -86,11 +87,12 @@ fn state(file: &Path) -> Result<Vec<Finding>, Error> {
         source.require_sound()?;
         "no damage"
     };
+    let tables = source.tables.iter().filter(|table| table.kind != Kind::Internal);
     let found = format!(
         "{}: {}, {}, {}, {whole}",
         file.display(),
         size(source.bytes()),
-        counted(source.tables.len() as u64, "table"),
+        counted(tables.count() as u64, "table"),
         source.journal()
     );
     let notes = source.notes.iter().map(|note| {

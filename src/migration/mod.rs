@@ -11,6 +11,8 @@ pub mod step;
 
 use crate::error::{Error, Problem};
 use refinery_core::Migration;
+use statement::Rename;
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read;
 use std::num::NonZero;
@@ -62,6 +64,13 @@ impl Version {
     #[must_use]
     pub fn checksum_up_to(&self, end: usize) -> Option<u64> {
         Migration::unapplied(&self.label, &self.text()[..end]).ok().map(|part| part.checksum())
+    }
+
+    /// The tables and columns that its statements rename, in their order.
+    #[must_use]
+    pub fn renames(&self) -> Vec<Rename> {
+        let text = if matches!(self.kind, Kind::Sql) { self.text() } else { "" };
+        sql::read(text).statements.iter().filter_map(|statement| statement.rename(text)).collect()
     }
 
     /// The data step, if this version is one.
@@ -158,18 +167,19 @@ fn read_all(files: &[PathBuf], problems: &mut Vec<Problem>) -> Vec<Version> {
 
 fn read_part(files: &[PathBuf], (versions, problems): &mut (Vec<Version>, Vec<Problem>)) {
     versions.reserve(files.len());
+    let mut buffer = Vec::with_capacity(4096);
     for file in files {
-        match read(file) {
+        match read(file, &mut buffer) {
             Ok(version) => versions.push(version),
             Err(found) => problems.extend(found),
         }
     }
 }
 
-fn read(file: &Path) -> Result<Version, Vec<Problem>> {
+fn read(file: &Path, buffer: &mut Vec<u8>) -> Result<Version, Vec<Problem>> {
     let one = |message: &str| vec![problem(file, message)];
     let (stem, extension) = named(file).map_err(|message| one(&message))?;
-    let text = text_of(file).map_err(|message| one(&message))?;
+    let text = text_of(file, buffer).map_err(|message| one(&message))?;
     let migration = Migration::unapplied(&stem, &text).map_err(|error| one(&error.to_string()))?;
     let kind = match extension {
         Extension::Sql => Kind::Sql,
@@ -233,28 +243,25 @@ fn named(file: &Path) -> Result<(String, Extension), String> {
     Ok((stem.to_owned(), extension))
 }
 
-/// The text of a file as it is run, or what keeps it from being read.
+/// The text of a file as it is run, read into `buffer`, or what keeps it from being read.
 ///
 /// # Errors
 /// The sentence for the file: it cannot be read, or is not UTF-8.
-pub fn text_of(file: &Path) -> Result<String, String> {
-    let mut bytes = Vec::with_capacity(4096);
+pub fn text_of<'a>(file: &Path, buffer: &'a mut Vec<u8>) -> Result<Cow<'a, str>, String> {
+    buffer.clear();
     // its size is not asked for first, as it is for a `File` itself: most are small
-    let read = File::open(file).and_then(|file| file.take(u64::MAX).read_to_end(&mut bytes));
+    let read = File::open(file).and_then(|file| file.take(u64::MAX).read_to_end(buffer));
     read.map_err(|error| format!("cannot be read ({error})"))?;
-    let text = String::from_utf8(bytes)
-        .map_err(|error| format!("is not UTF-8 from byte {} on", error.utf8_error().valid_up_to()))?;
+    let text = std::str::from_utf8(buffer)
+        .map_err(|error| format!("is not UTF-8 from byte {} on", error.valid_up_to()))?;
     Ok(normalised(text))
 }
 
 /// Without a byte-order mark and with Unix line endings: the same file checked out on another system is the same
 /// version.
-fn normalised(text: String) -> String {
-    match text.strip_prefix('\u{feff}') {
-        Some(rest) => rest.replace("\r\n", "\n"),
-        None if text.contains('\r') => text.replace("\r\n", "\n"),
-        None => text,
-    }
+fn normalised(text: &str) -> Cow<'_, str> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if text.contains('\r') { Cow::Owned(text.replace("\r\n", "\n")) } else { Cow::Borrowed(text) }
 }
 
 fn problem(file: &Path, message: &str) -> Problem {
@@ -299,7 +306,7 @@ mod tests {
 
     #[test]
     fn line_endings_and_byte_order_mark_are_not_content() {
-        assert_eq!(normalised("\u{feff}a\r\nb\r\n".to_owned()), "a\nb\n");
+        assert_eq!(normalised("\u{feff}a\r\nb\r\n"), "a\nb\n");
     }
 
     #[test]

@@ -14,6 +14,25 @@ pub struct Statement {
     pub(super) words: Vec<String>,
 }
 
+/// A table, or a column of it, that gets another name: each as the server stores it, without its schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rename {
+    /// The table, by the name that it has so far.
+    pub table: String,
+    /// The column, unless it is the table that is renamed.
+    pub column: Option<String>,
+    /// The new name.
+    pub to: String,
+}
+
+/// A name as the server stores it.
+fn stored(name: &str) -> String {
+    match name.strip_prefix('"').and_then(|name| name.strip_suffix('"')) {
+        Some(quoted) => quoted.replace("\"\"", "\""),
+        None => name.to_lowercase(),
+    }
+}
+
 impl Statement {
     /// It sets a password, which is not for a log.
     #[must_use]
@@ -42,6 +61,50 @@ impl Statement {
         if !self.makes_index_concurrently() {
             return None;
         }
+        let words = self.signs(text);
+        let is = |word: &str, keyword: &str| word.eq_ignore_ascii_case(keyword);
+        let on = words.iter().position(|word| is(word, "ON"))?;
+        let name =
+            words.get(on.checked_sub(1)?).filter(|word| !is(word, "CONCURRENTLY") && !is(word, "EXISTS"))?;
+        let mut table = words[on + 1..].iter().skip_while(|word| is(word, "ONLY"));
+        let mut written = table.next()?.to_string();
+        while let Some(part) = table.next().filter(|sign| **sign == ".").and_then(|_| table.next()) {
+            written = format!("{written}.{part}");
+        }
+        Some((stored(name), written))
+    }
+
+    /// What is renamed, if this is ALTER TABLE … RENAME of a table or a column. `text` is the file's. (PostgreSQL: ALTER TABLE.)
+    pub(super) fn rename(&self, text: &str) -> Option<Rename> {
+        if !self.is(&["ALTER", "TABLE"]) {
+            return None;
+        }
+        let signs = self.signs(text);
+        let is = |word: &&str, keyword: &str| word.eq_ignore_ascii_case(keyword);
+        let mut rest = signs[2..].iter().copied().peekable();
+        for optional in ["IF", "EXISTS", "ONLY"] {
+            rest.next_if(|word| is(word, optional));
+        }
+        let mut table = rest.next()?;
+        while rest.next_if_eq(&".").is_some() {
+            table = rest.next()?;
+        }
+        rest.next_if_eq(&"*");
+        rest.next_if(|word| is(word, "RENAME"))?;
+        let column = match rest.next_if(|word| is(word, "TO")) {
+            Some(_) => None,
+            None => {
+                rest.next_if(|word| is(word, "COLUMN"));
+                let column = rest.next().filter(|word| !is(word, "CONSTRAINT"))?;
+                rest.next_if(|word| is(word, "TO"))?;
+                Some(stored(column))
+            }
+        };
+        Some(Rename { table: stored(table), column, to: stored(rest.next()?) })
+    }
+
+    /// Its words and signs as written, without comments. `text` is the file's.
+    fn signs<'a>(&self, text: &'a str) -> Vec<&'a str> {
         let text = &text[self.start..self.end];
         let mut offset = 0;
         let tokens = tokenize(text).map(|token| {
@@ -52,21 +115,7 @@ impl Statement {
         let skipped = |kind: &TokenKind| {
             matches!(kind, TokenKind::Whitespace | TokenKind::LineComment | TokenKind::BlockComment { .. })
         };
-        let words: Vec<&str> = tokens.filter(|(kind, _)| !skipped(kind)).map(|(_, word)| word).collect();
-        let is = |word: &str, keyword: &str| word.eq_ignore_ascii_case(keyword);
-        let on = words.iter().position(|word| is(word, "ON"))?;
-        let name =
-            words.get(on.checked_sub(1)?).filter(|word| !is(word, "CONCURRENTLY") && !is(word, "EXISTS"))?;
-        let mut table = words[on + 1..].iter().skip_while(|word| is(word, "ONLY"));
-        let mut written = table.next()?.to_string();
-        while let Some(part) = table.next().filter(|sign| **sign == ".").and_then(|_| table.next()) {
-            written = format!("{written}.{part}");
-        }
-        let stored = match name.strip_prefix('"').and_then(|name| name.strip_suffix('"')) {
-            Some(quoted) => quoted.replace("\"\"", "\""),
-            None => name.to_lowercase(),
-        };
-        Some((stored, written))
+        tokens.filter(|(kind, _)| !skipped(kind)).map(|(_, word)| word).collect()
     }
 
     fn makes_index_concurrently(&self) -> bool {
@@ -152,7 +201,31 @@ impl Statement {
 
 #[cfg(test)]
 mod tests {
+    use super::Rename;
     use crate::migration::sql::read;
+
+    #[test]
+    fn what_is_renamed() {
+        let renamed = |text: &str| read(text).statements[0].rename(text);
+        let rename = |table: &str, column: Option<&str>, to: &str| {
+            Some(Rename { table: table.into(), column: column.map(Into::into), to: to.into() })
+        };
+        assert_eq!(renamed("ALTER TABLE Bots RENAME TO robots"), rename("bots", None, "robots"));
+        assert_eq!(
+            renamed("alter table if exists only app.\"A.\"\"b\" * rename /* x */ column \"to\" TO Z"),
+            rename("A.\"b", Some("to"), "z")
+        );
+        assert_eq!(renamed("ALTER TABLE t RENAME n TO m"), rename("t", Some("n"), "m"));
+        for text in [
+            "ALTER TABLE t RENAME CONSTRAINT a TO b",
+            "ALTER TABLE t ADD rename int",
+            "ALTER INDEX t RENAME TO b",
+            "ALTER TABLE t RENAME",
+            "ALTER TABLE",
+        ] {
+            assert_eq!(renamed(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn what_only_sets_something_of_the_session() {

@@ -171,16 +171,19 @@ fn name(row: &Row) -> Option<String> {
 }
 
 fn with_values(row: &Row) -> String {
-    let values: Vec<String> = row.values.iter().map(value).collect();
+    let values: Vec<String> = row.values.iter().map(|cell| value(row, cell)).collect();
     match name(row) {
         Some(name) => format!("    {name}: {}", values.join(", ")),
         None => format!("    {}", values.join(", ")),
     }
 }
 
-fn value(value: &Value) -> String {
+/// A cell on both sides; of a changed row's key, which is the same, on one.
+fn value(row: &Row, value: &Value) -> String {
     let column = &value.column;
+    let same = !row.columns.is_empty() && !row.columns.contains(column);
     match (&value.source, &value.target) {
+        (Some(source), Some(_)) if same => format!("{column} {}", printable(source)),
         (Some(source), Some(target)) => {
             format!("{column} {} became {}", printable(source), printable(target))
         }

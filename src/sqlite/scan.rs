@@ -30,7 +30,8 @@ impl std::fmt::Display for Place {
 pub struct Cells<'a> {
     row: &'a Row<'a>,
     ordinal: u64,
-    has_rowid: bool,
+    /// Which of the query's columns is the rowid.
+    rowid: Option<usize>,
 }
 
 impl Cells<'_> {
@@ -39,7 +40,7 @@ impl Cells<'_> {
     /// # Errors
     /// SQLite's, if the index is out of range.
     pub fn value(&self, index: usize) -> rusqlite::Result<ValueRef<'_>> {
-        self.row.get_ref(index + 1)
+        self.row.get_ref(index)
     }
 
     /// Where the row is.
@@ -47,7 +48,7 @@ impl Cells<'_> {
     /// # Errors
     /// SQLite's, if the row cannot be read.
     pub fn place(&self) -> rusqlite::Result<Place> {
-        if self.has_rowid { Ok(Place::Rowid(self.row.get(0)?)) } else { Ok(Place::Ordinal(self.ordinal)) }
+        self.rowid.map_or(Ok(Place::Ordinal(self.ordinal)), |at| Ok(Place::Rowid(self.row.get(at)?)))
     }
 }
 
@@ -67,15 +68,16 @@ impl Source {
             key if key.is_empty() => String::new(),
             key => format!(" ORDER BY {key}"),
         };
-        let query = format!("{}{order}", rows(table, columns));
+        let (query, rowid) = rows(table, columns);
+        let query = format!("{query}{order}");
         let mut statement = self.connection.prepare(&query).map_err(unreadable)?;
         let mut rows = statement.query([]).map_err(unreadable)?;
         let (mut ordinal, mut last) = (0, None);
         while let Some(row) = rows.next().map_err(unreadable)? {
             ordinal += 1;
             // a page reached twice, or in the wrong place, brings rows that were there already
-            if table.rowid.is_some() && table.kind != Kind::Virtual {
-                let rowid: i64 = row.get(0).map_err(unreadable)?;
+            if let Some(at) = rowid.filter(|_| table.kind != Kind::Virtual) {
+                let rowid: i64 = row.get(at).map_err(unreadable)?;
                 if last.is_some_and(|last| last >= rowid) {
                     return Err(Error::Source {
                         file: self.file.clone(),
@@ -88,7 +90,7 @@ impl Source {
                 }
                 last = Some(rowid);
             }
-            each(&Cells { row, ordinal, has_rowid: table.rowid.is_some() })?;
+            each(&Cells { row, ordinal, rowid })?;
         }
         Ok(())
     }
@@ -106,14 +108,15 @@ impl Source {
         mut each: impl FnMut(&Cells<'_>) -> Result<bool, Error>,
     ) -> Result<(), Error> {
         let unreadable = |error: rusqlite::Error| self.unreadable(table, &error);
-        let rowid = table.rowid.filter(|_| table.kind == Kind::Ordinary);
-        let ends = [Some(String::new()), rowid.map(|rowid| format!(" ORDER BY {rowid} DESC"))];
+        let known = table.rowid.filter(|_| table.kind == Kind::Ordinary);
+        let ends = [Some(String::new()), known.map(|rowid| format!(" ORDER BY {rowid} DESC"))];
+        let (query, rowid) = rows(table, columns);
         for order in ends.into_iter().flatten() {
-            let query = format!("{}{order} LIMIT {most}", rows(table, columns));
+            let query = format!("{query}{order} LIMIT {most}");
             let mut statement = self.connection.prepare(&query).map_err(unreadable)?;
             let mut rows = statement.query([]).map_err(unreadable)?;
             while let Some(row) = rows.next().map_err(unreadable)? {
-                if !each(&Cells { row, ordinal: 0, has_rowid: table.rowid.is_some() })? {
+                if !each(&Cells { row, ordinal: 0, rowid })? {
                     break;
                 }
             }
@@ -168,9 +171,21 @@ impl Source {
     }
 }
 
-/// The query of all rows of `table`: the rowid, if there is one, then `columns`. Never through an index: one that is damaged,
-/// or short of a row, must not decide what is brought.
-fn rows(table: &Table, columns: &[&str]) -> String {
-    let list = if columns.is_empty() { "NULL".to_owned() } else { quote_all(columns.iter().copied()) };
-    format!("SELECT {}, {list} FROM {} NOT INDEXED", table.rowid.unwrap_or("NULL"), quote(&table.name))
+/// The query of all rows of `table`: `columns`, and which of them is the rowid, if there is one: a column that is its alias, or
+/// one more. Never through an index: one that is damaged, or short of a row, must not decide what is brought.
+fn rows(table: &Table, columns: &[&str]) -> (String, Option<usize>) {
+    let alias = table.columns.iter().find(|column| column.is_rowid);
+    let asked = alias.and_then(|alias| columns.iter().position(|name| *name == alias.name));
+    let mut list: Vec<String> = columns.iter().map(|name| quote(name)).collect();
+    let rowid = table.rowid.map(|name| {
+        asked.unwrap_or_else(|| {
+            list.push(name.to_owned());
+            columns.len()
+        })
+    });
+    if list.is_empty() {
+        list.push("NULL".to_owned());
+    }
+    let query = format!("SELECT {} FROM {} NOT INDEXED", list.join(", "), quote(&table.name));
+    (query, rowid)
 }

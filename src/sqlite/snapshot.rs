@@ -133,6 +133,12 @@ pub(crate) fn in_words(error: &rusqlite::Error) -> String {
             "{error}: a writer has locked it, and --lock-timeout is over; stop the application and try again"
         );
     }
+    if error.to_string().contains("no such collation sequence") {
+        return format!(
+            "{error}: only the application has it, and without it SQLite reads no table whose key is in its order; make the table anew \
+             with COLLATE BINARY, NOCASE or RTRIM in a copy of the file, from within the application, and name the copy"
+        );
+    }
     let next = match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt) => {
             return damaged(&error.to_string());

@@ -128,14 +128,20 @@ impl Writer {
     /// # Errors
     /// SQLite's.
     pub fn insert(&self, table: &str, columns: &[&str]) -> Result<Insert<'_>> {
-        let marks = vec!["?"; columns.len()].join(", ");
-        let (table, list) = (quote(table), quote_all(columns.iter().copied()));
-        let sql = if columns.is_empty() {
-            format!("INSERT OR ABORT INTO {table} DEFAULT VALUES")
-        } else {
-            format!("INSERT OR ABORT INTO {table} ({list}) VALUES ({marks})")
+        let encoding: String = self.connection.query_row("PRAGMA main.encoding", [], |row| row.get(0))?;
+        let units = match encoding.as_str() {
+            "UTF-16le" => Some(u16::to_le_bytes as fn(u16) -> [u8; 2]),
+            "UTF-16be" => Some(u16::to_be_bytes as fn(u16) -> [u8; 2]),
+            _ => None,
         };
-        Ok(Insert { statement: self.connection.prepare(&sql)? })
+        let (table, list) = (quote(table), quote_all(columns.iter().copied()));
+        let into = format!("INSERT OR ABORT INTO {table}");
+        let into = if columns.is_empty() { into } else { format!("{into} ({list})") };
+        let marks = vec!["?"; columns.len()].join(", ");
+        let values =
+            if columns.is_empty() { "DEFAULT VALUES".to_owned() } else { format!("VALUES ({marks})") };
+        let statement = self.connection.prepare(&format!("{into} {values}"))?;
+        Ok(Insert { connection: &self.connection, statement, into, units })
     }
 
     /// Sets what `sqlite_sequence` counts, where that is more than it is already. (SQLite: AUTOINCREMENT.)
@@ -242,25 +248,33 @@ impl Statement {
 
 /// Adds rows to one table.
 pub struct Insert<'a> {
+    connection: &'a Connection,
     statement: rusqlite::Statement<'a>,
+    /// The statement up to its values.
+    into: String,
+    /// How a file in UTF-16 has each unit.
+    units: Option<fn(u16) -> [u8; 2]>,
 }
 
 impl Insert<'_> {
-    /// Sets the value at `index`, from 0.
-    ///
-    /// # Errors
-    /// SQLite's, if it is too long.
-    pub fn bind(&mut self, index: usize, cell: Option<&Cell<'_>>) -> Result<()> {
-        let value = cell.map_or(ValueRef::Null, Cell::value);
-        self.statement.raw_bind_parameter(index + 1, ToSqlOutput::Borrowed(value))
-    }
-
-    /// Adds the row; what SQLite has against it, in words without values.
+    /// Adds a row; what SQLite has against it, in words without values.
     ///
     /// # Errors
     /// SQLite's, if the file cannot be written.
-    pub fn row(&mut self) -> Result<std::result::Result<(), String>> {
-        match self.statement.raw_execute() {
+    pub fn row(&mut self, cells: &[Option<&Cell<'_>>]) -> Result<std::result::Result<(), String>> {
+        let literals: Vec<Option<String>> = cells.iter().map(|cell| self.literal((*cell)?)).collect();
+        let added = if literals.iter().any(Option::is_some) {
+            let values = literals
+                .iter()
+                .zip(1..)
+                .map(|(literal, number)| literal.clone().unwrap_or(format!("?{number}")));
+            let values: Vec<String> = values.collect();
+            let sql = format!("{} VALUES ({})", self.into, values.join(", "));
+            add(&mut self.connection.prepare(&sql)?, cells)
+        } else {
+            add(&mut self.statement, cells)
+        };
+        match added {
             Ok(_) => Ok(Ok(())),
             Err(error) => match error.sqlite_error_code() {
                 Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig) => {
@@ -270,6 +284,27 @@ impl Insert<'_> {
             },
         }
     }
+
+    /// Text that ends with half a surrogate pair, for a file in UTF-16: SQLite, given it in UTF-8, would replace that half.
+    fn literal(&self, cell: &Cell<'_>) -> Option<String> {
+        let (Some(units), ValueRef::Text(text)) = (self.units, cell.value()) else { return None };
+        let (start, end) = text.split_last_chunk::<3>()?;
+        let [0xed, second @ 0xa0..=0xbf, third @ 0x80..=0xbf] = *end else { return None };
+        let half = 0xd000 | u16::from(second & 0x3f) << 6 | u16::from(third & 0x3f);
+        let all = std::str::from_utf8(start).ok()?.encode_utf16().chain([half]);
+        let hex: String = all.flat_map(units).map(|byte| format!("{byte:02x}")).collect();
+        Some(format!("CAST(x'{hex}' AS TEXT)"))
+    }
+}
+
+fn add(statement: &mut rusqlite::Statement<'_>, cells: &[Option<&Cell<'_>>]) -> Result<usize> {
+    // a literal has no parameter, and may be the last
+    let parameters = statement.parameter_count();
+    for (cell, number) in cells.iter().zip(1..=parameters) {
+        let value = cell.map_or(ValueRef::Null, Cell::value);
+        statement.raw_bind_parameter(number, ToSqlOutput::Borrowed(value))?;
+    }
+    statement.raw_execute()
 }
 
 /// SQLite's own words for a constraint or a schema; they name it and no value.

@@ -10,12 +10,13 @@ use crate::copy::lossless::given_back;
 use crate::copy::progress::{Phase, Progress};
 use crate::copy::proof::Rows;
 use crate::copy::tuple;
-use crate::error::Error;
+use crate::error::{Error, counted};
 use crate::sqlite::writer::{Insert, Writer};
 use crate::sqlite::{Source, schema};
 use crate::value::Cell;
 use rusqlite::types::ValueRef;
 use serde_json::{Map, Value};
+use smallvec::SmallVec;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::Receiver;
@@ -111,8 +112,8 @@ pub(super) fn fill(
             filling.quarantined(&mut input, &mut problems)?;
         }
         filling.written.seconds = started.elapsed().as_secs_f64();
-        log::info!(target: crate::PROGRESS, "exported {}: {} rows, {} bytes in {:.1} s",
-            filling.written.table, filling.written.rows, filling.written.bytes, filling.written.seconds);
+        log::info!(target: crate::PROGRESS, "exported {}: {}, {} bytes in {:.1} s",
+            filling.written.table, counted(filling.written.rows, "row"), filling.written.bytes, filling.written.seconds);
         tables.push(filling.written);
         sums.push(filling.sums);
     }
@@ -159,7 +160,7 @@ fn finish(writer: &Writer, plan: &Plan, progress: &Progress, filled: &mut Filled
     filled.problems.extend(looked.wrong.into_iter().map(|line| format!("SQLite's integrity_check: {line}")));
     let notes = &mut filled.written.notes;
     notes.extend(looked.orphans.into_iter().map(|((table, parent), rows)| {
-        format!("{table}: {rows} rows refer to rows of {parent} that are not there, as they do in the target")
+        format!("{table}: {} without its row of {parent}, as in the target", counted(rows, "row"))
     }));
     notes.extend(looked.unchecked.into_iter().map(|(table, why)| {
         format!("{table}: SQLite cannot check whether its rows refer to rows that are there ({why})")
@@ -242,10 +243,8 @@ impl Filling<'_> {
             progress.rows(number);
             let (cells, originals) = row::cells(table, self.found, tuple, number, problems)?;
             self.written.originals += originals;
-            for (at, (index, _)) in bound.iter().enumerate() {
-                insert.bind(at, cells[*index].as_ref()).map_err(failed)?;
-            }
-            if let Err(refusal) = insert.row().map_err(failed)? {
+            let values: SmallVec<[_; 16]> = bound.iter().map(|(index, _)| cells[*index].as_ref()).collect();
+            if let Err(refusal) = insert.row(&values).map_err(failed)? {
                 problems.add(&table.bound.source.name, &refusal, || row::name(table, tuple, number));
             }
             self.adding.sent(&mut self.sums, tuple, &cells);
@@ -277,10 +276,8 @@ impl Filling<'_> {
                 insert = Some((names, prepared));
             }
             let Some((_, insert)) = &mut insert else { return Ok(()) };
-            for (at, (_, cell)) in written().enumerate() {
-                insert.bind(at, cell.as_ref()).map_err(failed)?;
-            }
-            if let Err(refusal) = insert.row().map_err(failed)? {
+            let values: Vec<_> = written().map(|(_, cell)| cell.as_ref()).collect();
+            if let Err(refusal) = insert.row(&values).map_err(failed)? {
                 problems.add(&source.name, &refusal, || format!("quarantined row number {number}"));
             }
             let by_column = |index: usize| {

@@ -1,6 +1,7 @@
 //! The cells that a step kept ([`super::originals`]), found again by the key of their row: in a private database of SQLite's own,
 //! which keeps on disk what does not fit into its cache, and is gone when it is closed.
 
+use crate::copy::columns::BoundTable;
 use crate::copy::lossless::given_back;
 use crate::copy::originals::Key;
 use crate::copy::tuple;
@@ -65,33 +66,50 @@ impl Found {
     pub(super) fn take(
         &self,
         version: i32,
-        table: &str,
+        table: &BoundTable,
         key: &Key,
         row: &[u8],
     ) -> Result<Map<String, Value>> {
-        let hash = key.hash(row).to_be_bytes();
-        let mut cells = Map::new();
-        // what the server spells otherwise is beside the rest, and names its text
-        for respelt in [false, true] {
-            let mut find = self.connection.prepare_cached(
-                "SELECT rowid, cells FROM kept WHERE of_table = ?1 AND row_key = ?2 AND version = ?3 AND respelt = ?4 LIMIT 1",
-            )?;
-            let found: Option<(i64, String)> = find
-                .query_row(params![table, hash, version, respelt], |row| Ok((row.get(0)?, row.get(1)?)))
-                .optional()?;
-            let Some((rowid, text)) = found else { continue };
-            self.connection.prepare_cached("DELETE FROM kept WHERE rowid = ?1")?.execute([rowid])?;
-            let found: Map<String, Value> = serde_json::from_str(&text)
-                .map_err(|error| Error::FromSqlConversionFailure(1, Type::Text, error.into()))?;
-            for (name, value) in found {
-                let cell = match (cells.remove(&name), value.get("stored")) {
-                    (Some(kept), Some(stored)) => json!({ "kept": kept, "stored": stored }),
-                    _ => value,
-                };
-                cells.insert(name, cell);
+        let mut fields: Vec<&[u8]> = tuple::cells(row).collect();
+        let of_table = &table.source.name;
+        // what the server spells otherwise is found by its spelling, and the rest by the text that was sent
+        let respelt = self.one(version, of_table, key.hash(&fields), true)?;
+        let mut sent = Vec::new();
+        for (index, column) in table.columns.iter().enumerate() {
+            if let Some(text) = respelt.get(&column.source.name).and_then(|cell| cell.get("text")?.as_str()) {
+                let mut field = Vec::new();
+                tuple::append(&mut field, text.as_bytes());
+                sent.push((index, field));
             }
         }
+        for (index, field) in &sent {
+            fields[*index] = field;
+        }
+        let mut cells = self.one(version, of_table, key.hash(&fields), false)?;
+        for (name, value) in respelt {
+            let cell = match (cells.remove(&name), value.get("stored")) {
+                (Some(kept), Some(stored)) => json!({ "kept": kept, "stored": stored }),
+                _ => value,
+            };
+            cells.insert(name, cell);
+        }
         Ok(cells)
+    }
+
+    /// Takes the cells of one row.
+    fn one(&self, version: i32, table: &str, key: u128, respelt: bool) -> Result<Map<String, Value>> {
+        let mut find = self.connection.prepare_cached(
+            "SELECT rowid, cells FROM kept WHERE of_table = ?1 AND row_key = ?2 AND version = ?3 AND respelt = ?4 LIMIT 1",
+        )?;
+        let found: Option<(i64, String)> = find
+            .query_row(params![table, key.to_be_bytes(), version, respelt], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()?;
+        let Some((rowid, text)) = found else { return Ok(Map::new()) };
+        self.connection.prepare_cached("DELETE FROM kept WHERE rowid = ?1")?.execute([rowid])?;
+        serde_json::from_str(&text)
+            .map_err(|error| Error::FromSqlConversionFailure(1, Type::Text, error.into()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The way back: the target's tables as an SQLite file that the application opens as its own. In go the applied steps and an
 //! empty file; out comes what was written, proven, or every reason why not everything goes back.
 //!
-//! [`plan`] says which tables there are and what [`fed`] them, made as the source had them or, for those that never came from SQLite, as [`made`]
+//! [`plan`] says which tables there are and what [`fed`] them, by the names that they have now ([`renamed`]), made as the source had them or, for those that never came from SQLite, as [`made`]
 //! from the catalog, and binds both ends as a step does. Rows are read in one snapshot by COPY and cross a bounded channel to
 //! a thread that has the file ([`mod@file`]): there the codec's way back gives a [`row`] its usual cells, each column's format its
 //! spelling, and [`found`] the cells that were kept. Afterwards the file is read through the conversions of the way there, and
@@ -16,6 +16,7 @@ mod notes;
 mod plan;
 mod problems;
 mod proof;
+mod renamed;
 mod row;
 mod sequence;
 mod stop;
@@ -24,7 +25,6 @@ use super::progress::Progress;
 use super::{compare, originals};
 use crate::error::Error;
 use crate::migration::Version;
-use crate::migration::step::Step;
 use crate::postgres::copy_out::CopyOut;
 use crate::postgres::interrupt::{Interrupt, LOOK};
 use crate::sqlite::{Source, schema};
@@ -81,20 +81,20 @@ enum Piece {
     End,
 }
 
-/// Fills the empty `file` with the target's tables, in the transaction that `client` is in.
+/// Fills the empty `file` with the target's tables, which the versions `applied` made, in the transaction that `client` is in.
 ///
 /// # Errors
 /// [`Error::Back`] with everything that does not go back; [`Error::Hidden`] if rows of the target cannot be seen;
 /// [`Error::Proof`] if the file does not give the rows that were read.
 pub async fn write(
     client: &Client,
-    steps: &[(&Version, &Step)],
+    applied: &[&Version],
     file: &Path,
     lock_timeout: Duration,
     interrupt: &Interrupt,
     progress: &Progress,
 ) -> Result<Written, Error> {
-    let plan = plan::of(client, steps, file, lock_timeout).await?;
+    let plan = plan::of(client, applied, file, lock_timeout).await?;
     let queries: Vec<String> = plan.queries().collect();
     let (sender, pieces) = mpsc::channel(CHUNKS_IN_FLIGHT);
     let (path, progress, stop) = (file.to_owned(), progress.clone(), Arc::new(Stop::default()));

@@ -7,7 +7,7 @@ use crate::copy::columns::BoundTable;
 use crate::copy::originals::{self, Key};
 use crate::copy::receipt::{ForTheWayBack, Spelt};
 use crate::copy::{TABLES_OF_OURS, quarantine};
-use crate::error::Error;
+use crate::error::{Error, counted};
 use crate::migration::Version;
 use crate::migration::step::Step;
 use crate::postgres::reading;
@@ -130,8 +130,9 @@ pub(super) fn key(
     let (table, kept, label) = (&bound.target.name, spelt.originals, &version.label);
     if !spelt.key.iter().all(|name| bound.target_columns().any(|known| known == name)) {
         notes.push(format!(
-            "{table}: {kept} rows were kept with cells in another spelling than their columns', and cannot be found again: \
+            "{table}: {} kept with cells in another spelling than their columns' cannot be found again: \
              the target has not all of the columns {} any more",
+            counted(kept, "row"),
             spelt.key.join(", ")
         ));
         return None;
@@ -143,8 +144,9 @@ pub(super) fn key(
         .collect();
     if !others.is_empty() {
         notes.push(format!(
-            "{table}: {kept} rows' cells that {label} kept cannot be found again, because the type of {} is another now: \
+            "{table}: cells that {label} kept of {} cannot be found again, because the type of {} is another now: \
              they are written in their column's format",
+            counted(kept, "row"),
             others.join(", ")
         ));
         return None;
@@ -152,8 +154,8 @@ pub(super) fn key(
     let there = held.originals.get(&(version.number, bound.source.name.clone())).copied().unwrap_or(0);
     if there < kept {
         notes.push(format!(
-            "{table}: {} rows' cells that {label} kept are gone ({}): they are written in their column's format",
-            kept - there,
+            "{table}: cells that {label} kept of {} are gone ({}): they are written in their column's format",
+            counted(kept - there, "row"),
             originals::TABLE
         ));
     }
@@ -171,10 +173,11 @@ pub(super) fn unquarantined(
     let there = held.quarantined.get(&(version.number, bound.source.name.clone())).copied().unwrap_or(0);
     (there < put).then(|| {
         format!(
-            "{}: {} put {put} rows into the quarantine, and {} holds {there} of them: the others are in the file only if the \
-             target's table has them",
+            "{}: {} put {} into the quarantine, and {} holds {there}: what is missing there is in the file only if the target's \
+             table has it",
             bound.target.name,
             version.label,
+            counted(put, "row"),
             quarantine::TABLE
         )
     })

@@ -6,14 +6,14 @@ use super::made;
 use super::modules::Modules;
 use super::notes::{self as said, Held};
 use super::originals::{self, ColumnFormat};
-use super::sequence;
+use super::{renamed, sequence};
 use crate::copy::bind::same_name;
 use crate::copy::columns::{self, BoundColumn, BoundTable};
 use crate::copy::compare::visible;
 use crate::copy::originals::Key;
 use crate::copy::receipt::{self, ForTheWayBack, Spelt};
 use crate::copy::{TABLES_OF_OURS, quarantine};
-use crate::error::Error;
+use crate::error::{Error, counted};
 use crate::identifier::quote;
 use crate::migration::Version;
 use crate::migration::step::{Step, TableRules};
@@ -86,26 +86,30 @@ impl BackTable {
 /// Plans the file, and makes its schema in it.
 pub(super) async fn of(
     client: &Client,
-    steps: &[(&Version, &Step)],
+    applied: &[&Version],
     file: &Path,
     lock_timeout: Duration,
 ) -> Result<Plan, Error> {
-    let mut receipts = HashMap::new();
-    for (version, _) in steps {
-        receipts.insert(version.number, receipt::for_the_way_back(client, version.number).await?);
-    }
     let ours: Vec<&str> = TABLES_OF_OURS.to_vec();
     let all = client.query(ALL, &[&ours]).await.map_err(Error::database("listing the target's tables"))?;
     let all: Vec<String> = all.iter().map(|row| row.get(0)).collect();
     let mut target = catalog::tables(client, &all.iter().map(String::as_str).collect::<Vec<_>>()).await?;
     target.retain(|table| all.contains(&table.name));
+    let mut receipts = HashMap::new();
+    let mut steps = Vec::new();
+    for (version, step) in applied.iter().filter_map(|version| Some((*version, version.step()?))) {
+        let mut receipt = receipt::for_the_way_back(client, version.number).await?;
+        steps.push((version, renamed::follow(version, step, applied, &target, &mut receipt)));
+        receipts.insert(version.number, receipt);
+    }
+    let steps: Vec<(&Version, &Step)> = steps.iter().map(|(version, step)| (*version, step)).collect();
     let has_quarantine = visible::require(client, &target, true).await?;
     let oids: Vec<u32> = target.iter().map(|table| table.oid).collect();
     let keys = key::row_keys(client, &oids).await?;
     let mut notes = Vec::new();
     let held = Held::of(client, &receipts, has_quarantine).await?;
-    let mut fed = fed::feed(steps, &target, &receipts, &mut notes);
-    let mut definition = merged(steps, &receipts, &mut notes);
+    let mut fed = fed::feed(&steps, &target, &receipts, &mut notes);
+    let mut definition = merged(&steps, &receipts, &mut notes);
     if fed.is_empty() && definition.statements.is_empty() {
         return Err(Error::Config(
             "there is nothing to export: the target has no table in its search_path but outgrow's own; bring it to head with \
@@ -119,7 +123,7 @@ pub(super) async fn of(
     let failed = |error: rusqlite::Error| Error::Io(std::io::Error::other(error));
     let draft = Draft::of(&definition).map_err(failed)?;
     let modules = Modules::of(&draft).map_err(failed)?;
-    notes.extend(said::left(steps, &receipts, &fed, &modules));
+    notes.extend(said::left(&steps, &receipts, &fed, &modules));
     modules.take_external(&mut fed, &mut notes);
     made::add(client, &fed, &draft, &mut definition, &mut notes).await?;
     let bound = bind(file, &definition, &fed, lock_timeout, &mut notes, &mut refused)?;
@@ -281,11 +285,14 @@ async fn left_behind(client: &Client, bound: &BoundTable, notes: &mut Vec<String
     let query = format!("SELECT {} FROM {}", counts.join(", "), target.own_rows());
     let row = client.query_one(&query, &[]).await.map_err(Error::database("counting what stays behind"))?;
     for (at, column) in extra.iter().enumerate() {
-        let count: i64 = row.get(at);
+        let count = row.get::<_, i64>(at).unsigned_abs();
         if count > 0 {
             notes.push(format!(
-                "{}.{}: {count} values stay behind; the file's table {} has no such column",
-                target.name, column.name, bound.source.name
+                "{}.{}: {} left behind; the file's table {} has no such column",
+                target.name,
+                column.name,
+                counted(count, "value"),
+                bound.source.name
             ));
         }
     }

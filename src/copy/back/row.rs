@@ -73,7 +73,7 @@ fn given<'a>(
     }
     let kept = match (&table.key, &table.step) {
         (Some(key), Some((version, _))) => {
-            found.take(*version, &table.bound.source.name, key, row).map_err(std::io::Error::other)?
+            found.take(*version, &table.bound, key, row).map_err(std::io::Error::other)?
         }
         _ => return Ok((cells, 0)),
     };

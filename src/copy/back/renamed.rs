@@ -1,0 +1,147 @@
+//! Tables and columns that a version renamed after the step that brought them: the step and its receipt, by the names that are in
+//! the target now. What the statements of later versions do not say is not followed.
+
+use crate::copy::bind::same_name;
+use crate::copy::receipt::{ForTheWayBack, Spelt};
+use crate::migration::Version;
+use crate::migration::statement::Rename;
+use crate::migration::step::{Step, StepTable, TableRules};
+use crate::postgres::catalog;
+
+/// A name that the step filled, and what it is after the renames.
+struct Name {
+    was: String,
+    now: String,
+}
+
+/// A table of the target that the step filled.
+struct Brought {
+    table: Name,
+    columns: Vec<Name>,
+}
+
+impl Name {
+    fn new(name: &str) -> Name {
+        Name { was: name.to_owned(), now: name.to_owned() }
+    }
+}
+
+impl Brought {
+    fn of(spelt: &Spelt) -> Brought {
+        Brought {
+            table: Name::new(&spelt.table),
+            columns: spelt.types.keys().map(|column| Name::new(column)).collect(),
+        }
+    }
+}
+
+/// The step of `version`, and its `receipt`, after those of `applied` that come later.
+pub(super) fn follow(
+    version: &Version,
+    step: &Step,
+    applied: &[&Version],
+    target: &[catalog::Table],
+    receipt: &mut ForTheWayBack,
+) -> Step {
+    let mut brought: Vec<Brought> = receipt.tables.iter().map(Brought::of).collect();
+    let later = applied.iter().filter(|later| later.number > version.number);
+    for rename in later.flat_map(|later| later.renames()) {
+        apply(&rename, &mut brought, &version.label);
+    }
+    settle(brought.iter_mut().map(|brought| &mut brought.table).collect(), |name| {
+        target.iter().any(|table| table.name == name)
+    });
+    let mut followed = step.clone();
+    for (spelt, Brought { table, mut columns }) in receipt.tables.iter_mut().zip(brought) {
+        let there = target.iter().find(|known| known.name == table.now);
+        let there = there.map(|known| known.columns.as_slice()).unwrap_or_default();
+        settle(columns.iter_mut().collect(), |name| there.iter().any(|column| column.name == name));
+        let by_name: Vec<(String, usize)> = step.tables.iter().map(named).zip(0..).collect();
+        if let Some((_, at)) = same_name(&by_name, &table.was, |(name, _)| name) {
+            let rules = &mut followed.tables[*at].rules;
+            if table.now != table.was {
+                rules.target = Some(table.now.clone());
+            }
+            rename_columns(rules, &step.tables[*at].rules, &columns);
+        }
+        rename_spelt(spelt, table.now, &columns);
+    }
+    followed
+}
+
+fn named(table: &StepTable) -> String {
+    table.target_name().to_owned()
+}
+
+fn apply(rename: &Rename, brought: &mut [Brought], label: &str) {
+    match &rename.column {
+        None => give(
+            brought.iter_mut().map(|brought| &mut brought.table).collect(),
+            &rename.table,
+            &rename.to,
+            label,
+        ),
+        Some(column) => {
+            for brought in brought.iter_mut().filter(|brought| brought.table.now == rename.table) {
+                give(brought.columns.iter_mut().collect(), column, &rename.to, label);
+            }
+        }
+    }
+}
+
+/// What is called `from` is called `to` from now on. What was called that before must be gone: no table of the target has the
+/// name that it gets.
+fn give(names: Vec<&mut Name>, from: &str, to: &str, label: &str) {
+    if !names.iter().any(|name| name.now == from) {
+        return;
+    }
+    for name in names {
+        if name.now == to {
+            name.now = format!("{} of {label}", name.was);
+        } else if name.now == from {
+            to.clone_into(&mut name.now);
+        }
+    }
+}
+
+/// What has the old name again, as its replacement or because the version did not come to that, is what the application means by
+/// it; unless it is another of the step's.
+fn settle(names: Vec<&mut Name>, has: impl Fn(&str) -> bool) {
+    let taken: Vec<String> =
+        names.iter().filter(|name| name.now != name.was).map(|name| name.now.clone()).collect();
+    for name in names {
+        if has(&name.was) && !taken.contains(&name.was) {
+            name.now.clone_from(&name.was);
+        }
+    }
+}
+
+fn rename_columns(rules: &mut TableRules, of_step: &TableRules, columns: &[Name]) {
+    for Name { was, now } in columns.iter().filter(|column| column.now != column.was) {
+        if let Some(constant) = of_step.constant.keys().find(|name| name.eq_ignore_ascii_case(was)) {
+            if let Some(value) = rules.constant.remove(constant) {
+                rules.constant.insert(now.clone(), value);
+            }
+            continue;
+        }
+        let mut targets = of_step.column.iter();
+        let ruled =
+            targets.find(|(_, rule)| rule.target.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(was)));
+        let mut own = of_step.column.keys();
+        let key = ruled.map(|(name, _)| name).or_else(|| own.find(|name| name.eq_ignore_ascii_case(was)));
+        rules.column.entry(key.unwrap_or(was).clone()).or_default().target = Some(now.clone());
+    }
+}
+
+fn rename_spelt(spelt: &mut Spelt, table: String, columns: &[Name]) {
+    let name = |known: String| match columns.iter().find(|column| column.was == known) {
+        Some(column) => column.now.clone(),
+        None => known,
+    };
+    spelt.table = table;
+    spelt.types =
+        std::mem::take(&mut spelt.types).into_iter().map(|(column, of)| (name(column), of)).collect();
+    spelt.formats =
+        std::mem::take(&mut spelt.formats).into_iter().map(|(column, of)| (name(column), of)).collect();
+    spelt.key = std::mem::take(&mut spelt.key).into_iter().map(name).collect();
+}
