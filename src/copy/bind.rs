@@ -112,7 +112,7 @@ pub(super) fn source_tables<'a>(
             )),
         }
     }
-    tables.left = left_behind(step, source, &mut faults)?;
+    tables.left = tables_left_behind(step, source, &mut faults)?;
     Ok((tables, faults))
 }
 
@@ -141,7 +141,7 @@ pub(super) fn same_name<'a, T>(items: &'a [T], name: &str, named: impl Fn(&T) ->
 }
 
 /// Source tables with rows that the step does not bring: allowed if it skips them or if they are bookkeeping.
-pub(super) fn left_behind(
+pub(super) fn tables_left_behind(
     step: &Step,
     source: &Source,
     faults: &mut Vec<String>,

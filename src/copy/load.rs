@@ -1,4 +1,5 @@
-//! The loading half of a step: chunks from the reader go into the server's COPY, and the rows are read back and compared.
+//! The loading half of a step: chunks from the reader go into the server's COPY, and the rows are read back and
+//! compared.
 
 use super::columns::BoundTable;
 use super::fits::{self, Unread};
@@ -139,7 +140,7 @@ struct Route {
 }
 
 /// Reads all tables and sends nothing: every misfit of the step, or the counts of what would be copied.
-pub(super) async fn rehearse(reading: Reading) -> Result<Loaded, Error> {
+pub(super) async fn read_alone(reading: Reading) -> Result<Loaded, Error> {
     let progress = reading.options.progress.clone();
     let about = |table: &BoundTable| (table.source.name.clone(), reading.source.at_most(&table.source));
     let tables: Vec<_> = reading.tables.iter().map(about).collect();
@@ -190,8 +191,8 @@ impl Reading {
     }
 }
 
-/// Waits for the reader. A misfit or a read error is why a COPY was left open, so it comes before what was written; a failure
-/// that is not about rows is why the reader was stopped.
+/// Waits for the reader. A misfit or a read error is why a COPY was left open, so it comes before what was written; a
+/// failure that is not about rows is why the reader was stopped.
 async fn ended(running: Running, written: Result<Vec<Count>, Failure>) -> Result<Loaded, Error> {
     let (source, tables, quarantine, originals, read) = running.await.map_err(std::io::Error::other)?;
     let (counts, refused) = match (read, written) {

@@ -15,6 +15,7 @@
 mod aside;
 pub mod back;
 mod bind;
+mod breaking;
 pub mod brought;
 mod cell;
 pub mod codec;
@@ -50,9 +51,12 @@ pub use load::Options;
 pub use originals::ColumnFormat;
 pub use receipt::{Receipt, Recorded, TABLE as RECEIPTS, TableReceipt, recorded, sources};
 
+/// The table that says how far versions came that run outside a transaction.
+pub const PROGRESS: &str = "outgrow_progress";
+
 /// The tables that outgrow keeps in the target, refinery's own history among them.
 const TABLES_OF_OURS: [&str; 5] =
-    ["refinery_schema_history", receipt::TABLE, quarantine::TABLE, originals::TABLE, "outgrow_progress"];
+    ["refinery_schema_history", receipt::TABLE, quarantine::TABLE, originals::TABLE, PROGRESS];
 
 use crate::error::Error;
 use crate::migration::Version;
@@ -131,7 +135,7 @@ pub async fn run(
     }
     let proof = if options.proof { "content" } else { "unproven" };
     let mut receipt = Receipt::new(version, Some(fingerprint), receipts, left, proof, started);
-    receipt.phases = options.progress.end();
+    receipt.phases = options.progress.finish();
     receipt::record(client, &receipt, Some(&definition)).await?;
     Ok(receipt)
 }
@@ -140,7 +144,7 @@ pub async fn run(
 ///
 /// # Errors
 /// Those of [`run`] that do not take writing.
-pub async fn rehearse(
+pub async fn dry_run(
     client: &Client,
     version: &Version,
     step: &Step,
@@ -151,13 +155,13 @@ pub async fn rehearse(
     let Prepared { reading, absent, left } = prepare(client, version, step, source, options).await?;
     let file = reading.source.file.clone();
     let hashing = Hashing::of(&reading.source);
-    let loaded = load::rehearse(reading).await?;
+    let loaded = load::read_alone(reading).await?;
     let _source = Inspection::of(loaded.source, options).result().await?;
     let fingerprint = hashing.result().await?;
     let counts = loaded.counts.map_err(|failure| failure.into_error(&file))?;
     let tables = table_receipts(&loaded.tables, &counts, absent);
     let mut receipt = Receipt::new(version, Some(fingerprint), tables, left, "none", started);
-    receipt.phases = options.progress.end();
+    receipt.phases = options.progress.finish();
     Ok(receipt)
 }
 
@@ -168,7 +172,7 @@ struct Prepared {
     left: Vec<String>,
 }
 
-/// Opens the source, starts its snapshot and binds the step: what a copy and its rehearsal have in common.
+/// Opens the source, starts its snapshot and binds the step: what a copy and a dry run have in common.
 async fn prepare(
     client: &Client,
     version: &Version,

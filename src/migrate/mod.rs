@@ -281,7 +281,7 @@ async fn dry_run(
             }
             (Kind::Step(_), None) => (None, Some("without data")),
             (Kind::Step(step), Some(source)) => {
-                match copy::rehearse(client, version, step, source, &options).await {
+                match copy::dry_run(client, version, step, source, &options).await {
                     Ok(receipt) => (Some(receipt), Some(NOT_CHECKED)),
                     Err(Error::Target(_)) if schema_pending => {
                         (None, Some("not read: versions before it make its tables, apply them first (--to)"))

@@ -9,10 +9,10 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// A bar is drawn anew this often,
+/// A bar is drawn anew this often.
 const FRAME: Duration = Duration::from_millis(100);
 
-/// and a line is written this often.
+/// A line is written this often.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// Shows it until it is dropped.

@@ -1,5 +1,5 @@
-//! What the file has otherwise than the source had it, or not at all, although nothing is wrong: said beforehand, from the
-//! catalog, the receipts and what outgrow's own tables still hold.
+//! What the file has otherwise than the source had it, or not at all, although nothing is wrong: said beforehand, from
+//! the catalog, the receipts and what outgrow's own tables still hold.
 
 use super::fed::Fed;
 use super::modules::Modules;
@@ -59,13 +59,13 @@ pub(super) fn left(
     let of_step = steps.iter().filter_map(|(version, _)| Some((*version, receipts.get(&version.number)?)));
     let left = of_step.flat_map(|(version, receipt)| receipt.left.iter().map(move |left| (version, left)));
     left.filter(|(_, left)| !modules.make(left))
-        .filter_map(|(version, left)| left_behind(left, version, steps, receipts, unfed))
+        .filter_map(|(version, left)| unless_brought(left, version, steps, receipts, unfed))
         .collect()
 }
 
-/// A table that a step left behind, unless another step brought it. `unfed` says whether the target has a table of that name
-/// that no step feeds: the file has its rows.
-fn left_behind(
+/// A table that a step left behind, unless another step brought it. `unfed` says whether the target has a table of that
+/// name that no step feeds: the file has its rows.
+fn unless_brought(
     left: &str,
     by: &Version,
     steps: &[(&Version, &Step)],
@@ -104,8 +104,8 @@ pub(super) fn other_types(bound: &BoundTable, spelt: &Spelt, label: &str) -> Vec
     note.collect()
 }
 
-/// The type that the column was brought into, if it is another now. Integers and texts of other widths keep their formats. The
-/// schema is named or not, as the `search_path` has it. A receipt without types says nothing.
+/// The type that the column was brought into, if it is another now. Integers and texts of other widths keep their
+/// formats. The schema is named or not, as the `search_path` has it. A receipt without types says nothing.
 fn changed<'a>(spelt: &'a Spelt, column: &str, now: &str) -> Option<&'a str> {
     let was = spelt.types.get(column)?;
     let kind = |name: &str| match name {
@@ -192,8 +192,8 @@ pub(super) async fn outside(client: &Client) -> Result<Option<String>, Error> {
     Ok((!named.is_empty()).then(|| format!("not in the file: {}", named.join(", "))))
 }
 
-/// Schemas whose names begin with `pg_` are the system's. (PostgreSQL: Schemas, "The System Catalog Schema"; System Catalogs,
-/// `pg_class`.)
+/// Schemas whose names begin with `pg_` are the system's. (PostgreSQL: Schemas, "The System Catalog Schema"; System
+/// Catalogs, `pg_class`.)
 const OUTSIDE: &str = "\
 SELECT CASE WHEN pg_catalog.pg_table_is_visible(c.oid) THEN c.relname::text ELSE n.nspname || '.' || c.relname END,
        CASE c.relkind WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table' ELSE 'another schema' END

@@ -130,7 +130,7 @@ pub(super) async fn of(
     let mut tables = Vec::new();
     for (bound, fed) in bound {
         notes.extend(modules.rowids(&bound.source.name));
-        left_behind(client, &bound, &mut notes).await?;
+        columns_left_behind(client, &bound, &mut notes).await?;
         let receipt = fed.step.and_then(|(version, _)| receipts.get(&version.number));
         let spelt =
             receipt.and_then(|receipt| receipt.tables.iter().find(|table| table.table == fed.target.name));
@@ -266,7 +266,11 @@ fn bind_columns(
 }
 
 /// Notes columns of the target that hold values, computed ones too, and have none in the file.
-async fn left_behind(client: &Client, bound: &BoundTable, notes: &mut Vec<String>) -> Result<(), Error> {
+async fn columns_left_behind(
+    client: &Client,
+    bound: &BoundTable,
+    notes: &mut Vec<String>,
+) -> Result<(), Error> {
     let target = &bound.target;
     // both ends compute such a column, or the step skips it, which is said
     let computed = |column: &catalog::Column| {
