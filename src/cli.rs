@@ -99,7 +99,8 @@ pub struct Global {
     /// How long to try again while the target cannot be reached yet: 0s to 10m [default: 5s, on a known platform 60s]
     #[arg(long, global = true, value_name = "DURATION", value_parser = wait)]
     pub wait: Option<Duration>,
-    /// How long to wait for a lock that somebody else holds, on target or source, such as 500ms, 60s or 5m; 0s does not wait
+    /// How long to wait for a lock that somebody else holds, on target or source, such as 500ms, 60s or 5m; 0s does not
+    /// wait
     #[arg(long, global = true, value_name = "DURATION", default_value = "60s", value_parser = humantime::parse_duration)]
     pub lock_timeout: Duration,
     /// Print one JSON document instead of text
@@ -126,8 +127,8 @@ pub enum Verb {
     Export(ExportArgs),
     /// Run the acceptance checks in checks/, each in a transaction that is rolled back; exits with 1 if one fails
     Check(CheckArgs),
-    /// Say whether a run from here would succeed: connection, server, rights, locks, source; changes nothing; exits with 1 if there is a
-    /// problem
+    /// Say whether a run from here would succeed: connection, server, rights, locks, source; changes nothing; exits
+    /// with 1 if there is a problem
     Doctor,
 }
 
@@ -137,7 +138,8 @@ pub struct MigrateArgs {
     /// Stop after version N instead of head
     #[arg(long, value_name = "N", value_parser = version_number)]
     pub to: Option<i32>,
-    /// Read the source and report every misfit (a value that its target column cannot hold); write nothing, to no database
+    /// Read the source and report every misfit (a value that its target column cannot hold); write nothing, to no
+    /// database
     #[arg(long)]
     pub dry_run: bool,
     /// What is compared before a data step commits
@@ -146,11 +148,12 @@ pub struct MigrateArgs {
     /// Show the values of misfits: they may be secrets
     #[arg(long)]
     pub show_values: bool,
-    /// How long one statement of a version waits for a lock before the version is rolled back and tried again; all attempts
-    /// together end with --lock-timeout
+    /// How long one statement of a version waits for a lock before the version is rolled back and tried again; all
+    /// attempts together end with --lock-timeout
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = humantime::parse_duration)]
     pub lock_attempt: Duration,
-    /// How long one statement of a version may take; 0s is no limit [default: no limit, whatever the server or the role has]
+    /// How long one statement of a version may take; 0s is no limit [default: no limit, whatever the server or the role
+    /// has]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub statement_timeout: Option<Duration>,
     /// Record pending data steps as having brought nothing, instead of copying rows: for a new installation

@@ -1,5 +1,5 @@
-//! TLS against a real server with real certificates: every mode of `sslmode` both ways, who the server is, who we are, and
-//! passwords bound to the channel. What was in force is what the server says of its own session.
+//! TLS against a real server with real certificates: every mode of `sslmode` both ways, who the server is, who we are,
+//! and passwords bound to the channel. What was in force is what the server says of its own session.
 
 use crate::support::proxy::Proxy;
 use crate::support::secure::{Authority, PASSWORD, Secure};

@@ -1,5 +1,5 @@
-//! Foreign keys on the way back: those of the source's own schema that SQLite cannot check, and those of tables that never came
-//! from SQLite, in the file's names and as far as SQLite can use them.
+//! Foreign keys on the way back: those of the source's own schema that SQLite cannot check, and those of tables that
+//! never came from SQLite, in the file's names and as far as SQLite can use them.
 
 use crate::support::{Project, cells};
 

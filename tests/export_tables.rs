@@ -1,5 +1,5 @@
-//! Tables of all kinds on the way back: what SQLite has besides plain tables, what the target has beyond the source, and what
-//! the file's own rules refuse.
+//! Tables of all kinds on the way back: what SQLite has besides plain tables, what the target has beyond the source,
+//! and what the file's own rules refuse.
 
 use crate::support::{Project, cells};
 

@@ -1,4 +1,5 @@
-//! Types that only the server can read: their values go through its own input functions, and nothing is lost on the way.
+//! Types that only the server can read: their values go through its own input functions, and nothing is lost on the
+//! way.
 
 use crate::support::{Project, Role};
 

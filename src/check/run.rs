@@ -24,8 +24,8 @@ const CONNECTS: u32 = 3;
 /// The server ends a statement in time; that it does not answer at all is known after this much more.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// In the same message as the statement before it, whose beginning is then what `statement_timestamp` says: what the server
-/// took, without the network. (PostgreSQL: Date/Time Functions, "Current Date/Time".)
+/// In the same message as the statement before it, whose beginning is then what `statement_timestamp` says: what the
+/// server took, without the network. (PostgreSQL: Date/Time Functions, "Current Date/Time".)
 const ELAPSED: &str =
     "SELECT EXTRACT(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.statement_timestamp())";
 
@@ -239,8 +239,8 @@ impl Run<'_> {
         answer.map_err(|error| self.refused(index, error))
     }
 
-    /// Sends a message and reads the answer to its end: what the statement returned, and what the last command did, if that
-    /// is [`ELAPSED`].
+    /// Sends a message and reads the answer to its end: what the statement returned, and what the last command did, if
+    /// that is [`ELAPSED`].
     async fn send(&self, message: &str) -> Result<Answer, tokio_postgres::Error> {
         let mut answers = pin!(self.client.simple_query_raw(message).await?);
         let mut sets: Vec<Rows> = Vec::new();

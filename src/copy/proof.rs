@@ -1,4 +1,5 @@
-//! The proof: every row is hashed when it is sent and again when it is read back from the server, and the two must agree.
+//! The proof: every row is hashed when it is sent and again when it is read back from the server, and the two must
+//! agree.
 //!
 //! Codecs emit exactly the bytes that PostgreSQL gives back for the value (a `numeric(p,s)` with its scale, a `jsonb`
 //! spelt as the server spells it), so a row is compared as the bytes of its COPY-binary tuple. The hashes of a table's
@@ -69,8 +70,8 @@ pub(super) fn difference(name: &str, sent: Tally, stored: Tally) -> Option<Strin
     }
 }
 
-/// Calls `each` with every row of `copied`, which is of `table`, as a COPY-binary tuple. What is copied: a table with its
-/// columns, or a query in parentheses.
+/// Calls `each` with every row of `copied`, which is of `table`, as a COPY-binary tuple. What is copied: a table with
+/// its columns, or a query in parentheses.
 pub(super) async fn rows(
     client: &Client,
     table: &str,

@@ -1,5 +1,5 @@
-//! Rows for a table of outgrow's own, made while a COPY is under way on the only connection: they wait in memory, and beyond
-//! a megabyte in an unlinked temporary file, until it has ended.
+//! Rows for a table of outgrow's own, made while a COPY is under way on the only connection: they wait in memory, and
+//! beyond a megabyte in an unlinked temporary file, until it has ended.
 
 use super::proof::{self, Tally};
 use super::reader::{HEADER, TRAILER};

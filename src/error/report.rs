@@ -1,5 +1,5 @@
-//! What errors are about, as data: one fault of a file, what the server said of a statement, values that do not fit. Each shows
-//! itself as text, and the last is also part of JSON.
+//! What errors are about, as data: one fault of a file, what the server said of a statement, values that do not fit.
+//! Each shows itself as text, and the last is also part of JSON.
 
 use serde::Serialize;
 use std::fmt;

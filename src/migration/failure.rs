@@ -35,7 +35,8 @@ pub fn located(file: &Path, text: &str, said: &DbError, sent: Sent, completed: u
         _ => Vec::new(),
     };
     let code = said.code().code();
-    // the message quotes the value, which may come from a row: class 22, and where text is read as a name, a query or a list
+    // the message quotes the value, which may come from a row: class 22, and where text is read as a name, a query or a
+    // list
     let reads_names = ["42601", "42704", "42883", "42P01"].contains(&code);
     let quotes_values = code.starts_with("22") || reads_names && !all_quoted_stand_in(said.message(), text);
     let shown = |said: &str| {

@@ -1,4 +1,5 @@
-//! The log on stderr: lines for people, or one JSON object a line for whoever collects them (`OUTGROW_LOG_FORMAT=json`).
+//! The log on stderr: lines for people, or one JSON object a line for whoever collects them
+//! (`OUTGROW_LOG_FORMAT=json`).
 
 use crate::cli::is_url;
 use crate::error::Error;
@@ -46,8 +47,8 @@ impl LogFormat {
         }
     }
 
-    /// Starts the log: warnings, what the server says and, without bars on a terminal, how far a step is; more with `-v`, errors
-    /// alone with `-q`. `RUST_LOG` overrides both. Returns the bars that the log is written around.
+    /// Starts the log: warnings, what the server says and, without bars on a terminal, how far a step is; more with
+    /// `-v`, errors alone with `-q`. `RUST_LOG` overrides both. Returns the bars that the log is written around.
     #[must_use]
     pub fn start(self, verbose: u8, quiet: bool) -> MultiProgress {
         let bars = MultiProgress::new();

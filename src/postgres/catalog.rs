@@ -109,7 +109,8 @@ pub async fn tables(client: &Client, names: &[&str]) -> Result<Vec<Table>, Error
     Ok(tables)
 }
 
-/// The visible relations of those `names`, in any case, that hold no rows of their own for a step to load: name and kind.
+/// The visible relations of those `names`, in any case, that hold no rows of their own for a step to load: name and
+/// kind.
 ///
 /// # Errors
 /// [`Error::Database`] if the query fails.

@@ -1,5 +1,5 @@
-//! TLS by rustls: from what the URL asks ([`config::tls`](crate::config::tls)) to what the driver connects with. The six
-//! modes' meaning is libpq's; which certificate is good is decided in [`super::certificate`].
+//! TLS by rustls: from what the URL asks ([`config::tls`](crate::config::tls)) to what the driver connects with. The
+//! six modes' meaning is libpq's; which certificate is good is decided in [`super::certificate`].
 
 use super::certificate::{Seen, Verifier};
 use crate::config::tls::{Mode, Root, Tls};
@@ -67,7 +67,8 @@ impl Connector {
                 })?,
         };
         config.enable_sni = tls.sni;
-        // registered for PostgreSQL; sslnegotiation=direct needs it (PostgreSQL: Protocol Flow, "SSL Session Encryption")
+        // registered for PostgreSQL; sslnegotiation=direct needs it (PostgreSQL: Protocol Flow, "SSL Session
+        // Encryption")
         config.alpn_protocols = vec![b"postgresql".to_vec()];
         Ok(Some(Connector { make: MakeRustlsConnect::new(config), seen }))
     }

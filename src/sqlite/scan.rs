@@ -95,8 +95,8 @@ impl Source {
         Ok(())
     }
 
-    /// Calls `each` with at most `most` rows from the beginning of `table`, and with as many from its end if it has rowids,
-    /// until `each` has enough.
+    /// Calls `each` with at most `most` rows from the beginning of `table`, and with as many from its end if it has
+    /// rowids, until `each` has enough.
     ///
     /// # Errors
     /// Those of [`Source::scan`].
@@ -131,7 +131,8 @@ impl Source {
         }
     }
 
-    /// How many rows `table` has at most, where that can be known without reading it: rowids are used once, and may have gaps.
+    /// How many rows `table` has at most, where that can be known without reading it: rowids are used once, and may
+    /// have gaps.
     #[must_use]
     pub fn at_most(&self, table: &Table) -> Option<u64> {
         let rowid = table.rowid.filter(|_| table.kind == Kind::Ordinary)?;
@@ -171,8 +172,8 @@ impl Source {
     }
 }
 
-/// The query of all rows of `table`: `columns`, and which of them is the rowid, if there is one: a column that is its alias, or
-/// one more. Never through an index: one that is damaged, or short of a row, must not decide what is brought.
+/// The query of all rows of `table`: `columns`, and which of them is the rowid, if there is one: a column that is its
+/// alias, or one more. Never through an index: one that is damaged, or short of a row, must not decide what is brought.
 fn rows(table: &Table, columns: &[&str]) -> (String, Option<usize>) {
     let alias = table.columns.iter().find(|column| column.is_rowid);
     let asked = alias.and_then(|alias| columns.iter().position(|name| *name == alias.name));

@@ -51,7 +51,8 @@ const NUL: &str = "a NUL character";
 const NUMBER: &str = "a number that numeric cannot hold";
 const LONG: &str = "a string of 256 MB";
 
-/// A string of jsonb is shorter than this, in bytes: its entry has 28 bits for the length (jsonb.h, `JENTRY_OFFLENMASK`).
+/// A string of jsonb is shorter than this, in bytes: its entry has 28 bits for the length (jsonb.h,
+/// `JENTRY_OFFLENMASK`).
 const STRING_BYTES: usize = 1 << 28;
 
 fn reason(error: &serde_json::Error) -> Misfit {
@@ -146,7 +147,8 @@ fn string<E: serde::de::Error>(text: &str) -> Result<(), E> {
 
 struct Building;
 
-/// How serde_json hands over a number whose digits it keeps (its feature `arbitrary_precision`): an object with this key.
+/// How serde_json hands over a number whose digits it keeps (its feature `arbitrary_precision`): an object with this
+/// key.
 const NUMBER_TOKEN: &str = "$serde_json::private::Number";
 
 impl<'de> Visitor<'de> for Building {

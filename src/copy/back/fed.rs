@@ -1,5 +1,5 @@
-//! What feeds each table of the file: a table of the target, and the step that brought it. Names that the file cannot have as
-//! the target has them are found here, before anything is made.
+//! What feeds each table of the file: a table of the target, and the step that brought it. Names that the file cannot
+//! have as the target has them are found here, before anything is made.
 
 use crate::copy::bind::same_name;
 use crate::copy::receipt::ForTheWayBack;
@@ -72,9 +72,9 @@ pub(super) fn feed<'a>(
     fed
 }
 
-/// Takes the tables out of `fed` that the file cannot have under their names; returns why, and what to do. SQLite does not tell
-/// the case of ASCII letters apart, has one set of names for tables, indexes and views, and keeps those that begin with
-/// `sqlite_` for itself. (SQLite: CREATE TABLE.)
+/// Takes the tables out of `fed` that the file cannot have under their names; returns why, and what to do. SQLite does
+/// not tell the case of ASCII letters apart, has one set of names for tables, indexes and views, and keeps those that
+/// begin with `sqlite_` for itself. (SQLite: CREATE TABLE.)
 pub(super) fn unnameable(fed: &mut Vec<Fed<'_>>, definition: &Definition) -> Vec<String> {
     let mut namesakes: BTreeMap<String, Vec<&Fed<'_>>> = BTreeMap::new();
     for fed in fed.iter() {

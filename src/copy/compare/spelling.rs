@@ -1,7 +1,8 @@
-//! What the server makes of the values that it alone can read (arrays, ranges, types of extensions): the source's text is
-//! put into a temporary table as the load puts it there ([`Stage`]), and comes back as the server spells it, so that it can
-//! be held against the target's values, spelt the same way. What came back waits in memory, and beyond a few megabytes in an
-//! unlinked temporary file, and is put into the source's rows each time they are read. The temporary table is rolled back.
+//! What the server makes of the values that it alone can read (arrays, ranges, types of extensions): the source's text
+//! is put into a temporary table as the load puts it there ([`Stage`]), and comes back as the server spells it, so that
+//! it can be held against the target's values, spelt the same way. What came back waits in memory, and beyond a few
+//! megabytes in an unlinked temporary file, and is put into the source's rows each time they are read. The temporary
+//! table is rolled back.
 
 use super::shape::{UNFIT, cells};
 use super::subject::{Subject, given_up, on_thread};
@@ -53,7 +54,8 @@ pub(super) struct Spelling(Mutex<SpooledTempFile>);
 /// Lets the server spell the columns of `subject` that it alone can read.
 ///
 /// # Errors
-/// [`Error::Source`] if the source cannot be read, [`Error::Database`] if the temporary table cannot be made and filled.
+/// [`Error::Source`] if the source cannot be read, [`Error::Database`] if the temporary table cannot be made and
+/// filled.
 pub(super) async fn spell(
     client: &Client,
     source: Source,

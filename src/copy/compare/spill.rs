@@ -1,6 +1,6 @@
 //! Records of the rows of one side, by partition of their keys: in memory, and beyond a few megabytes in an unlinked
-//! temporary file. A partition of one side is then met with the same partition of the other, so that tables of any size are
-//! compared in memory of one size. (The partitions of a "Grace" hash join.)
+//! temporary file. A partition of one side is then met with the same partition of the other, so that tables of any size
+//! are compared in memory of one size. (The partitions of a "Grace" hash join.)
 
 use crate::copy::spool::unwritable;
 use std::io::{self, Read, Seek, SeekFrom, Write};

@@ -50,8 +50,8 @@ pub struct TableVerdict {
     pub misfits: Vec<Unfit>,
     /// Columns that cannot be compared, and why.
     pub problems: Vec<String>,
-    /// Columns that are not compared, and why: both sides compute them, or only the server can read the source's text, for
-    /// which it needs a temporary table, and none can be made.
+    /// Columns that are not compared, and why: both sides compute them, or only the server can read the source's text,
+    /// for which it needs a temporary table, and none can be made.
     pub not_compared: Vec<String>,
     /// The rows were compared as wholes, because the target's table has no primary key among the columns compared.
     pub keyless: bool,
