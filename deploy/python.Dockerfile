@@ -1,4 +1,4 @@
-# a Python application with outgrow in it:  docker build -f python.Dockerfile .
+# a Python application with outgrow in it; the image `outgrow` is made first, from deploy/Dockerfile:  docker build .
 FROM outgrow AS outgrow
 
 FROM python:3.12-slim-bookworm

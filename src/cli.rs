@@ -58,14 +58,23 @@ fn wait(text: &str) -> Result<Duration, String> {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes:
-  0  done, at head, equal                 5  the history diverges from the files
-  1  no: pending, differing, failed       6  the source is refused, or does not go back
-  2  wrong usage or configuration         7  a migration failed; nothing of it was kept
-  3  no connection                        8  what was stored is not what was read
-  4  somebody else holds the lock         130, 143  interrupted, rolled back
+A version is one file of the folder migrations/, V<number>__<name>.sql or, for the step that brings the rows, .toml; the newest
+is head.
 
-Flags win over the environment, the environment over the file .env.";
+Exit codes:
+  0         done, at head, equal, passed
+  1         the answer is no: pending (status --check), differences (verify), a failed check, a problem (doctor)
+  2         wrong usage or configuration, or a file that is refused before anything runs
+  3         no connection: network, TLS, authentication
+  4         somebody else holds the lock, and the wait is over
+  5         the history diverges from the files: one was edited, is missing, or is below head and not applied
+  6         the source is refused, or (export) not everything in the target has a form in SQLite
+  7         a migration failed, and nothing of it was kept unless it says no-transaction; or the target's tables are not ready, or
+            not readable
+  8         what was stored is not what was read; rolled back
+  130, 143  interrupted by Ctrl-C or SIGTERM; rolled back
+
+Flags win over the environment, the environment over the file .env of the current folder.";
 
 /// Whether something is a URL where something else is expected: a message that quotes it would show its password.
 #[must_use]
@@ -90,13 +99,14 @@ pub struct Global {
     /// How long to try again while the target cannot be reached yet: 0s to 10m [default: 5s, on a known platform 60s]
     #[arg(long, global = true, value_name = "DURATION", value_parser = wait)]
     pub wait: Option<Duration>,
-    /// How long to wait for a lock that somebody else holds, on target or source, such as 500ms, 60s or 5m
+    /// How long to wait for a lock that somebody else holds, on target or source, such as 500ms, 60s or 5m; 0s does not
+    /// wait
     #[arg(long, global = true, value_name = "DURATION", default_value = "60s", value_parser = humantime::parse_duration)]
     pub lock_timeout: Duration,
     /// Print one JSON document instead of text
     #[arg(long, global = true)]
     pub json: bool,
-    /// Say more on stderr (twice: everything). RUST_LOG gives finer control
+    /// Say more on stderr; -vv and -vvv say still more. RUST_LOG overrides it, and -q
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// Say nothing on stderr but errors
@@ -111,13 +121,14 @@ pub enum Verb {
     Migrate(MigrateArgs),
     /// Show what is applied, pending and divergent; reads only
     Status(StatusArgs),
-    /// Compare source and target, cell by cell, any time after the copy; reads only
+    /// Compare source and target, cell by cell, any time after the copy; reads only; exits with 1 if they differ
     Verify(VerifyArgs),
     /// Write the target's tables to a new SQLite file that the old application opens as its own
     Export(ExportArgs),
-    /// Run the acceptance checks in checks/, each in a transaction that is rolled back
+    /// Run the acceptance checks in checks/, each in a transaction that is rolled back; exits with 1 if one fails
     Check(CheckArgs),
-    /// Say whether a run from here would succeed: connection, server, rights, locks, source; changes nothing
+    /// Say whether a run from here would succeed: connection, server, rights, locks, source; changes nothing; exits
+    /// with 1 if there is a problem
     Doctor,
 }
 
@@ -127,7 +138,8 @@ pub struct MigrateArgs {
     /// Stop after version N instead of head
     #[arg(long, value_name = "N", value_parser = version_number)]
     pub to: Option<i32>,
-    /// Read the source and report every misfit; write nothing, to no database
+    /// Read the source and report every misfit (a value that its target column cannot hold); write nothing, to no
+    /// database
     #[arg(long)]
     pub dry_run: bool,
     /// What is compared before a data step commits
@@ -136,14 +148,15 @@ pub struct MigrateArgs {
     /// Show the values of misfits: they may be secrets
     #[arg(long)]
     pub show_values: bool,
-    /// How long one statement of a version waits for a lock before the version is rolled back and tried again; all attempts
-    /// together end with --lock-timeout
+    /// How long one statement of a version waits for a lock before the version is rolled back and tried again; all
+    /// attempts together end with --lock-timeout
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = humantime::parse_duration)]
     pub lock_attempt: Duration,
-    /// How long one statement of a version may take [default: no limit, whatever the server or the role has]
+    /// How long one statement of a version may take; 0s is no limit [default: no limit, whatever the server or the role
+    /// has]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub statement_timeout: Option<Duration>,
-    /// Record pending data steps as having brought nothing, instead of copying rows
+    /// Record pending data steps as having brought nothing, instead of copying rows: for a new installation
     #[arg(long, conflicts_with = "source")]
     pub without_data: bool,
 }
@@ -153,7 +166,7 @@ pub struct MigrateArgs {
 pub enum Proof {
     /// Every row is read back and its content compared
     Content,
-    /// Nothing; the receipt says `unproven`
+    /// Nothing, and a large source is not looked through for damage; the receipt says `unproven`
     None,
 }
 
@@ -182,7 +195,7 @@ pub struct ExportArgs {
     /// The file to write
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Replace a file that is there already; never the source
+    /// Replace a file that is there already; a source that a step was copied from is never replaced
     #[arg(long)]
     pub force: bool,
 }
@@ -193,13 +206,13 @@ pub struct CheckArgs {
     /// Folder of the checks [env: OUTGROW_CHECKS] [default: checks]
     #[arg(long, value_name = "DIR")]
     pub checks: Option<PathBuf>,
-    /// Run only checks whose file name contains NAME, or matches it if it has * or ?; may be repeated
+    /// Run only checks whose path in the folder contains NAME, or matches it if it has * or ?; may be repeated
     #[arg(long, value_name = "NAME")]
     pub only: Vec<String>,
     /// Stop after the first check that fails
     #[arg(long)]
     pub fail_fast: bool,
-    /// How long one statement of a check may take
+    /// How long one statement of a check may take; 0s is no limit
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
     pub statement_timeout: Duration,
     /// Write the results as JUnit XML, too

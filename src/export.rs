@@ -105,7 +105,10 @@ pub async fn export(
     let applied: Vec<&Version> = versions.iter().filter(is_applied).collect();
     let temporary = destination.temporary()?;
     let written = back::write(&client, &applied, &temporary, config.lock_timeout, interrupt, progress).await;
-    let written = written.map_err(|error| destination.named(error))?;
+    let written = match written {
+        Ok(written) => written,
+        Err(error) => return Err(destination.named(reading::explained(&client, error).await)),
+    };
     reading::end(&client).await?;
     let bytes = destination.take(temporary)?;
     Ok(Exported {

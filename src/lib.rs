@@ -1,7 +1,7 @@
 //! outgrow takes an application that has outgrown SQLite to PostgreSQL, and keeps its schema at head from then on.
 //!
-//! Numbered versions in `migrations/` are applied by refinery. Bringing the rows out of the SQLite file is itself one of
-//! them, a *data step*: it is recorded in the same history, in the same transaction as the rows it brought.
+//! Numbered versions in `migrations/` are applied by refinery. Bringing the rows out of the SQLite file is itself one
+//! of them, a *data step*: it is recorded in the same history, in the same transaction as the rows it brought.
 //!
 //! # The repository, for newcomers
 //!
@@ -17,19 +17,22 @@
 //! | `export` | [`export::export`] → [`plan::Plan::read`] → [`copy::back::write`], which reads the server and fills the file |
 //! | `doctor` | [`doctor::doctor`] → [`postgres::open`] → [`plan::Plan::read`], and a finding for each thing a run depends on |
 //!
-//! What has become of the source since a step copied it, [`since`] says: at a glance for `migrate`, counted for `status` and `doctor`.
+//! What has become of the source since a step copied it, [`since`] says: at a glance for `migrate`, counted for
+//! `status` and `doctor`.
 //!
 //! One connection: [`config`] takes the URL, libpq's variables and files apart; `postgres::wait` repeats the rounds of
-//! [`postgres::session`] over hosts and addresses, with `postgres::tls`, whose certificates `postgres::certificate` judges.
+//! [`postgres::session`] over hosts and addresses, with `postgres::tls`, whose certificates `postgres::certificate`
+//! judges.
 //!
 //! One cell: [`sqlite::scan`] lends it as a borrowed value; `copy::reader` hands it to the [`value::Codec`] that
 //! `copy::codec` chose for its column from the target's [`postgres::catalog`]; the codec appends COPY-binary bytes to a
-//! chunk, which crosses a bounded channel to `copy::load` and goes to the server. What stands in its way there is set aside
-//! by `copy::aside`; what the target's own rules ([`postgres::rule`]) refuse is found by `copy::constraint`. What the way back
-//! would not give by itself, in the column's [`value::Format`], is kept by `copy::originals`; [`copy::back`] is that way.
+//! chunk, which crosses a bounded channel to `copy::load` and goes to the server. What stands in its way there is set
+//! aside by `copy::aside`; what the target's own rules ([`postgres::rule`]) refuse is found by `copy::constraint`. What
+//! the way back would not give by itself, in the column's [`value::Format`], is kept by `copy::originals`;
+//! [`copy::back`] is that way.
 //!
-//! Who may use whom, checked by a test: `main → run → commands → {copy, migration} → {sqlite, postgres} → value → error`.
-//! `sqlite` and `postgres` do not know each other; only [`run`] and `main` know [`output`].
+//! Who may use whom, checked by a test: `main → run → commands → {copy, migration} → {sqlite, postgres} → value →
+//! error`. `sqlite` and `postgres` do not know each other; only [`run`] and `main` know [`output`].
 
 pub mod check;
 pub mod cli;
@@ -56,8 +59,8 @@ use error::{Error, ExitCode};
 use output::{Junit, Output};
 use postgres::interrupt::Interrupt;
 
-/// The log target of what the server says unasked (RAISE NOTICE, WARNING), and of which target is taken and waited for: shown
-/// unless `-q`.
+/// The log target of what the server says unasked (RAISE NOTICE, WARNING), and of which target is taken and waited for:
+/// shown unless `-q`.
 pub const NOTICES: &str = "postgres";
 
 /// The log target of what a long piece of work says of itself: shown where there is no terminal to show it on.

@@ -106,7 +106,10 @@ pub async fn verify(config: &Config, args: &VerifyArgs, interrupt: &Interrupt) -
             by_number: args.step.is_some(),
             show_values: args.show_values,
         };
-        (source, verdict) = compare_step(&client, source, asked, &recorded, args).await?;
+        (source, verdict) = match compare_step(&client, source, asked, &recorded, args).await {
+            Ok(compared) => compared,
+            Err(error) => return Err(reading::explained(&client, error).await),
+        };
         verdicts.push(verdict);
     }
     reading::end(&client).await?;

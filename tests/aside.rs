@@ -1,5 +1,5 @@
-//! What stands in the way of a load is set aside and comes back as it was: triggers, indexes, foreign keys, whatever the kind of
-//! table.
+//! What stands in the way of a load is set aside and comes back as it was: triggers, indexes, foreign keys, whatever
+//! the kind of table.
 
 use crate::support::Project;
 

@@ -1,5 +1,5 @@
-//! InteliBotX's acceptance checks, of logins and of rows as a whole: all pass on its databases as they are, and each fails, alone, on a database that is broken
-//! in just its way.
+//! InteliBotX's acceptance checks, of logins and of rows as a whole: all pass on its databases as they are, and each
+//! fails, alone, on a database that is broken in just its way.
 
 use crate::support::Project;
 use std::io::{Read, Write};

@@ -1,5 +1,5 @@
-//! TLS against a real server with real certificates: every mode of `sslmode` both ways, who the server is, who we are, and
-//! passwords bound to the channel. What was in force is what the server says of its own session.
+//! TLS against a real server with real certificates: every mode of `sslmode` both ways, who the server is, who we are,
+//! and passwords bound to the channel. What was in force is what the server says of its own session.
 
 use crate::support::proxy::Proxy;
 use crate::support::secure::{Authority, PASSWORD, Secure};
@@ -113,7 +113,11 @@ fn a_certificate_that_is_not_what_was_asked_is_refused() {
         ("localhost", "sslmode=verify-ca&sslrootcert=other.crt", "does not lead to a CA in sslrootcert"),
         ("localhost", "sslmode=verify-full&sslrootcert=other.crt", "does not lead to a CA in sslrootcert"),
         ("localhost", "sslmode=require&sslrootcert=other.crt", "does not lead to a CA in sslrootcert"),
-        ("127.0.0.1", "sslmode=verify-full&sslrootcert=root.crt", "not for the host of the URL"),
+        (
+            "127.0.0.1",
+            "sslmode=verify-full&sslrootcert=root.crt",
+            "not for the host of the URL (sslmode=verify-full): it is for localhost\n",
+        ),
         (
             "db.example",
             "hostaddr=127.0.0.1&sslmode=verify-full&sslrootcert=root.crt",

@@ -217,6 +217,7 @@ Whichever it is, [the way back](export.md) gives the cell as it was, because the
 An enum takes its labels, spelt as the type spells them; a domain takes what its base type takes; `citext` is `text`.
 `timestamp`, `time` and `interval` keep as many digits after the second as they are declared with. Any other type
 takes what PostgreSQL's own input function for it makes of the value as text ([steps](steps.md#types-that-postgresql-reads)).
+`jsonb` is taken apart, and so holds arrays and objects that are nested up to 127 levels deep; `json` as deep as the server takes.
 
 This file is written by a test from what the code does: `OUTGROW_WRITE_DOCS=1 cargo test conversions`.
 

@@ -158,8 +158,8 @@ fn what_an_interrupted_run_says() {
     ]);
 }
 
-/// A run in the middle of a step whose source has this many rows, each of them slow to read: the text is computed for each. The
-/// file is large enough not to be looked through for damage before.
+/// A run in the middle of a step whose source has this many rows, each of them slow to read: the text is computed for
+/// each. The file is large enough not to be looked through for damage before.
 fn reading_slowly(rows: u32, text: &str) -> (Project, Child) {
     let project = Project::one_table(
         "id int PRIMARY KEY, b bytea, v text",

@@ -49,9 +49,9 @@ fn a_target_that_is_ready_and_nothing_is_changed() {
         ("versions", "ok: 6 pending, head is V6__import_from_sqlite"),
         ("rights", "enough for what is pending"),
         ("locks", "ok: no other run"),
-        ("sessions", "ok: 0 others"),
+        ("sessions", "ok: others: 0"),
         ("disk", "ok: the database takes "),
-        ("source", "ok: app.db: 44 KiB, 5 tables, rollback journal, no damage"),
+        ("source", "ok: app.db: 44 KiB, 4 tables, rollback journal, no damage"),
     ] {
         finds(&outcome, about, &[part]);
     }
@@ -314,6 +314,13 @@ fn the_log_as_json_has_an_object_a_line() {
         assert!(line["time"].as_str().is_some_and(|time| time.ends_with('Z')));
     }
     // what ends a run is a line like any other, whatever else is quiet
+    let mut filtered = project.command(["status"]);
+    filtered.env("OUTGROW_LOG_FORMAT", "json").env("RUST_LOG", "outgrow=loud");
+    let ignored = lines(&project.run(&mut filtered).succeeds());
+    assert!(
+        ignored[0]["message"].as_str().is_some_and(|said| said.starts_with("RUST_LOG is ignored")),
+        "{ignored:?}"
+    );
     let refused = lines(&run(&["migrate", "-q", "--migrations", "none"]).exits(2));
     assert_eq!((refused.len(), &refused[0]["level"]), (1, &Value::from("error")));
     assert_eq!(lines(&run(&["no-such-command"]).exits(2)).len(), 1);

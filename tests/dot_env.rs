@@ -13,6 +13,15 @@ fn dot_env_is_read() {
 }
 
 #[test]
+fn a_byte_order_mark_is_no_part_of_the_first_name() {
+    let project = project();
+    project.write(".env", format!("\u{feff}DATABASE_URL={}\n", project.url()));
+    without_url(&project, &["migrate"]).succeeds().prints(&["at head, V1"]);
+    project.write(".env", format!("\u{feff}DATABASE_URL {}\n", project.url()));
+    without_url(&project, &["migrate"]).exits(2).says(&[".env:1: "]);
+}
+
+#[test]
 fn dot_env_names_source_and_folder_too() {
     let project = Project::empty();
     project.write("db/V1__t.sql", "CREATE TABLE t (id int);");

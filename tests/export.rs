@@ -1,4 +1,5 @@
-//! The way back: SQLite → PostgreSQL → SQLite gives the same cells, and migrating the exported file the same content again.
+//! The way back: SQLite → PostgreSQL → SQLite gives the same cells, and migrating the exported file the same content
+//! again.
 
 use crate::support::{Project, cells};
 
@@ -10,8 +11,8 @@ fn comes_back(project: &Project) {
     cells::assert_same(&project.path("back.db"), &project.path("app.db"));
 }
 
-/// A table `t<n>` for each type, with a cell of each kind that it takes: in one table all of them, so that most are not in the
-/// column's format, and then a table for each two cells, so that they are.
+/// A table `t<n>` for each type, with a cell of each kind that it takes: in one table all of them, so that most are not
+/// in the column's format, and then a table for each two cells, so that they are.
 fn kinds() -> Vec<(&'static str, &'static [&'static str])> {
     vec![
         ("boolean", &["0", "1", "0.0", "1.0", "'t'", "'FALSE'", "'Yes'", "' off '", "'true'", "NULL"]),
@@ -292,7 +293,7 @@ fn a_key_may_be_made_wider() {
     ]);
     project.execute("ALTER TABLE t RENAME number TO id; ALTER TABLE t RENAME n TO price");
     let outcome = project.outgrow(["export", "again.db"]).succeeds();
-    outcome.prints(&["t.n: what the file's own schema gives", "t.price: 3 values stay behind"]);
+    outcome.prints(&["t.n: what the file's own schema gives", "t.price: 3 values left behind"]);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Full-text indexes on the way back: those over another table's text are built anew, those with text of their own are filled
-//! like any table.
+//! Full-text indexes on the way back: those over another table's text are built anew, those with text of their own are
+//! filled like any table.
 
 use crate::support::{Outcome, Project, cells};
 

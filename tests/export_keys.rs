@@ -1,5 +1,5 @@
-//! Foreign keys on the way back: those of the source's own schema that SQLite cannot check, and those of tables that never came
-//! from SQLite, in the file's names and as far as SQLite can use them.
+//! Foreign keys on the way back: those of the source's own schema that SQLite cannot check, and those of tables that
+//! never came from SQLite, in the file's names and as far as SQLite can use them.
 
 use crate::support::{Project, cells};
 
@@ -23,7 +23,7 @@ fn foreign_keys_that_refer_to_no_key_are_the_schemas_own_matter() {
         "(foreign key mismatch - \"u\" referencing \"p\")",
         "(foreign key mismatch - \"v\" referencing \"p\")",
         "(foreign key mismatch - \"w\" referencing \"seen\")",
-        "whole: 1 rows refer to rows of q that are not there",
+        "whole: 1 row without its row of q, as in the target",
     ]);
     cells::assert_same(&project.path("back.db"), &project.path("app.db"));
 }

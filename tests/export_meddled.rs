@@ -1,5 +1,5 @@
-//! What outgrow keeps in the target and somebody has changed: the way back says so, and writes no NULL or other spelling in its
-//! place.
+//! What outgrow keeps in the target and somebody has changed: the way back says so, and writes no NULL or other
+//! spelling in its place.
 
 use crate::support::{Project, cells};
 

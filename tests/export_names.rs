@@ -1,4 +1,5 @@
-//! Names on the way back: what the target has under names that the file cannot have is refused with the reason, all of it at once.
+//! Names on the way back: what the target has under names that the file cannot have is refused with the reason, all of
+//! it at once.
 
 use crate::support::{Project, cells};
 

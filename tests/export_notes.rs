@@ -82,7 +82,7 @@ fn kept_cells_that_a_key_of_another_type_does_not_find_are_counted() {
     project.execute("ALTER TABLE m ALTER id TYPE text");
     project.outgrow(["export", "back.db"]).succeeds().prints(&[
         "column id was integer when V2__import brought it and is text now",
-        "m: 1 rows' cells that V2__import kept cannot be found again, because the type of id is another now",
+        "m: cells that V2__import kept of 1 row cannot be found again, because the type of id is another now",
     ]);
 }
 
@@ -92,7 +92,7 @@ fn kept_cells_that_are_gone_are_counted() {
         let project = with_kept();
         project.execute(meddling);
         project.outgrow(["export", "back.db"]).succeeds().prints(&[
-            "m: 1 rows' cells that V2__import kept are gone (outgrow_original): they are written in their column's format",
+            "m: cells that V2__import kept of 1 row are gone (outgrow_original): they are written in their column's format",
         ]);
         assert_eq!(cells::query(&project.path("back.db"), "SELECT v FROM m WHERE id = 2"), ["2"]);
     }
@@ -105,9 +105,8 @@ fn quarantined_rows_that_are_gone_are_counted() {
     {
         let project = with_kept();
         project.execute(meddling);
-        let said = format!(
-            "m: V2__import put 2 rows into the quarantine, and outgrow_quarantine holds {left} of them"
-        );
+        let said =
+            format!("m: V2__import put 2 rows into the quarantine, and outgrow_quarantine holds {left}: ");
         project.outgrow(["export", "back.db"]).succeeds().prints(&[&said]);
         let rows = cells::query(&project.path("back.db"), "SELECT count(*) FROM m");
         assert_eq!(rows, [(3 + left).to_string()]);
@@ -134,7 +133,7 @@ fn a_computed_column_that_the_file_has_not_is_counted() {
         "CREATE TABLE fresh (id int, twice int GENERATED ALWAYS AS (id * 2) STORED); INSERT INTO fresh VALUES (1), (2)",
     );
     let outcome = project.outgrow(["export", "back.db", "--json"]).succeeds();
-    let said = "fresh.twice: 2 values stay behind; the file's table fresh has no such column";
+    let said = "fresh.twice: 2 values left behind; the file's table fresh has no such column";
     assert_eq!(outcome.json()["notes"], serde_json::json!([said]));
 }
 

@@ -87,7 +87,7 @@ fn what_no_version_says_is_renamed_is_named() {
     outcome.prints(&[
         "U: empty in the file; V2__import brought it into things, and the target has no table things any more",
         "t.n: what the file's own schema gives a row without it; the target's table t has no such column",
-        "t.m: 2 values stay behind",
+        "t.m: 2 values left behind",
     ]);
     assert_eq!(cells::query(&project.path("back.db"), "SELECT count(*) FROM others"), ["2"]);
 }

@@ -1,5 +1,5 @@
-//! Tables of all kinds on the way back: what SQLite has besides plain tables, what the target has beyond the source, and what
-//! the file's own rules refuse.
+//! Tables of all kinds on the way back: what SQLite has besides plain tables, what the target has beyond the source,
+//! and what the file's own rules refuse.
 
 use crate::support::{Project, cells};
 
@@ -131,8 +131,8 @@ fn what_stays_behind_is_named() {
     let outcome = project.outgrow(["export", "back.db"]).succeeds();
     outcome.prints(&[
         "log: empty in the file; V2__import left it behind",
-        "t.extra: 1 values stay behind; the file's table t has no such column",
-        "u.w2: 1 values stay behind",
+        "t.extra: 1 value left behind; the file's table t has no such column",
+        "u.w2: 1 value left behind",
         "u.w: what the file's own schema gives a row without it",
         "fresh",
         "never came from SQLite",
@@ -331,7 +331,7 @@ fn rows_that_refer_to_none_are_noted() {
     project
         .outgrow(["export", "again.db"])
         .succeeds()
-        .prints(&["c: 1 rows refer to rows of p that are not there"]);
+        .prints(&["c: 1 row without its row of p, as in the target"]);
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use crate::support::repository;
 use std::path::{Path, PathBuf};
 
-/// Module → the modules it may import. `main → lib → commands → {copy, migration} → {sqlite, postgres} → value → error`.
+/// Module → the modules it may import. `main → lib → commands → {copy, migration} → {sqlite, postgres} → value →
+/// error`.
 const MAY_IMPORT: [(&str, &[&str]); 17] = [
     ("error", &[]),
     ("identifier", &[]),

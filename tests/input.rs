@@ -1,4 +1,5 @@
-//! Types that only the server can read: their values go through its own input functions, and nothing is lost on the way.
+//! Types that only the server can read: their values go through its own input functions, and nothing is lost on the
+//! way.
 
 use crate::support::{Project, Role};
 
@@ -299,7 +300,7 @@ fn what_is_changed_on_the_way_into_the_table_is_noticed() {
     let project = of_type("", "int[]", &["'{1}'", "'{2}'"]);
     project.outgrow(["migrate", "--to", "1"]).succeeds();
     project.meddles("NEW.v := NEW.v || 9; RETURN NEW;");
-    let differs = "table t: 2 rows read and stored, and their content differs";
+    let differs = "table t: 2 rows read and stored, and the content differs";
     project.outgrow(["migrate"]).exits(8).says(&[differs, "changed: 2 rows, rowid 1 (v), rowid 2 (v)"]);
     project.execute("DROP EVENT TRIGGER insist");
     project.outgrow(["migrate"]).succeeds().prints(&["triggers set aside: bend"]);

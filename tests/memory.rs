@@ -1,5 +1,5 @@
-//! Memory does not grow with the source: 32 MB are enough for any number of rows, and beside them twice the largest row.
-//! (Linux: `proc_pid_status(5)`, `VmHWM`; other systems have no such file, and show nothing here.)
+//! Memory does not grow with the source: 32 MB are enough for any number of rows, and beside them twice the largest
+//! row. (Linux: `proc_pid_status(5)`, `VmHWM`; other systems have no such file, and show nothing here.)
 
 use crate::support::{Outcome, Project};
 use std::process::Stdio;

@@ -110,8 +110,8 @@ fn what_has_run_must_stay_and_what_failed_may_change() {
     project.outgrow(["status", "--check"]).succeeds();
 }
 
-/// A transaction of the test keeps the index from being finished, and another run waits for the lock meanwhile: neither it
-/// nor its holder may keep the other for ever.
+/// A transaction of the test keeps the index from being finished, and another run waits for the lock meanwhile: neither
+/// it nor its holder may keep the other for ever.
 #[test]
 fn a_waiting_run_does_not_keep_the_index_from_being_made() {
     let project = untransacted(INDEX);

@@ -1,5 +1,5 @@
-//! What a step records for the way back: the format of each column, the cells that it does not give, and what the source was
-//! made of.
+//! What a step records for the way back: the format of each column, the cells that it does not give, and what the
+//! source was made of.
 
 use crate::support::Project;
 

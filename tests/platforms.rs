@@ -1,4 +1,5 @@
-//! What lies in `deploy/`: every file parses, says what its platform needs, and the commands in it do what they are there for.
+//! What lies in `deploy/`: every file parses, says what its platform needs, and the commands in it do what they are
+//! there for.
 
 use crate::support::{Outcome, Project, repository};
 use serde_json::Value;

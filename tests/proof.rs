@@ -26,7 +26,7 @@ fn is_caught(project: &Project, says: &str) {
 #[test]
 fn a_changed_row_is_caught() {
     let project = with_trigger("IF NEW.id = 2 THEN NEW.v := 'x'; END IF; RETURN NEW;");
-    is_caught(&project, "3 rows read and stored, and their content differs");
+    is_caught(&project, "3 rows read and stored, and the content differs");
     project.outgrow(["migrate"]).exits(8).says(&["not stored: 1 row, rowid 2"]);
 }
 
@@ -40,7 +40,7 @@ fn a_changed_row_is_named_by_its_key() {
     let proxy = Proxy::start(&project, "MARKER-1", "MARKER-2");
     let mut command = project.command(["migrate"]);
     command.env("DATABASE_URL", &proxy.url);
-    project.run(&mut command).exits(8).says(&["their content differs", "changed: 1 row, rowid 8 (v)"]);
+    project.run(&mut command).exits(8).says(&["the content differs", "changed: 1 row, rowid 8 (v)"]);
     assert_eq!(project.query("SELECT count(*)::text FROM t"), ["0"]);
 }
 
@@ -61,7 +61,7 @@ fn rows_swapped_between_tables_are_caught() {
     project
         .run(&mut command)
         .exits(8)
-        .says(&["table a: 1 rows read and stored", "table b: 1 rows read and stored"]);
+        .says(&["table a: 1 row read and stored", "table b: 1 row read and stored"]);
 }
 
 /// A network that changes what a COPY carries, and leaves every length as it was.
@@ -124,7 +124,7 @@ fn forward(mut client: TcpStream, mut server: TcpStream, pairs: &[(String, Strin
 #[test]
 fn two_values_swapped_are_caught() {
     let project = with_trigger("IF NEW.id < 3 THEN NEW.id := 3 - NEW.id; END IF; RETURN NEW;");
-    is_caught(&project, "their content differs");
+    is_caught(&project, "the content differs");
 }
 
 #[test]

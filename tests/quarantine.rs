@@ -15,7 +15,7 @@ fn a_misfit_becomes_null_where_a_rule_says_so() {
     project
         .outgrow(["migrate"])
         .exits(7)
-        .says(&["t.v: misfit = \"null\", and the target's column is NOT NULL"]);
+        .says(&["t.v: misfit = \"null\", and the target's column is NOT NULL; write \"quarantine\" or \"fail\", or drop NOT NULL"]);
 }
 
 #[test]
@@ -89,6 +89,18 @@ fn only_what_is_stored_is_counted_as_changed() {
         assert_eq!(table["repaired"].to_string(), "{}", "{table}");
         assert_eq!(table["normalised"].to_string(), "{\"d\":1}", "{table}");
     }
+}
+
+#[test]
+fn a_folder_for_temporary_files_that_cannot_be_used_is_named() {
+    let source =
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, hex(zeroblob(1000000)))";
+    let project = with_rules("id int PRIMARY KEY, v date", source, "[table.t]\nmisfit = \"quarantine\"\n");
+    let missing = project.path("no-such-folder");
+    let outcome = project.run(project.command(["migrate"]).env("TMPDIR", &missing)).exits(7);
+    let folder = format!("writing a temporary file in {}: ", missing.display());
+    outcome.says(&[&folder, "next: set TMPDIR to a folder that is there"]);
+    project.outgrow(["migrate"]).succeeds();
 }
 
 #[test]

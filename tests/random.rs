@@ -1,5 +1,5 @@
-//! Thousands of random values of each type in one file: that the step commits means that the server gave back every byte
-//! that was sent. Beside each value stands its text form, of which the server makes the value that must be stored.
+//! Thousands of random values of each type in one file: that the step commits means that the server gave back every
+//! byte that was sent. Beside each value stands its text form, of which the server makes the value that must be stored.
 
 use crate::support::{Project, cells};
 use proptest::prelude::*;

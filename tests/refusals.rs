@@ -228,7 +228,7 @@ fn values_that_the_type_itself_refuses() {
         &[
             "t.j: a value nested deeper than the server's max_stack_depth allows in 2 rows, rowid 2, 4; the target's column, json, takes",
             "t.b: JSON with a number that numeric cannot hold in 2 rows, rowid 2, 3;",
-            "t.b: JSON nested deeper than 128 levels in 1 row, rowid 4;",
+            "t.b: JSON nested deeper than 127 levels in 1 row, rowid 4;",
             "t.n: a number with more digits than the server takes at once in 1 row, rowid 2;",
         ],
     );

@@ -64,8 +64,8 @@ fn a_constant_feeds_a_column_that_the_source_lacks() {
     let project = with_rules("a int, n int", source, "[table.t.constant]\nn = \"x\"\na = 1\nz = 1\n");
     project.outgrow(["migrate"]).exits(7).says(&[
         "t.n: the constant does not fit",
-        "t.a: the step has a constant for it and it has values already",
-        "t.z: the step has a constant for it and the target has no such column",
+        "t.a: the step has a constant for it and it has values already; take the constant out",
+        "t.z: the step has a constant for it and the target has no such column; correct the name",
     ]);
 }
 

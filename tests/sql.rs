@@ -1,4 +1,5 @@
-//! Versions of plain SQL: a failure is shown where it is, and what would break the transaction is refused before it runs.
+//! Versions of plain SQL: a failure is shown where it is, and what would break the transaction is refused before it
+//! runs.
 
 use crate::support::{Outcome, Project};
 

@@ -125,7 +125,7 @@ fn a_source_that_the_step_does_not_fit_is_refused_before_anything_runs() {
     project.outgrow(["migrate"]).exits(6).says(&[
         "table gone: the step names it and the source has no such table",
         "table forgotten: it holds rows and the step does not name it",
-        "table log: the step skips it and the source has no such table",
+        "table log: the step skips it and the source has no such table; correct the name or take it out of skip",
     ]);
     assert!(!project.has_table("a"));
 }
@@ -157,6 +157,22 @@ fn a_target_that_the_step_does_not_fit_is_reported_whole() {
         "table b: the step names it and the target has no such table",
         "a.lost: the source has values in this column and the target's table a has no column lost",
         "a.extra: the target's column is NOT NULL without a default",
+    ]);
+}
+
+#[test]
+fn what_is_no_table_in_the_target_is_called_what_it_is() {
+    let project = Project::with(&[
+        (
+            "migrations/V1__t.sql",
+            "CREATE TABLE a (id int); CREATE VIEW \"V\" AS SELECT * FROM a; CREATE MATERIALIZED VIEW m AS SELECT * FROM a;",
+        ),
+        ("migrations/V2__import.toml", "source = \"sqlite\"\ntables = [\"v\", \"m\"]\n"),
+    ]);
+    project.sqlite("app.db", "CREATE TABLE v (id); CREATE TABLE m (id)");
+    project.outgrow(["migrate"]).exits(7).says(&[
+        "table v: the step names it, and in the target that is a view: name the table behind it, [table.v] with target = ",
+        "table m: the step names it, and in the target that is a materialized view: ",
     ]);
 }
 

@@ -1,4 +1,5 @@
-//! `outgrow verify` and types that only the server can read: it spells both sides, in a temporary table that does not stay.
+//! `outgrow verify` and types that only the server can read: it spells both sides, in a temporary table that does not
+//! stay.
 
 use crate::support::{Project, Role};
 

@@ -3,6 +3,27 @@
 
 use crate::support::{Project, Role};
 
+#[test]
+fn columns_that_may_not_be_read_are_named_with_their_grant() {
+    let project = migrated(
+        "id int PRIMARY KEY, a text, \"B\" text",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a, B)",
+        "",
+    );
+    let role = Role::of(&project);
+    project.execute(&format!(
+        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO \"{0}\"; REVOKE SELECT ON t FROM \"{0}\"; GRANT SELECT (id) ON t TO \"{0}\"",
+        role.name
+    ));
+    let grant = format!("can run GRANT SELECT ON t TO \"{}\"", role.name);
+    let said = ["table t: this role may not read its columns a, \"B\"; its owner, ", &grant];
+    project.run(&mut role.command("verify")).exits(7).says(&said).never_says(&["permission denied"]);
+    let mut command = role.command("export");
+    project.run(command.arg("back.db")).exits(7).says(&said).never_says(&["permission denied"]);
+    project.execute(&format!("GRANT SELECT (a, \"B\") ON t TO \"{}\"", role.name));
+    project.run(&mut role.command("verify")).succeeds();
+}
+
 /// Table `t` on both sides, with `rules` after the minimal step; migrated and equal.
 fn migrated(columns: &str, source: &str, rules: &str) -> Project {
     let project = Project::one_table(columns, source);

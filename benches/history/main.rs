@@ -2,8 +2,8 @@
 //! `select 1` where there is nothing to do, and otherwise one file with the same statements, each version's in a
 //! transaction of its own (without a history).
 //!
-//! Out comes a table of medians. psql and outgrow take turns, so that a noisy machine is noisy for both, and what outgrow
-//! has recorded is counted: a fast wrong answer ends the benchmark.
+//! Out comes a table of medians. psql and outgrow take turns, so that a noisy machine is noisy for both, and what
+//! outgrow has recorded is counted: a fast wrong answer ends the benchmark.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program of its own")]
 #![allow(unreachable_pub, reason = "nobody imports it")]

@@ -1,9 +1,9 @@
 //! `make bench`: how long a whole load takes, in ratios to what the server needs for the same rows by itself (tables,
 //! `COPY … FROM` a ready-made binary file on its own disk, then keys, indexes, foreign keys and sequences).
 //!
-//! In go two generated SQLite files, of a size that is an argument; out come a table of medians on standard output and, with
-//! `--output`, a JSON file. The contestants take turns, so that a noisy machine is noisy for all of them, and what each
-//! has loaded is compared with what the server itself has: a fast wrong answer ends the benchmark.
+//! In go two generated SQLite files, of a size that is an argument; out come a table of medians on standard output and,
+//! with `--output`, a JSON file. The contestants take turns, so that a noisy machine is noisy for all of them, and what
+//! each has loaded is compared with what the server itself has: a fast wrong answer ends the benchmark.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program of its own")]
 #![allow(unreachable_pub, reason = "nobody imports it")]

@@ -1,5 +1,5 @@
-//! What is in `checks/`. In goes the folder; out comes every check that was asked for, or all faults of all their files at
-//! once. The format is described in docs/checks.md.
+//! What is in `checks/`. In goes the folder; out comes every check that was asked for, or all faults of all their files
+//! at once. The format is described in docs/checks.md.
 
 use super::directive::{self, Directive};
 use crate::error::{Error, Problem};

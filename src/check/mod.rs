@@ -1,6 +1,6 @@
-//! `outgrow check`: the acceptance checks in `checks/`. In goes the folder; out comes a verdict for each file. Each check has
-//! a session and a transaction of its own, and the transaction is always rolled back: nothing of one check reaches the next
-//! one, and nothing reaches the database, but for the numbers that sequences gave out.
+//! `outgrow check`: the acceptance checks in `checks/`. In goes the folder; out comes a verdict for each file. Each
+//! check has a session and a transaction of its own, and the transaction is always rolled back: nothing of one check
+//! reaches the next one, and nothing reaches the database, but for the numbers that sequences gave out.
 
 mod directive;
 mod file;
@@ -11,6 +11,7 @@ use crate::cli::CheckArgs;
 use crate::config::{self, Config, DatabaseUrl};
 use crate::error::{Error, ExitCode, SqlFailure};
 use crate::postgres::interrupt::Interrupt;
+use crate::postgres::limits;
 use file::Check;
 pub use rows::{Cell, Counterexamples};
 use run::Limits;
@@ -126,8 +127,8 @@ impl Checked {
 /// Runs the checks, or those that `--only` names.
 ///
 /// # Errors
-/// [`Error::Checks`] with every fault of every file before anything runs, [`Error::Config`] if `--only` matches nothing, and
-/// [`Error::Connection`] if the server cannot be reached any more. A check that fails is no error.
+/// [`Error::Checks`] with every fault of every file before anything runs, [`Error::Config`] if `--only` matches
+/// nothing, and [`Error::Connection`] if the server cannot be reached any more. A check that fails is no error.
 pub async fn check(config: &Config, args: &CheckArgs, interrupt: &Interrupt) -> Result<Checked, Error> {
     let started = Instant::now();
     let folder = match &args.checks {
@@ -140,7 +141,7 @@ pub async fn check(config: &Config, args: &CheckArgs, interrupt: &Interrupt) -> 
     let checks = file::load(&folder, &args.only)?;
     let url = config.database()?;
     let limits = Limits {
-        statement: args.statement_timeout,
+        statement: limits::of_statement(Some(args.statement_timeout)),
         lock: config.lock_timeout,
         show_values: args.show_values,
     };

@@ -1,5 +1,5 @@
-//! The rows that a check's last query returns, which are its counterexamples: all are counted, the first are named, and a
-//! value is shown only if it cannot be a secret.
+//! The rows that a check's last query returns, which are its counterexamples: all are counted, the first are named, and
+//! a value is shown only if it cannot be a secret.
 
 use crate::migration::sql;
 use serde::Serialize;
@@ -59,7 +59,8 @@ impl Rows {
         self.first.first()?.first()?.as_deref()
     }
 
-    /// The rows as a report may have them: `query` is what returned them, as the server described it, in the file `text`.
+    /// The rows as a report may have them: `query` is what returned them, as the server described it, in the file
+    /// `text`.
     pub(super) fn report(self, query: &Statement, text: &str, show_values: bool) -> Counterexamples {
         let key = |at: usize| {
             let column = query.columns().get(at);

@@ -5,7 +5,7 @@ use super::file::{Assertion, Check};
 use super::rows::Rows;
 use super::{Failure, State, Verdict, not_run, shown};
 use crate::config::DatabaseUrl;
-use crate::error::{Error, Problem, SqlFailure, server_message};
+use crate::error::{Error, Problem, SqlFailure, counted, server_message};
 use crate::migration::failure::{self, Sent};
 use crate::migration::line_and_column;
 use crate::postgres;
@@ -24,8 +24,8 @@ const CONNECTS: u32 = 3;
 /// The server ends a statement in time; that it does not answer at all is known after this much more.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// In the same message as the statement before it, whose beginning is then what `statement_timestamp` says: what the server
-/// took, without the network. (PostgreSQL: Date/Time Functions, "Current Date/Time".)
+/// In the same message as the statement before it, whose beginning is then what `statement_timestamp` says: what the
+/// server took, without the network. (PostgreSQL: Date/Time Functions, "Current Date/Time".)
 const ELAPSED: &str =
     "SELECT EXTRACT(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.statement_timestamp())";
 
@@ -34,8 +34,8 @@ const AS_AT_COMMIT: &str = "SET CONSTRAINTS ALL IMMEDIATE";
 
 /// What every check is run with.
 pub(super) struct Limits {
-    /// For each statement.
-    pub statement: Duration,
+    /// For each statement; `None` is no limit.
+    pub statement: Option<Duration>,
     /// For each lock that it waits for.
     pub lock: Duration,
     pub show_values: bool,
@@ -161,7 +161,7 @@ impl Run<'_> {
     async fn transaction(&mut self) -> Result<(), Stop> {
         let begin = format!(
             "BEGIN; SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}",
-            milliseconds(self.limits.statement),
+            self.limits.statement.map_or(0, milliseconds),
             milliseconds(self.limits.lock)
         );
         self.batch(0, &begin).await?;
@@ -191,8 +191,8 @@ impl Run<'_> {
 
     /// The last query returned rows.
     fn found(&self, index: usize, described: &Statement, rows: Rows) -> Stop {
-        let (count, are) = (rows.count, if rows.count == 1 { "row" } else { "rows" });
-        let mut stop = failed(self.check, Some(index), format!("{count} {are} found, and none expected"));
+        let found = format!("{} found, and none expected", counted(rows.count, "row"));
+        let mut stop = failed(self.check, Some(index), found);
         if let Stop::Failed(failure) = &mut stop {
             let report = rows.report(described, &self.check.text, self.limits.show_values);
             failure.counterexamples = Some(report);
@@ -239,8 +239,8 @@ impl Run<'_> {
         answer.map_err(|error| self.refused(index, error))
     }
 
-    /// Sends a message and reads the answer to its end: what the statement returned, and what the last command did, if that
-    /// is [`ELAPSED`].
+    /// Sends a message and reads the answer to its end: what the statement returned, and what the last command did, if
+    /// that is [`ELAPSED`].
     async fn send(&self, message: &str) -> Result<Answer, tokio_postgres::Error> {
         let mut answers = pin!(self.client.simple_query_raw(message).await?);
         let mut sets: Vec<Rows> = Vec::new();
@@ -270,7 +270,9 @@ impl Run<'_> {
 
     /// What a statement's work gave, unless the server says nothing for longer than it may take.
     async fn in_time<T>(&self, index: usize, work: impl Future<Output = T>) -> Result<T, Stop> {
-        let limit = self.limits.statement.saturating_add(GRACE);
+        let Some(limit) = self.limits.statement.map(|limit| limit.saturating_add(GRACE)) else {
+            return Ok(work.await);
+        };
         if let Ok(done) = tokio::time::timeout(limit, work).await {
             return Ok(done);
         }

@@ -19,8 +19,10 @@ impl Environment {
         let mut dot_env = HashMap::new();
         let file = Path::new(".env");
         if file.is_file() {
-            let lines = dotenvy::from_path_iter(file).map_err(|error| unreadable_dot_env(&error))?;
-            for line in lines {
+            let text = std::fs::read(file).map_err(|error| unreadable_dot_env(&dotenvy::Error::Io(error)))?;
+            // editors of Windows begin a file with a byte-order mark: it is no part of the first name
+            let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
+            for line in dotenvy::from_read_iter(text) {
                 let (name, value) = line.map_err(|error| unreadable_dot_env(&error))?;
                 dot_env.insert(name, value);
             }

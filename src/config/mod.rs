@@ -1,6 +1,6 @@
 //! What was typed, the environment and `.env`, resolved once into what a command works with: flags win over the
-//! environment, the environment over `.env`. Connection strings are taken apart here and only here ([`url`], [`parameter`]),
-//! so that no later line can print a password.
+//! environment, the environment over `.env`. Connection strings are taken apart here and only here ([`url`],
+//! [`parameter`]), so that no later line can print a password.
 
 pub mod database;
 mod environment;
@@ -26,16 +26,16 @@ const DEFAULT_MIGRATIONS: &str = "migrations";
 /// The folder of the acceptance checks unless `--checks` or `OUTGROW_CHECKS` says otherwise.
 const DEFAULT_CHECKS: &str = "checks";
 
-/// Where the target is looked for, the most direct way first: behind a pooler in transaction mode a session does not keep
-/// its locks and settings, so that a platform's unpooled URL is better than its pooled one.
+/// Where the target is looked for, the most direct way first: behind a pooler in transaction mode a session does not
+/// keep its locks and settings, so that a platform's unpooled URL is better than its pooled one.
 const DATABASE_VARIABLES: [&str; 4] =
     ["MIGRATION_DATABASE_URL", "DATABASE_UNPOOLED_URL", "DIRECT_URL", "DATABASE_URL"];
 
 /// Either of these names a target without a URL.
 const LIBPQ_VARIABLES: [&str; 4] = ["PGHOST", "PGHOSTADDR", "PGDATABASE", "PGSERVICE"];
 
-/// `--wait` where it is not given: on a known platform, where a run begins together with its network and with its database after
-/// a restart, and elsewhere.
+/// `--wait` where it is not given: on a known platform, where a run begins together with its network and with its
+/// database after a restart, and elsewhere.
 const WAIT: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(5));
 
 /// What every command works with.
@@ -118,8 +118,8 @@ impl Config {
     }
 }
 
-/// The path that is given at `place`, which is what is `expected` there: every message about it would quote a URL, its password
-/// included.
+/// The path that is given at `place`, which is what is `expected` there: every message about it would quote a URL, its
+/// password included.
 ///
 /// # Errors
 /// [`Error::Config`] if it is a URL.

@@ -1,6 +1,6 @@
-//! libpq's parameters and their PG* variables: what each means here, and where each value came from. (PostgreSQL: libpq,
-//! "Parameter Key Words" and "Environment Variables".) None is dropped in silence: what has no effect is named once,
-//! and what would make the connection weaker than asked is refused.
+//! libpq's parameters and their PG* variables: what each means here, and where each value came from. (PostgreSQL:
+//! libpq, "Parameter Key Words" and "Environment Variables".) None is dropped in silence: what has no effect is named
+//! once, and what would make the connection weaker than asked is refused.
 
 use super::environment::Environment;
 use super::service_file;
@@ -87,8 +87,8 @@ pub(super) struct Parameters {
 type Values = BTreeMap<&'static str, (String, String)>;
 
 impl Parameters {
-    /// What the string says; where it is silent what the service says that it or PGSERVICE names, and then the PG* variables.
-    /// Names what is ignored in one line.
+    /// What the string says; where it is silent what the service says that it or PGSERVICE names, and then the PG*
+    /// variables. Names what is ignored in one line.
     ///
     /// # Errors
     /// [`Error::Config`] for a parameter given twice, one that is unknown and may be a protection misspelled, and one

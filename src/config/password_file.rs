@@ -1,5 +1,5 @@
-//! The password file: `passfile`, PGPASSFILE or `~/.pgpass`. Lines of `host:port:database:user:password`, `*` for any, `\` before
-//! `:` and `\`; the first that fits counts. (PostgreSQL: libpq, "The Password File".)
+//! The password file: `passfile`, PGPASSFILE or `~/.pgpass`. Lines of `host:port:database:user:password`, `*` for any,
+//! `\` before `:` and `\`; the first that fits counts. (PostgreSQL: libpq, "The Password File".)
 
 use super::database::{Endpoint, Host};
 use std::path::{Path, PathBuf};

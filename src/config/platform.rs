@@ -1,6 +1,6 @@
-//! The hosting platform that a run finds itself on, by the variables it sets in every container, and what is true there of
-//! files and of time. (Railway: "Pre-Deploy Command", "Volumes"; Heroku: "Release Phase"; Render: "Persistent Disks"; Fly:
-//! fly.toml, "The deploy section".)
+//! The hosting platform that a run finds itself on, by the variables it sets in every container, and what is true there
+//! of files and of time. (Railway: "Pre-Deploy Command", "Volumes"; Heroku: "Release Phase"; Render: "Persistent
+//! Disks"; Fly: fly.toml, "The deploy section".)
 
 use super::environment::Environment;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! The connection service file: parameters under a name. `[NAME]`, then `parameter=value` lines, `#` for comments. (PostgreSQL:
-//! libpq, "The Connection Service File".)
+//! The connection service file: parameters under a name. `[NAME]`, then `parameter=value` lines, `#` for comments.
+//! (PostgreSQL: libpq, "The Connection Service File".)
 
 use super::url::Pairs;
 use std::io::ErrorKind;
@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 /// The folder of the system's file, as Debian has it, unless PGSYSCONFDIR names another.
 const SYSTEM: &str = "/etc/postgresql-common";
 
-/// What the file says of `service`, and which file: the `named` one or `~/.pg_service.conf`, then the system's, in `folder`.
+/// What the file says of `service`, and which file: the `named` one or `~/.pg_service.conf`, then the system's, in
+/// `folder`.
 ///
 /// # Errors
 /// Where was looked in vain; a line that is not understood, by its number; a file that cannot be read.

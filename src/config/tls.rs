@@ -1,5 +1,5 @@
-//! How the connection is to be protected: libpq's `ssl…` parameters, judged; nothing is read yet. (PostgreSQL: libpq, "SSL
-//! Support".)
+//! How the connection is to be protected: libpq's `ssl…` parameters, judged; nothing is read yet. (PostgreSQL: libpq,
+//! "SSL Support".)
 
 use super::parameter::Parameters;
 use crate::error::Error;

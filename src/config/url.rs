@@ -1,5 +1,5 @@
-//! A connection string taken apart: `postgres://…` or `key=value …` goes in, libpq's parameters by name come out, not yet
-//! judged. (PostgreSQL: libpq, "Connection Strings".) No message quotes a part of it that may be a password.
+//! A connection string taken apart: `postgres://…` or `key=value …` goes in, libpq's parameters by name come out, not
+//! yet judged. (PostgreSQL: libpq, "Connection Strings".) No message quotes a part of it that may be a password.
 
 use crate::error::Error;
 use percent_encoding::percent_decode_str;
@@ -12,8 +12,8 @@ pub(super) const FORM: &str = "expected postgres://USER:PASSWORD@HOST:PORT/NAME"
 
 const ENCODE: &str = "write %40 for @, %2F for /, %3F for ?, %23 for #, %3A for :, %25 for %";
 
-/// Parses `postgres://`, `postgresql://`, SQLAlchemy's `postgresql+driver://`, or `key=value` pairs. `origin` is where it
-/// was given.
+/// Parses `postgres://`, `postgresql://`, SQLAlchemy's `postgresql+driver://`, or `key=value` pairs. `origin` is where
+/// it was given.
 ///
 /// # Errors
 /// [`Error::Config`] with what is wrong and the form expected.

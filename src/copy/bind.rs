@@ -3,7 +3,7 @@
 
 use super::columns::{self, BoundTable};
 use crate::error::Error;
-use crate::migration::step::{Step, TableRules};
+use crate::migration::step::{Step, StepTable};
 use crate::postgres::catalog;
 use crate::sqlite::{Source, schema};
 
@@ -18,13 +18,20 @@ pub(super) struct Bound {
 }
 
 /// Binds `step` to the tables of `source` and `target`.
-pub(super) fn bind(step: &Step, source: &Source, target: &[catalog::Table]) -> Result<Bound, Error> {
+///
+/// `others` are relations of the target that are no tables, by name and kind.
+pub(super) fn bind(
+    step: &Step,
+    source: &Source,
+    target: &[catalog::Table],
+    others: &[(String, &'static str)],
+) -> Result<Bound, Error> {
     let (from, misfits) = source_tables(step, source)?;
     let mut faults = Vec::new();
     let mut tables = Vec::new();
-    for from in from.present {
-        let (from, rules) = from;
-        let name = rules.target.as_ref().unwrap_or(&from.name);
+    for (from, table) in from.present {
+        let name = table.target_name();
+        let other = same_name(others, name, |other| &other.0);
         match same_name(target, name, |known| &known.name) {
             Some(to) if tables.iter().any(|known: &BoundTable| known.target.oid == to.oid) => {
                 faults.push(format!(
@@ -33,7 +40,7 @@ pub(super) fn bind(step: &Step, source: &Source, target: &[catalog::Table]) -> R
                 ));
             }
             Some(to) => {
-                let table = columns::bind(source, from, to, rules, &mut faults)?;
+                let table = columns::bind(source, from, to, &table.rules, &mut faults)?;
                 columns::require_fed(&table, &mut faults);
                 columns::require_room(&table, &mut faults);
                 if table.target_columns().next().is_none() {
@@ -44,11 +51,20 @@ pub(super) fn bind(step: &Step, source: &Source, target: &[catalog::Table]) -> R
                 }
                 tables.push(table);
             }
-            None => faults.push(format!(
-                "table {name}: the step names it and the target has no such table in its search_path; \
-                 create it in a version before the step{}",
-                cut(name, &format!("[table.{}]", columns::key(&from.name)))
-            )),
+            None => {
+                let rule = format!("[table.{}]", columns::key(&from.name));
+                faults.push(match other {
+                    Some((_, kind)) => format!(
+                        "table {name}: the step names it, and in the target that is {kind}: name the table behind it, {rule} with \
+                         target = \"…\", or create a table of that name in a version before the step"
+                    ),
+                    None => format!(
+                        "table {name}: the step names it and the target has no such table in its search_path; \
+                         create it in a version before the step{}",
+                        cut(name, &rule)
+                    ),
+                });
+            }
         }
     }
     if !misfits.is_empty() {
@@ -64,7 +80,7 @@ pub(super) fn bind(step: &Step, source: &Source, target: &[catalog::Table]) -> R
 /// The tables of a source from a step's point of view.
 pub(super) struct SourceTables<'a> {
     /// Named by the step and there.
-    present: Vec<(&'a schema::Table, &'a TableRules)>,
+    present: Vec<(&'a schema::Table, &'a StepTable)>,
     /// Optional, and not there.
     absent: Vec<String>,
     /// Holding rows that are not copied: skipped by the step, or other tools' bookkeeping.
@@ -82,7 +98,7 @@ pub(super) fn source_tables<'a>(
         let is_view = same_name(&source.views, &table.name, |name| name).is_some();
         match same_name(&source.tables, &table.name, |known| &known.name) {
             Some(found) => match &found.unreadable {
-                None => tables.present.push((found, &table.rules)),
+                None => tables.present.push((found, table)),
                 Some(reason) => faults.push(format!("table {}: {reason}", found.name)),
             },
             None if is_view => faults.push(format!(
@@ -91,12 +107,12 @@ pub(super) fn source_tables<'a>(
             )),
             None if table.optional => tables.absent.push(table.name.clone()),
             None => faults.push(format!(
-                "table {}: the step names it and the source has no such table (list it under optional if that is right)",
+                "table {}: the step names it and the source has no such table (correct the name, or list it under optional if that is right)",
                 table.name
             )),
         }
     }
-    tables.left = left_behind(step, source, &mut faults)?;
+    tables.left = tables_left_behind(step, source, &mut faults)?;
     Ok((tables, faults))
 }
 
@@ -125,7 +141,7 @@ pub(super) fn same_name<'a, T>(items: &'a [T], name: &str, named: impl Fn(&T) ->
 }
 
 /// Source tables with rows that the step does not bring: allowed if it skips them or if they are bookkeeping.
-pub(super) fn left_behind(
+pub(super) fn tables_left_behind(
     step: &Step,
     source: &Source,
     faults: &mut Vec<String>,
@@ -158,7 +174,7 @@ pub(super) fn left_behind(
     for name in &step.skip {
         let known = same_name(&source.tables, name, |known| &known.name).is_some();
         if !known && same_name(&source.views, name, |view| view).is_none() {
-            faults.push(format!("table {name}: the step skips it and the source has no such table"));
+            faults.push(format!("table {name}: the step skips it and the source has no such table; correct the name or take it out of skip"));
         }
     }
     Ok(left)

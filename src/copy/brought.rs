@@ -44,11 +44,11 @@ impl BroughtTable {
 
 /// One row and column of JSON for [`read`]; NULL where there are no receipts, or none that this role may read.
 ///
-/// A statement that names a table fails where there is none, and the tables of the receipts have names that only these know:
-/// `query_to_xml` takes its query as text, and so the answer comes with the history's, in one round trip. In hexadecimal it
-/// needs no XML. Whether the target's tables are empty ends with the first row of any of them; one that cannot be looked into,
-/// because somebody holds or awaits a lock against readers, may hold some: nobody waits here but for a moment. (PostgreSQL:
-/// XML Functions, "Mapping Tables to XML"; Explicit Locking.)
+/// A statement that names a table fails where there is none, and the tables of the receipts have names that only these
+/// know: `query_to_xml` takes its query as text, and so the answer comes with the history's, in one round trip. In
+/// hexadecimal it needs no XML. Whether the target's tables are empty ends with the first row of any of them; one that
+/// cannot be looked into, because somebody holds or awaits a lock against readers, may hold some: nobody waits here but
+/// for a moment. (PostgreSQL: XML Functions, "Mapping Tables to XML"; Explicit Locking.)
 #[must_use]
 pub fn query() -> String {
     let looked_up = "SELECT encode(convert_to(coalesce(json_agg(json_build_object(

@@ -84,7 +84,7 @@ pub(super) fn bind(
                 .refused
                 .extend(same_name(&to.columns, target, |column| &column.name).map(|to| to.name.clone()));
             faults.push(format!(
-                "{}.{name}: the step has a rule for it and the source has no such column",
+                "{}.{name}: the step has a rule for it and the source has no such column; correct the name, or take the rule out",
                 from.name
             ));
         }
@@ -163,7 +163,9 @@ fn bind_column(
             ));
         }
         (Some(Policy::Null), _) if target.not_null => {
-            return Err("misfit = \"null\", and the target's column is NOT NULL".into());
+            return Err("misfit = \"null\", and the target's column is NOT NULL; write \"quarantine\" or \"fail\", or drop NOT NULL \
+                        in a version before the step"
+                .into());
         }
         (Some(policy), _) => policy,
         (None, Some(Policy::Null)) if target.not_null => Policy::Fail,
@@ -206,11 +208,17 @@ fn bind_constants(table: &mut BoundTable, rules: &TableRules, faults: &mut Vec<S
     for (name, value) in &rules.constant {
         let place = format!("{}.{name}", table.target.name);
         let Some(target) = same_name(&table.target.columns, name, |column| &column.name) else {
-            faults.push(format!("{place}: the step has a constant for it and the target has no such column"));
+            faults.push(format!(
+                "{place}: the step has a constant for it and the target has no such column; \
+                 correct the name, or add the column in a version before the step"
+            ));
             continue;
         };
         if target.generated || table.target_columns().any(|bound| bound == target.name) {
-            faults.push(format!("{place}: the step has a constant for it and it has values already"));
+            faults.push(format!(
+                "{place}: the step has a constant for it and it has values already; \
+                 take the constant out, or skip the source's column (skip = true)"
+            ));
             continue;
         }
         match constant(target, value) {

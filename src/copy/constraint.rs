@@ -1,15 +1,15 @@
-//! What only PostgreSQL can see (unique keys as it compares them, foreign keys, CHECKs, partitions), looked up for the whole
-//! step after a load has failed: everything is loaded once more into tables without rules ([`super::shadow`]), and each
-//! rule of the target is asked for all rows that break it. The report names them by their rowids in the source.
+//! What only PostgreSQL can see (unique keys as it compares them, foreign keys, CHECKs, partitions), looked up for the
+//! whole step after a load has failed: everything is loaded once more into tables without rules ([`super::shadow`]),
+//! and each rule of the target is asked for all rows that break it. The report names them by their rowids in the
+//! source.
 
 use super::columns::BoundTable;
 use super::fits::{self, Unread};
 use super::load::{self, Failure, Loaded, Reading};
-use super::misfits::NAMED_ROWS;
 use super::reader::{self, AfterMisfit, Count};
 use super::refused::{self, Refusal};
 use super::shadow::Shadows;
-use super::{quarantine, raising, report};
+use super::{breaking, quarantine, raising, report};
 use crate::error::{Error, Misfits, is_circumstance};
 use crate::postgres::rule::{self, Broken, Parent, Rule};
 use crate::sqlite::Source;
@@ -79,8 +79,8 @@ struct Filled {
     quarantined: HashMap<u32, u64>,
 }
 
-/// Loads everything into shadows: first with the columns that the server computes, and then, if a row is refused all the
-/// same, without them and value by value.
+/// Loads everything into shadows: first with the columns that the server computes, and then, if a row is refused all
+/// the same, without them and value by value.
 async fn fill(client: &Client, mut reading: Reading) -> Result<Filled, Error> {
     let (version, options) = (reading.version, reading.options.clone());
     let mut as_bytes = false;
@@ -188,11 +188,11 @@ fn explain_orphans(found: &mut [Found], rules: &[Rule], quarantined: &HashMap<u3
     }
 }
 
-/// The rows that break `rule`, the one at `at`, or for which it cannot be computed. A rule that cannot be asked this way
-/// (its expression takes the table's row type, say) finds none.
+/// The rows that break `rule`, the one at `at`, or for which it cannot be computed. A rule that cannot be asked this
+/// way (its expression takes the table's row type, say) finds none.
 async fn broken(client: &Client, shadows: &Shadows, rule: &Rule, at: usize) -> Result<Vec<Found>, Error> {
     let doing = || Error::database(format!("looking up the rows that break {}", rule.name));
-    let Some(query) = query(shadows, rule) else { return Ok(Vec::new()) };
+    let Some(query) = breaking::query(shadows, rule) else { return Ok(Vec::new()) };
     let as_rule = |rows, groups| Found {
         rule: at,
         code: rule.sqlstate.to_owned(),
@@ -229,89 +229,4 @@ async fn broken(client: &Client, shadows: &Shadows, rule: &Rule, at: usize) -> R
         }
     });
     Ok(asked.collect())
-}
-
-/// A query for the number of rows that break `rule` and for the first groups of them: one more than will be named.
-fn query(shadows: &Shadows, rule: &Rule) -> Option<String> {
-    let (from, number, unfit) = (shadows.from(rule.table)?, &shadows.number, &shadows.unfit);
-    let limit = NAMED_ROWS + 1;
-    let filter = |filter: &Option<String>| filter.clone().unwrap_or_else(|| "true".to_owned());
-    let own = filter(&rule.filter);
-    let keyed = |keys: &[String], predicate: &Option<String>| {
-        let keys = keys.iter().enumerate().map(|(n, key)| format!(", {key} AS k{n}"));
-        let predicate = filter(predicate);
-        format!(
-            "SELECT {number} AS n{} FROM {from} WHERE ({predicate}) AND ({own})",
-            keys.collect::<String>()
-        )
-    };
-    let each = |keys: &[String], text: &dyn Fn(usize) -> String, between: &str| {
-        (0..keys.len()).map(text).collect::<Vec<_>>().join(between)
-    };
-    let single = match &rule.broken {
-        Broken::Same { keys, predicate, nulls_equal } => {
-            // NULL may stand for a misfit
-            let fit = if *nulls_equal { format!("NOT {unfit}") } else { "true".to_owned() };
-            let known = |n| if *nulls_equal { "true".to_owned() } else { format!("k{n} IS NOT NULL") };
-            return Some(format!(
-                "SELECT (sum(rows) OVER ())::bigint, first FROM (\
-                   SELECT count(*) AS rows, (array_agg(n ORDER BY n))[1:{limit}] AS first \
-                   FROM ({} AND {fit}) AS keyed WHERE {} GROUP BY {} HAVING count(*) > 1) AS same \
-                 ORDER BY first LIMIT {limit}",
-                keyed(keys, predicate),
-                each(keys, &known, " AND "),
-                each(keys, &|n| format!("k{n}"), ", ")
-            ));
-        }
-        Broken::Excluded { keys, operators, predicate } => format!(
-            "WITH keyed AS ({}) SELECT a.n FROM keyed AS a \
-             WHERE EXISTS (SELECT 1 FROM keyed AS b WHERE a.n <> b.n AND {})",
-            keyed(keys, predicate),
-            each(keys, &|n| format!("a.k{n} {} b.k{n}", operators[n]), " AND ")
-        ),
-        // an index on columns
-        Broken::Raises { predicate: None, .. } if !rule.columns.is_empty() && !rule.is_generated() => {
-            return None;
-        }
-        // nothing is found, and everything computed
-        Broken::Raises { keys, predicate } => {
-            let counts = each(keys, &|n| format!("count(k{n})"), ", ");
-            return Some(format!(
-                "SELECT 0::bigint, ARRAY[]::bigint[] FROM ({} AND NOT {unfit}) AS keyed HAVING least({counts}) < 0",
-                keyed(keys, predicate)
-            ));
-        }
-        Broken::True(condition) => {
-            format!("SELECT {number} AS n FROM {from} WHERE NOT {unfit} AND ({own}) AND ({condition})")
-        }
-        Broken::TrueOfValue { column, condition } => {
-            format!(
-                "SELECT n FROM (SELECT {number} AS n, {column} AS value FROM {from} WHERE NOT {unfit}) AS one \
-                 WHERE {condition}"
-            )
-        }
-        Broken::Orphan { parent, child, comparisons, full } => {
-            let parent = match parent {
-                Parent::Among { table, filter: part } => {
-                    format!("(SELECT * FROM {} WHERE {})", shadows.from(*table)?, filter(part))
-                }
-                Parent::Elsewhere(parent) => parent.clone(),
-            };
-            let known = |c: &String| format!("c.{c} IS NOT NULL");
-            let known: Vec<String> = child.iter().map(known).collect();
-            let rows = format!("SELECT c.{number} AS n FROM (SELECT * FROM {from} WHERE {own}) AS c");
-            let orphans = format!(
-                "{rows} WHERE {} AND NOT EXISTS (SELECT 1 FROM {parent} AS p WHERE {})",
-                known.join(" AND "),
-                comparisons.join(" AND ")
-            );
-            let mixed = format!(
-                "{rows} WHERE NOT c.{unfit} AND ({}) AND NOT ({})",
-                known.join(" OR "),
-                known.join(" AND ")
-            );
-            if *full { format!("{orphans} UNION ALL {mixed}") } else { orphans }
-        }
-    };
-    Some(format!("SELECT count(*) OVER (), ARRAY[n] FROM ({single}) AS single ORDER BY n LIMIT {limit}"))
 }

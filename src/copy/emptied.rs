@@ -1,6 +1,6 @@
 //! Tables whose rows COPY may write as already frozen: no later VACUUM rewrites them, and their pages are known as
-//! visible to all from the start. The server allows it for a table that was emptied in the same subtransaction, which changes
-//! nothing for one that is empty. (PostgreSQL: COPY, option FREEZE; TRUNCATE.)
+//! visible to all from the start. The server allows it for a table that was emptied in the same subtransaction, which
+//! changes nothing for one that is empty. (PostgreSQL: COPY, option FREEZE; TRUNCATE.)
 
 use super::columns::BoundTable;
 use crate::error::{Error, is_circumstance, server_message};
@@ -9,8 +9,8 @@ use tokio_postgres::Client;
 
 /// Truncates those of `tables`, all locked and empty, that allow it; returns them by object identifier.
 ///
-/// Left alone are partitioned tables (their COPY takes no FREEZE), those with triggers that would see it, those that are
-/// published (a subscriber would be emptied too), and those with an invalid index, which would come back valid.
+/// Left alone are partitioned tables (their COPY takes no FREEZE), those with triggers that would see it, those that
+/// are published (a subscriber would be emptied too), and those with an invalid index, which would come back valid.
 ///
 /// # Errors
 /// [`Error::Database`] for a failure that is not the tables'.

@@ -1,5 +1,6 @@
 //! Which staged values the server cannot read, or would change: it is asked value by value, by a function that catches
-//! the error. That takes a while, so it is asked only after an INSERT has failed, and where a modifier may change a value.
+//! the error. That takes a while, so it is asked only after an INSERT has failed, and where a modifier may change a
+//! value.
 
 use super::columns::BoundTable;
 use super::misfits::{self, NAMED_ROWS};

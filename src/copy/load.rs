@@ -1,4 +1,5 @@
-//! The loading half of a step: chunks from the reader go into the server's COPY, and the rows are read back and compared.
+//! The loading half of a step: chunks from the reader go into the server's COPY, and the rows are read back and
+//! compared.
 
 use super::columns::BoundTable;
 use super::fits::{self, Unread};
@@ -11,7 +12,7 @@ use super::reader::{self, AfterMisfit, CHUNKS_IN_FLIGHT, Count, Outlet, Piece};
 use super::refused::{self, Refusal};
 use super::shadow;
 use super::stage::{LookingUp, Stage};
-use crate::error::{Error, Misfits};
+use crate::error::{Error, Misfits, counted};
 use crate::identifier::quote_all;
 use crate::postgres::interrupt::Interrupt;
 use crate::sqlite::Source;
@@ -139,7 +140,7 @@ struct Route {
 }
 
 /// Reads all tables and sends nothing: every misfit of the step, or the counts of what would be copied.
-pub(super) async fn rehearse(reading: Reading) -> Result<Loaded, Error> {
+pub(super) async fn read_alone(reading: Reading) -> Result<Loaded, Error> {
     let progress = reading.options.progress.clone();
     let about = |table: &BoundTable| (table.source.name.clone(), reading.source.at_most(&table.source));
     let tables: Vec<_> = reading.tables.iter().map(about).collect();
@@ -190,8 +191,8 @@ impl Reading {
     }
 }
 
-/// Waits for the reader. A misfit or a read error is why a COPY was left open, so it comes before what was written; a failure
-/// that is not about rows is why the reader was stopped.
+/// Waits for the reader. A misfit or a read error is why a COPY was left open, so it comes before what was written; a
+/// failure that is not about rows is why the reader was stopped.
 async fn ended(running: Running, written: Result<Vec<Count>, Failure>) -> Result<Loaded, Error> {
     let (source, tables, quarantine, originals, read) = running.await.map_err(std::io::Error::other)?;
     let (counts, refused) = match (read, written) {
@@ -236,8 +237,8 @@ async fn write(
                     }
                     count.taken = taken;
                     count.seconds = started.elapsed().as_secs_f64();
-                    log::info!(target: crate::PROGRESS, "copied {name}: {} rows, {} bytes in {:.1} s",
-                        count.taken, count.bytes, count.seconds);
+                    log::info!(target: crate::PROGRESS, "copied {name}: {}, {} bytes in {:.1} s",
+                        counted(count.taken, "row"), count.bytes, count.seconds);
                     counts.push(*count);
                     break;
                 }
@@ -292,7 +293,12 @@ pub(super) async fn prove(
 pub(super) fn require_taken(tables: &[BoundTable], counts: &[Count]) -> Result<(), Error> {
     let unequal = tables.iter().zip(counts).filter(|(_, count)| count.taken != count.tally.rows);
     let lines = unequal.map(|(table, count)| {
-        format!("table {}: {} rows read, {} stored", table.target.name, count.tally.rows, count.taken)
+        format!(
+            "table {}: {} read, {} stored",
+            table.target.name,
+            counted(count.tally.rows, "row"),
+            count.taken
+        )
     });
     let lines: Vec<String> = lines.collect();
     if lines.is_empty() { Ok(()) } else { Err(Error::Proof(lines)) }

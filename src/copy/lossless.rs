@@ -1,5 +1,5 @@
-//! A cell of the source as JSON that loses nothing, whatever its storage class: in `outgrow_quarantine`, and where a cell does
-//! not come back by itself.
+//! A cell of the source as JSON that loses nothing, whatever its storage class: in `outgrow_quarantine`, and where a
+//! cell does not come back by itself.
 
 use crate::value::Cell;
 use rusqlite::types::ValueRef;
@@ -7,8 +7,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 use std::fmt;
 
-/// A value with its storage class: `null`, an integer as a number, and otherwise an object that names the class. Text that
-/// PostgreSQL cannot hold, and a blob, are written in hexadecimal.
+/// A value with its storage class: `null`, an integer as a number, and otherwise an object that names the class. Text
+/// that PostgreSQL cannot hold, and a blob, are written in hexadecimal.
 pub(super) struct Lossless<'a>(pub ValueRef<'a>);
 
 impl Serialize for Lossless<'_> {

@@ -1,5 +1,5 @@
-//! Values that the target cannot hold and no rule covers, by table, column and reason: counted all, the first rows named,
-//! and what to write in the step.
+//! Values that the target cannot hold and no rule covers, by table, column and reason: counted all, the first rows
+//! named, and what to write in the step.
 
 use super::columns::{BoundTable, key};
 use super::quarantine;

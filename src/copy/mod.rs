@@ -15,6 +15,7 @@
 mod aside;
 pub mod back;
 mod bind;
+mod breaking;
 pub mod brought;
 mod cell;
 pub mod codec;
@@ -50,13 +51,16 @@ pub use load::Options;
 pub use originals::ColumnFormat;
 pub use receipt::{Receipt, Recorded, TABLE as RECEIPTS, TableReceipt, recorded, sources};
 
+/// The table that says how far versions came that run outside a transaction.
+pub const PROGRESS: &str = "outgrow_progress";
+
 /// The tables that outgrow keeps in the target, refinery's own history among them.
 const TABLES_OF_OURS: [&str; 5] =
-    ["refinery_schema_history", receipt::TABLE, quarantine::TABLE, originals::TABLE, "outgrow_progress"];
+    ["refinery_schema_history", receipt::TABLE, quarantine::TABLE, originals::TABLE, PROGRESS];
 
 use crate::error::Error;
 use crate::migration::Version;
-use crate::migration::step::Step;
+use crate::migration::step::{Step, StepTable};
 use crate::postgres::interrupt::Interrupt;
 use crate::postgres::limits::SPELLING;
 use crate::postgres::{catalog, key};
@@ -132,7 +136,7 @@ pub async fn run(
     }
     let proof = if options.proof { "content" } else { "unproven" };
     let mut receipt = Receipt::new(version, Some(fingerprint), receipts, left, proof, started);
-    receipt.phases = options.progress.end();
+    receipt.phases = options.progress.finish();
     receipt::record(client, &receipt, Some(&definition)).await?;
     Ok(receipt)
 }
@@ -141,7 +145,7 @@ pub async fn run(
 ///
 /// # Errors
 /// Those of [`run`] that do not take writing.
-pub async fn rehearse(
+pub async fn dry_run(
     client: &Client,
     version: &Version,
     step: &Step,
@@ -152,13 +156,13 @@ pub async fn rehearse(
     let Prepared { reading, absent, left } = prepare(client, version, step, source, options).await?;
     let file = reading.source.file.clone();
     let hashing = Hashing::of(&reading.source);
-    let loaded = load::rehearse(reading).await?;
+    let loaded = load::read_alone(reading).await?;
     let _source = Inspection::of(loaded.source, options).result().await?;
     let fingerprint = hashing.result().await?;
     let counts = loaded.counts.map_err(|failure| failure.into_error(&file))?;
     let tables = table_receipts(&loaded.tables, &counts, absent);
     let mut receipt = Receipt::new(version, Some(fingerprint), tables, left, "none", started);
-    receipt.phases = options.progress.end();
+    receipt.phases = options.progress.finish();
     Ok(receipt)
 }
 
@@ -169,7 +173,7 @@ struct Prepared {
     left: Vec<String>,
 }
 
-/// Opens the source, starts its snapshot and binds the step: what a copy and its rehearsal have in common.
+/// Opens the source, starts its snapshot and binds the step: what a copy and a dry run have in common.
 async fn prepare(
     client: &Client,
     version: &Version,
@@ -178,9 +182,10 @@ async fn prepare(
     options: &Options,
 ) -> Result<Prepared, Error> {
     let target = target(client, step).await?;
+    let others = others(client, step, &target).await?;
     let (file, wait, ended) = (source.to_owned(), options.lock_timeout, options.interrupt.ended());
     let source = options.interrupt.on_thread(move || Source::open(&file, wait, ended)).await?;
-    let bound = bind::bind(step, &source, &target)?;
+    let bound = bind::bind(step, &source, &target, &others)?;
     let reading = Reading {
         source,
         tables: bound.tables,
@@ -194,8 +199,22 @@ async fn prepare(
 
 /// What the catalog has under the names of the step's tables.
 async fn target(client: &Client, step: &Step) -> Result<Vec<catalog::Table>, Error> {
-    let names = step.tables.iter().map(|table| table.rules.target.as_ref().unwrap_or(&table.name).as_str());
-    catalog::tables(client, &names.collect::<Vec<_>>()).await
+    catalog::tables(client, &target_names(step)).await
+}
+
+/// What has the name of a table of `step`, is none, and is not among the tables of the `target`: name and kind.
+async fn others(
+    client: &Client,
+    step: &Step,
+    target: &[catalog::Table],
+) -> Result<Vec<(String, &'static str)>, Error> {
+    let missing = |name: &&str| bind::same_name(target, name, |known| &known.name).is_none();
+    let missing: Vec<&str> = target_names(step).into_iter().filter(missing).collect();
+    if missing.is_empty() { Ok(Vec::new()) } else { catalog::no_tables(client, &missing).await }
+}
+
+fn target_names(step: &Step) -> Vec<&str> {
+    step.tables.iter().map(StepTable::target_name).collect()
 }
 
 fn table_receipts(tables: &[BoundTable], counts: &[Count], absent: Vec<String>) -> Vec<TableReceipt> {
@@ -345,8 +364,9 @@ pub async fn require_fit(
     interrupt: &Interrupt,
 ) -> Result<(), Error> {
     let target = target(client, step).await?;
+    let others = others(client, step, &target).await?;
     let source = Source::open(source, lock_timeout, interrupt.ended())?;
-    let bound = bind::bind(step, &source, &target)?;
+    let bound = bind::bind(step, &source, &target, &others)?;
     ready::require_empty(client, &bound.tables).await
 }
 

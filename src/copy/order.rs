@@ -1,5 +1,6 @@
-//! The order in which tables are loaded: a table after those that its foreign keys refer to, as far as those keys stay in
-//! place during the load (see [`super::aside`]). A reference to itself is checked at the end of the COPY and needs no order.
+//! The order in which tables are loaded: a table after those that its foreign keys refer to, as far as those keys stay
+//! in place during the load (see [`super::aside`]). A reference to itself is checked at the end of the COPY and needs
+//! no order.
 
 use super::aside::Kept;
 use super::columns::BoundTable;

@@ -1,7 +1,8 @@
-//! Cells that do not come back by themselves. While a table is read, the [`Format`] of each column is found, and every cell
-//! that the stored value, written in that format, would not give back to the last bit is kept: one row of
-//! `outgrow_original` for each row that has such cells, found again by the hash of its key as it was sent. Texts that the server
-//! itself reads and spells otherwise follow from the row's stage, each row of them by the hash of its key as it is stored.
+//! Cells that do not come back by themselves. While a table is read, the [`Format`] of each column is found, and every
+//! cell that the stored value, written in that format, would not give back to the last bit is kept: one row of
+//! `outgrow_original` for each row that has such cells, found again by the hash of its key as it was sent. Texts that
+//! the server itself reads and spells otherwise follow from the row's stage, each row of them by the hash of its key as
+//! it is stored.
 
 use super::columns::BoundTable;
 use super::lossless::Lossless;
@@ -28,10 +29,11 @@ pub(super) const DEFINED: &str = "version integer, table_name text, row_key byte
 
 const COLUMNS: [&str; 4] = ["version", "table_name", "row_key", "cells"];
 
-/// A format is found in so many rows from each end of the table at most,
+/// A format is found in so many rows from each end of the table at most.
 const SAMPLE_ROWS: u64 = 100;
 
-/// which together are about as long as this at most. A longer cell tells no format: it would have to be held twice more.
+/// All of those rows are about as long as this at most. A longer cell tells no format: it would have to be held twice
+/// more.
 const SAMPLE_BYTES: usize = 1 << 20;
 
 /// What the cells of a column are spelt in.
@@ -151,7 +153,8 @@ impl Key {
         self.0.iter().map(|(index, _)| columns[*index].to_owned()).collect()
     }
 
-    /// The hash of a row's key, of its `cells`: of a column that the server reads, the text. An integer counts as one of eight bytes, so that a column may be made wider.
+    /// The hash of a row's key, of its `cells`: of a column that the server reads, the text. An integer counts as one
+    /// of eight bytes, so that a column may be made wider.
     pub(super) fn hash(&self, cells: &[&[u8]]) -> u128 {
         let mut key = Vec::new();
         for (index, integer) in &self.0 {
@@ -235,8 +238,8 @@ impl<'a> Keeping<'a> {
         self.known.iter().map(|known| known.format == Some(Format::Usual) && !known.empty).collect()
     }
 
-    /// Looks at the cell of the column at `index`, which was sent as `field`, with its length. Returns whether from now on
-    /// only those need a look that the codec does not call exact.
+    /// Looks at the cell of the column at `index`, which was sent as `field`, with its length. Returns whether from now
+    /// on only those need a look that the codec does not call exact.
     pub(super) fn cell(&mut self, index: usize, field: &[u8], value: ValueRef<'_>) -> bool {
         let (column, known) = (&self.table.columns[index], &mut self.known[index]);
         let comes_back = match tuple::value(field) {

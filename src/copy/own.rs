@@ -1,12 +1,13 @@
-//! The tables that outgrow keeps beside refinery's history: a table of the application's under such a name is in the way,
-//! and that is said before anything is loaded.
+//! The tables that outgrow keeps beside refinery's history: a table of the application's under such a name is in the
+//! way, and that is said before anything is loaded.
 
 use super::{originals, quarantine, receipt};
 use crate::error::{Error, is_circumstance, server_message};
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
-/// Refuses tables that have the name of one of ours, and not its columns. A later version of outgrow may have added some.
+/// Refuses tables that have the name of one of ours, and not its columns. A later version of outgrow may have added
+/// some.
 ///
 /// # Errors
 /// [`Error::Target`].
@@ -38,7 +39,8 @@ pub(super) async fn require(client: &Client) -> Result<(), Error> {
     if faults.is_empty() { Ok(()) } else { Err(Error::Target(faults)) }
 }
 
-/// Makes the table of receipts. It is the first that a step makes, so that whoever lets it make none says so before a row is read.
+/// Makes the table of receipts. It is the first that a step makes, so that whoever lets it make none says so before a
+/// row is read.
 ///
 /// # Errors
 /// [`Error::Target`] if an event trigger refuses it, [`Error::Database`] if the server does.

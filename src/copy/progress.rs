@@ -1,5 +1,5 @@
-//! How far a step is. The copy writes it as it goes, and whoever shows it reads it whenever they like: neither waits for
-//! the other. What it took is kept by phase for the receipt.
+//! How far a step is. The copy writes it as it goes, and whoever shows it reads it whenever they like: neither waits
+//! for the other. What it took is kept by phase for the receipt.
 
 use serde::Serialize;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -75,11 +75,6 @@ impl Progress {
     /// So many rows are done of what is under way.
     pub(super) fn rows(&self, rows: u64) {
         self.0.rows.store(rows, Ordering::Relaxed);
-    }
-
-    /// The step is over; returns what its phases took.
-    pub(super) fn end(&self) -> Vec<Took> {
-        self.finish()
     }
 
     /// Nothing follows; returns what the phases took.

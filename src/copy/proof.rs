@@ -1,4 +1,5 @@
-//! The proof: every row is hashed when it is sent and again when it is read back from the server, and the two must agree.
+//! The proof: every row is hashed when it is sent and again when it is read back from the server, and the two must
+//! agree.
 //!
 //! Codecs emit exactly the bytes that PostgreSQL gives back for the value (a `numeric(p,s)` with its scale, a `jsonb`
 //! spelt as the server spells it), so a row is compared as the bytes of its COPY-binary tuple. The hashes of a table's
@@ -7,7 +8,7 @@
 use super::columns::BoundTable;
 use super::progress::Progress;
 use super::reader::HEADER;
-use crate::error::Error;
+use crate::error::{Error, counted};
 use crate::postgres::copy_out::CopyOut;
 use tokio_postgres::Client;
 use xxhash_rust::xxh3::xxh3_128;
@@ -57,20 +58,20 @@ pub(super) async fn compare(
 /// How what is `stored` in table `name` differs from what was `sent`.
 pub(super) fn difference(name: &str, sent: Tally, stored: Tally) -> Option<String> {
     if stored.rows != sent.rows {
-        Some(format!("table {name}: {} rows read, {} stored", sent.rows, stored.rows))
+        Some(format!("table {name}: {} read, {} stored", counted(sent.rows, "row"), stored.rows))
     } else if stored.hash != sent.hash {
         Some(format!(
-            "table {name}: {} rows read and stored, and their content differs; \
+            "table {name}: {} read and stored, and the content differs; \
              does a trigger, a rule or a type of the target change values?",
-            sent.rows
+            counted(sent.rows, "row")
         ))
     } else {
         None
     }
 }
 
-/// Calls `each` with every row of `copied`, which is of `table`, as a COPY-binary tuple. What is copied: a table with its
-/// columns, or a query in parentheses.
+/// Calls `each` with every row of `copied`, which is of `table`, as a COPY-binary tuple. What is copied: a table with
+/// its columns, or a query in parentheses.
 pub(super) async fn rows(
     client: &Client,
     table: &str,

@@ -37,7 +37,8 @@ impl Quarantine {
         Quarantine { version, spool: Spool::new() }
     }
 
-    /// Adds a row of `table`, whose value in `column` did not fit, and to `tally`; false if it is larger than the server holds.
+    /// Adds a row of `table`, whose value in `column` did not fit, and to `tally`; false if it is larger than the
+    /// server holds.
     pub(super) fn add(
         &mut self,
         table: &str,

@@ -1,5 +1,6 @@
 //! Rows for which a rule of the target cannot be computed: a CHECK that divides by zero, an index on a cast, a function
-//! that raises. After a query for a rule has failed, the rule is asked row by row, by a function that catches the error.
+//! that raises. After a query for a rule has failed, the rule is asked row by row, by a function that catches the
+//! error.
 
 use super::misfits::NAMED_ROWS;
 use super::refused;

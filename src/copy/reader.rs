@@ -26,14 +26,14 @@ pub(super) const CHUNK_BYTES: usize = 128 * 1024;
 /// A longer chunk, which is one of a row of many megabytes, is handed on in parts of this size.
 const PART_BYTES: usize = 2 * CHUNK_BYTES;
 
-/// Chunks that may wait between reader and server: 8 MB, which the reader takes a tenth of a second for. The server stops for
-/// about as long whenever it waits for its disk, and would otherwise wait for the reader next.
+/// Chunks that may wait between reader and server: 8 MB, which the reader takes a tenth of a second for. The server
+/// stops for about as long whenever it waits for its disk, and would otherwise wait for the reader next.
 pub(super) const CHUNKS_IN_FLIGHT: usize = 64;
 
 /// What a COPY in binary format opens with: signature, flags, length of the header extension.
 pub(super) const HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 
-/// and ends with: a row of -1 columns.
+/// What it ends with: a row of -1 columns.
 pub(super) const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
 
 /// What becomes of the rows that follow a misfit.
@@ -41,8 +41,8 @@ pub(super) const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
 pub(super) enum AfterMisfit {
     /// They are read and checked, and not sent: nothing will be kept.
     ReadOn,
-    /// They are sent, NULL in place of each misfit, and each row with a field more that says whether it holds one: for a
-    /// copy in which other faults are looked up.
+    /// They are sent, NULL in place of each misfit, and each row with a field more that says whether it holds one: for
+    /// a copy in which other faults are looked up.
     SendOn {
         /// Types that are sent as text are taken as bytes, so that each value can be asked for.
         as_bytes: bool,

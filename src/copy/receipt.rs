@@ -86,10 +86,10 @@ pub struct TableReceipt {
     /// By column: the type, behind all domains and without its modifier, that its cells were brought into.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub types: BTreeMap<String, String>,
-    /// Rows with cells that their columns' formats do not give back: these are in `outgrow_original`,
+    /// Rows with cells that their columns' formats do not give back: these are in `outgrow_original`.
     #[serde(skip_serializing_if = "is_zero")]
     pub originals: u64,
-    /// by the hash of the values of these columns.
+    /// The columns by whose values, hashed, `outgrow_original` names a row.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub key: Vec<String>,
 }

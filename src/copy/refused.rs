@@ -1,5 +1,5 @@
-//! Rows that the server refuses for what no rule of the catalog says: too wide for a page or an index, an expression or a
-//! function that raises. Each table is filled from its shadow in one statement; where that fails, row by row, by a
+//! Rows that the server refuses for what no rule of the catalog says: too wide for a page or an index, an expression or
+//! a function that raises. Each table is filled from its shadow in one statement; where that fails, row by row, by a
 //! function that catches the error. Content is kept out of what is said: SQLSTATE, constraint and function, no message.
 
 use super::aside::{Aside, Extent};

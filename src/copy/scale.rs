@@ -1,11 +1,13 @@
-//! The zeros at the end of a `numeric` without a scale of its own. The server keeps them, they are no part of the value, and a
-//! file of which the column holds reals has none: two rows are compared without them, decided once per column.
+//! The zeros at the end of a `numeric` without a scale of its own. The server keeps them, they are no part of the
+//! value, and a file of which the column holds reals has none: two rows are compared without them, decided once per
+//! column.
 
 use super::tuple;
 use crate::postgres::catalog;
 use tokio_postgres::types::Type;
 
-/// Bytes of a cell before its digits: their length, the number of their groups, the weight of the first, sign, and scale.
+/// Bytes of a cell before its digits: their length, the number of their groups, the weight of the first, sign, and
+/// scale.
 const HEAD_BYTES: usize = 12;
 
 /// Decimal digits of a group.

@@ -1,8 +1,8 @@
-//! Sequences after a load: the next id is above the largest that was ever used, in the source or in the target. The tables were
-//! empty, so that the ids are those that were read, of rows in the quarantine, too: they may come back.
+//! Sequences after a load: the next id is above the largest that was ever used, in the source or in the target. The
+//! tables were empty, so that the ids are those that were read, of rows in the quarantine, too: they may come back.
 //!
-//! `ALTER SEQUENCE … RESTART` and not `setval`: it belongs to the transaction, so that a step that is rolled back leaves
-//! its sequences where they were, and so does a `nextval` after it (PostgreSQL: ALTER SEQUENCE, Notes).
+//! `ALTER SEQUENCE … RESTART` and not `setval`: it belongs to the transaction, so that a step that is rolled back
+//! leaves its sequences where they were, and so does a `nextval` after it (PostgreSQL: ALTER SEQUENCE, Notes).
 
 use super::columns::BoundTable;
 use super::reader::Count;
@@ -140,8 +140,8 @@ fn of_table<'a>(table: &'a BoundTable, count: &'a Count) -> impl Iterator<Item =
     })
 }
 
-/// The id at which to restart the sequence of `columns`, whose state is `row`; none if it is beyond them. One that counts
-/// down goes on below the smallest id.
+/// The id at which to restart the sequence of `columns`, whose state is `row`; none if it is beyond them. One that
+/// counts down goes on below the smallest id.
 fn last_used<'a>(columns: impl Iterator<Item = &'a Numbered<'a>>, row: &Row) -> Option<i64> {
     let [next, step, min, max] = [1, 2, 3, 4].map(|at| row.get::<_, i64>(at));
     let ends = columns.filter_map(|column| {

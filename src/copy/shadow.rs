@@ -23,8 +23,8 @@ struct Shadow {
 }
 
 impl Shadows {
-    /// Makes them; without the columns that the server computes if `without_computed`, since an expression may raise. The role
-    /// needs TEMPORARY on the database, which everybody has unless it was revoked.
+    /// Makes them; without the columns that the server computes if `without_computed`, since an expression may raise.
+    /// The role needs TEMPORARY on the database, which everybody has unless it was revoked.
     pub(super) async fn create(
         client: &Client,
         tables: &[BoundTable],

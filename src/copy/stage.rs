@@ -2,9 +2,9 @@
 //! loaded in two stages: COPY into a temporary table in which such columns are text, then one INSERT that casts them.
 //!
 //! The cast names the type without its modifier, since an explicit cast to `bit(3)` cuts in silence; the assignment to
-//! the column then refuses what is too long. What an assignment would change all the same (an array of `numeric(4,2)` is
-//! rounded) is found by [`super::fits`]. The proof follows: what was sent is what is staged, and what is staged is, as
-//! the server spells it, what is stored.
+//! the column then refuses what is too long. What an assignment would change all the same (an array of `numeric(4,2)`
+//! is rounded) is found by [`super::fits`]. The proof follows: what was sent is what is staged, and what is staged is,
+//! as the server spells it, what is stored.
 
 use super::columns::{BoundColumn, BoundTable};
 use super::fits;
@@ -172,7 +172,8 @@ impl Stage {
         })
     }
 
-    /// The stage of those columns of `table` alone that the server reads, each as bytes: for what is compared and not loaded.
+    /// The stage of those columns of `table` alone that the server reads, each as bytes: for what is compared and not
+    /// loaded.
     pub(super) fn of_input(table: &BoundTable) -> Option<Stage> {
         let columns = table.columns.iter().filter(|column| column.codec.by_input);
         let columns: Vec<Staged> = columns
@@ -270,8 +271,8 @@ impl Stage {
         Ok(stored)
     }
 
-    /// Calls `each` with every row of which the server spells a value otherwise than it was sent: the row as it was sent,
-    /// and, for each column that the server reads, in order, its own spelling.
+    /// Calls `each` with every row of which the server spells a value otherwise than it was sent: the row as it was
+    /// sent, and, for each column that the server reads, in order, its own spelling.
     pub(super) async fn respelt(&self, client: &Client, each: impl FnMut(&[u8])) -> Result<(), Error> {
         let sent = self.values(|column| column.name.clone());
         let stored: Vec<String> = self.by_input().map(|(_, column)| column.spelt()).collect();

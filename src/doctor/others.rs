@@ -48,7 +48,7 @@ pub(super) async fn sessions(client: &Client) -> Result<Vec<Finding>, Error> {
     if let Some(count) = prepared.first().and_then(|row| row.get(0)).filter(|count| *count != "0") {
         findings.push(Finding::warning(
             "sessions",
-            format!("{count} prepared transactions keep their locks until somebody ends them"),
+            format!("prepared transactions: {count}; each keeps its locks until somebody ends it"),
             "SELECT gid, prepared FROM pg_prepared_xacts, then ROLLBACK PREPARED or COMMIT PREPARED",
         ));
     }
@@ -59,7 +59,7 @@ pub(super) async fn sessions(client: &Client) -> Result<Vec<Finding>, Error> {
         let count = others.first().and_then(|row| row.get(0)).unwrap_or("0").to_owned();
         findings.push(Finding::ok(
             "sessions",
-            format!("{count} others, none in a transaction that holds a table"),
+            format!("others: {count}, none in a transaction that holds a table"),
         ));
     }
     Ok(findings)

@@ -4,7 +4,7 @@ use super::{Finding, rows};
 use crate::copy::RECEIPTS;
 use crate::error::Error;
 use crate::migration::Version;
-use crate::migration::step::Step;
+use crate::migration::step::{Step, StepTable};
 use crate::plan::{HISTORY, Plan};
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
@@ -95,7 +95,7 @@ async fn general(
 /// On the tables that a step loads and that are there already.
 async fn tables(client: &Client, role: &str, steps: &[&Step]) -> Result<Vec<Finding>, Error> {
     let target = |step: &&Step| {
-        let names = step.tables.iter().map(|table| table.rules.target.as_ref().unwrap_or(&table.name));
+        let names = step.tables.iter().map(StepTable::target_name);
         names.map(|name| name.to_ascii_lowercase()).collect::<Vec<_>>()
     };
     let names: Vec<String> = steps.iter().flat_map(target).collect();

@@ -4,13 +4,14 @@
 use super::Finding;
 use crate::config::Config;
 use crate::copy;
-use crate::error::Error;
+use crate::error::{Error, counted};
 use crate::migration::Version;
 use crate::migration::step::Step;
 use crate::plan::Plan;
 use crate::postgres::{interrupt::Interrupt, reading};
 use crate::since::{Effort, Since};
 use crate::sqlite::Source;
+use crate::sqlite::schema::Kind;
 use std::path::Path;
 use std::time::Duration;
 use tokio_postgres::Client;
@@ -131,11 +132,12 @@ fn state(file: &Path, interrupt: &Interrupt) -> Result<Vec<Finding>, Error> {
         source.require_sound()?;
         "no damage"
     };
+    let tables = source.tables.iter().filter(|table| table.kind != Kind::Internal);
     let found = format!(
-        "{}: {}, {} tables, {}, {whole}",
+        "{}: {}, {}, {}, {whole}",
         file.display(),
         size(source.bytes()),
-        source.tables.len(),
+        counted(tables.count() as u64, "table"),
         source.journal()
     );
     let notes = source.notes.iter().map(|note| {

@@ -6,7 +6,7 @@ mod exit;
 mod report;
 
 pub use exit::{ExitCode, Signal};
-pub use report::{Misfits, Problem, SqlFailure};
+pub use report::{Misfits, Problem, SqlFailure, counted};
 
 use std::error::Error as _;
 use std::fmt;
@@ -306,17 +306,22 @@ pub fn server_message(error: &tokio_postgres::Error) -> String {
 }
 
 /// What to do about what the server refuses to this role, or here.
-fn next_move(error: &tokio_postgres::Error) -> &'static str {
-    match error.code().map(SqlState::code) {
+fn next_move(error: &tokio_postgres::Error) -> String {
+    let next = match error.code().map(SqlState::code) {
         Some("42501" | "3F000") => {
-            "\n  next: outgrow doctor says which right or schema is missing, and what to grant or create"
+            "outgrow doctor says which right or schema is missing, and what to grant or create"
         }
         Some("25006") => {
-            "\n  next: writes are refused here: outgrow doctor says by what (a standby, a setting of role or database)"
+            "writes are refused here: outgrow doctor says by what (a standby, a setting of role or database)"
         }
-        _ => "",
-    }
+        Some("57014") => TOOK_TOO_LONG,
+        _ => return String::new(),
+    };
+    format!("\n  next: {next}")
 }
+
+/// What to do about a statement that was cancelled.
+pub(crate) const TOOK_TOO_LONG: &str = "if it took too long, --statement-timeout allows more (0s: no limit); if somebody cancelled it, run it again";
 
 /// Whether an SQLSTATE tells of the moment (a deadlock, a lock, a cancelled statement, memory, the system) and not of
 /// what was asked. (PostgreSQL: Error Codes, classes 40, 53, 55, 57 and 58.)

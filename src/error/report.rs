@@ -1,9 +1,15 @@
-//! What errors are about, as data: one fault of a file, what the server said of a statement, values that do not fit. Each shows
-//! itself as text, and the last is also part of JSON.
+//! What errors are about, as data: one fault of a file, what the server said of a statement, values that do not fit.
+//! Each shows itself as text, and the last is also part of JSON.
 
 use serde::Serialize;
 use std::fmt;
 use std::path::PathBuf;
+
+/// A number with what it counts: `1 row`, `2 rows`.
+#[must_use]
+pub fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
 
 /// One fault of a file, located as far as it is known. Lines and columns count from 1, columns in characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,17 +85,16 @@ pub struct Misfits {
 
 impl fmt::Display for Misfits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (rows, rowid) =
-            (if self.count == 1 { "row" } else { "rows" }, if self.by_rowid { "rowid " } else { "" });
+        let rowid = if self.by_rowid { "rowid " } else { "" };
         let more = if self.count > self.rows.len() as u64 { ", …" } else { "" };
         let null = if self.not_null { ", NOT NULL" } else { "" };
         write!(
             f,
-            "{}.{}: {} in {} {rows}, {rowid}{}{more}; ",
+            "{}.{}: {} in {}, {rowid}{}{more}; ",
             self.table,
             self.column,
             self.found,
-            self.count,
+            counted(self.count, "row"),
             self.rows.join(", ")
         )?;
         if !self.values.is_empty() {

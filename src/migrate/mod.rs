@@ -15,6 +15,7 @@ use crate::migration::step::Step;
 use crate::migration::{self, Kind, Version, sql};
 use crate::plan::{self, Plan};
 use crate::postgres::interrupt::Interrupt;
+use crate::postgres::limits;
 use crate::postgres::lock::{self, Scope};
 use crate::postgres::pooler::{self, Pooling};
 use crate::postgres::reading;
@@ -220,7 +221,11 @@ async fn prepare(
 }
 
 fn limits(config: &Config, args: &MigrateArgs) -> Limits {
-    Limits { locks: config.lock_timeout, attempt: args.lock_attempt, statement: args.statement_timeout }
+    Limits {
+        locks: config.lock_timeout,
+        attempt: args.lock_attempt,
+        statement: limits::of_statement(args.statement_timeout),
+    }
 }
 
 /// Where there is no session to keep, the lock is held by each version's transaction: a lock of the session would be taken
@@ -277,7 +282,7 @@ async fn dry_run(
             }
             (Kind::Step(_), None) => (None, Some("without data")),
             (Kind::Step(step), Some(source)) => {
-                match copy::rehearse(client, version, step, source, &options).await {
+                match copy::dry_run(client, version, step, source, &options).await {
                     Ok(receipt) => (Some(receipt), Some(NOT_CHECKED)),
                     Err(Error::Target(_)) if schema_pending => {
                         (None, Some("not read: versions before it make its tables, apply them first (--to)"))

@@ -173,10 +173,7 @@ fn tables(version: &Version) -> Vec<String> {
             let named = sql::names(version.text()).map(|(_, name)| name);
             named.flat_map(|name| [name.to_owned(), name.to_lowercase()]).collect()
         }
-        Kind::Step(step) => {
-            let tables = step.tables.iter();
-            tables.map(|table| table.rules.target.clone().unwrap_or_else(|| table.name.clone())).collect()
-        }
+        Kind::Step(step) => step.tables.iter().map(|table| table.target_name().to_owned()).collect(),
     };
     names.into_iter().chain([HISTORY.to_owned()]).collect()
 }

@@ -10,6 +10,7 @@
 
 use super::applier::answers;
 use super::transaction::{Attempts, Limits, Written, roll_back};
+use crate::copy::PROGRESS;
 use crate::error::Error;
 use crate::identifier::quote;
 use crate::migration::Version;
@@ -87,12 +88,14 @@ struct Progress {
 impl Progress {
     /// Reads it, and makes the table if it is missing.
     async fn of(client: &Client, version: &Version, statements: &[Statement]) -> Result<Progress, Error> {
-        let doing = || Error::database("reading how far the version came (outgrow_progress)");
-        let schema = "SELECT relnamespace::regnamespace::text, to_regclass(relnamespace::regnamespace || '.outgrow_progress') \
-                      IS NOT NULL FROM pg_class WHERE oid = $1::text::regclass";
-        let row = client.query_one(schema, &[&HISTORY]).await.map_err(doing())?;
+        let doing = || Error::database(format!("reading how far the version came ({PROGRESS})"));
+        let schema = format!(
+            "SELECT relnamespace::regnamespace::text, to_regclass(relnamespace::regnamespace || '.{PROGRESS}') IS NOT NULL \
+             FROM pg_class WHERE oid = $1::text::regclass"
+        );
+        let row = client.query_one(&schema, &[&HISTORY]).await.map_err(doing())?;
         // regnamespace is quoted where it must be
-        let table = format!("{}.outgrow_progress", row.get::<_, &str>(0));
+        let table = format!("{}.{PROGRESS}", row.get::<_, &str>(0));
         if !row.get::<_, bool>(1) {
             let create = format!(
                 "CREATE TABLE {table} (version integer PRIMARY KEY, done integer NOT NULL, checksum text NOT NULL, \

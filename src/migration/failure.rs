@@ -2,7 +2,7 @@
 //! message, detail and hint. Row content that PostgreSQL puts into them stays out, and so does a password in the file.
 
 use super::{line_and_column, sql};
-use crate::error::{Problem, SqlFailure};
+use crate::error::{Problem, SqlFailure, TOOK_TOO_LONG};
 use std::path::Path;
 use tokio_postgres::error::{DbError, ErrorPosition};
 
@@ -35,7 +35,8 @@ pub fn located(file: &Path, text: &str, said: &DbError, sent: Sent, completed: u
         _ => Vec::new(),
     };
     let code = said.code().code();
-    // the message quotes the value, which may come from a row: class 22, and where text is read as a name, a query or a list
+    // the message quotes the value, which may come from a row: class 22, and where text is read as a name, a query or a
+    // list
     let reads_names = ["42601", "42704", "42883", "42P01"].contains(&code);
     let quotes_values = code.starts_with("22") || reads_names && !all_quoted_stand_in(said.message(), text);
     let shown = |said: &str| {
@@ -43,13 +44,15 @@ pub fn located(file: &Path, text: &str, said: &DbError, sent: Sent, completed: u
         secrets.iter().fold(said, |said, secret| said.replace(secret, "'…'"))
     };
     let note = |name: &str, said: Option<String>| said.map(|said| format!("{name}: {}", shown(&said)));
-    let next = (code == "25001").then(|| {
-        format!(
+    let next = match code {
+        "25001" => Some(format!(
             "outgrow runs a file in a transaction and this statement cannot be in one: give it a version of its own whose \
              first line is \"{}\"",
             sql::NO_TRANSACTION
-        )
-    });
+        )),
+        "57014" => Some(TOOK_TOO_LONG.to_owned()),
+        _ => None,
+    };
     SqlFailure {
         problem: Problem {
             file: file.to_owned(),

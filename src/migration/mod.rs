@@ -111,8 +111,8 @@ pub fn load(folder: &Path) -> Result<Vec<Version>, Error> {
     if problems.is_empty() { Ok(versions) } else { Err(Error::Files(problems)) }
 }
 
-/// All files under `folder`, sorted by name, without those whose names begin with a dot. `what` the folder is for is also the
-/// name of its option.
+/// All files under `folder`, sorted by name, without those whose names begin with a dot. `what` the folder is for is
+/// also the name of its option.
 pub fn collect(folder: &Path, what: &str, files: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) {
     let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let mut entries = match entries {

@@ -1,5 +1,5 @@
-//! Reads a migration file as PostgreSQL's own scanner would, with squawk's lexer: where each statement starts, so that an
-//! error without a position can still be placed, and what must not run at all: commands of psql, and statements that
+//! Reads a migration file as PostgreSQL's own scanner would, with squawk's lexer: where each statement starts, so that
+//! an error without a position can still be placed, and what must not run at all: commands of psql, and statements that
 //! would end the transaction the version is applied in. Acceptance checks are read with it, too.
 
 use super::line_and_column;

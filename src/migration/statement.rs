@@ -40,7 +40,8 @@ impl Statement {
         self.words.iter().any(|word| word == "PASSWORD" || word == "IDENTIFIED")
     }
 
-    /// Its keywords and unquoted names outside parentheses, in upper case, with `""` for quoted names and texts anywhere.
+    /// Its keywords and unquoted names outside parentheses, in upper case, with `""` for quoted names and texts
+    /// anywhere.
     #[must_use]
     pub fn words(&self) -> Vec<&str> {
         self.words.iter().map(String::as_str).collect()
@@ -54,8 +55,8 @@ impl Statement {
         self.is(&["COPY"]) && self.words.windows(2).any(|pair| pair[0] == "FROM" && pair[1] == "STDIN")
     }
 
-    /// Name and table of the index, if this is CREATE INDEX CONCURRENTLY with a name: the name as the server stores it, the table
-    /// as written. `text` is the file's.
+    /// Name and table of the index, if this is CREATE INDEX CONCURRENTLY with a name: the name as the server stores it,
+    /// the table as written. `text` is the file's.
     #[must_use]
     pub fn concurrent_index(&self, text: &str) -> Option<(String, String)> {
         if !self.makes_index_concurrently() {
@@ -74,7 +75,8 @@ impl Statement {
         Some((stored(name), written))
     }
 
-    /// What is renamed, if this is ALTER TABLE … RENAME of a table or a column. `text` is the file's. (PostgreSQL: ALTER TABLE.)
+    /// What is renamed, if this is ALTER TABLE … RENAME of a table or a column. `text` is the file's. (PostgreSQL:
+    /// ALTER TABLE.)
     pub(super) fn rename(&self, text: &str) -> Option<Rename> {
         if !self.is(&["ALTER", "TABLE"]) {
             return None;
@@ -123,8 +125,8 @@ impl Statement {
             || self.is(&["CREATE", "UNIQUE", "INDEX", "CONCURRENTLY"])
     }
 
-    /// All that it does is to set something of the session, which another session has to be told again. (PostgreSQL: SET, and
-    /// "Configuration Settings Functions".)
+    /// All that it does is to set something of the session, which another session has to be told again. (PostgreSQL:
+    /// SET, and "Configuration Settings Functions".)
     #[must_use]
     pub fn is_of_the_session(&self) -> bool {
         match self.words().as_slice() {

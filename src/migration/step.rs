@@ -28,6 +28,14 @@ pub struct StepTable {
     pub rules: TableRules,
 }
 
+impl StepTable {
+    /// Its name in the target.
+    #[must_use]
+    pub fn target_name(&self) -> &str {
+        self.rules.target.as_ref().unwrap_or(&self.name)
+    }
+}
+
 /// `[table.NAME]`: rules for one table.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

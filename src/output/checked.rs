@@ -3,7 +3,7 @@
 use super::human::{align_right, columns, duration, lines};
 use super::{Report, printable};
 use crate::check::{Cell, Checked, Counterexamples, Failure, State, Verdict};
-use crate::error::{ExitCode, Problem, SqlFailure};
+use crate::error::{ExitCode, Problem, SqlFailure, counted};
 
 impl Report for Checked {
     fn text(&self) -> String {
@@ -35,7 +35,7 @@ impl Report for Checked {
 }
 
 fn checks(count: usize) -> String {
-    if count == 1 { "1 check".to_owned() } else { format!("{count} checks") }
+    counted(count as u64, "check")
 }
 
 /// What the server took, or what connecting took where the check is about that.

@@ -3,7 +3,7 @@
 use super::Report;
 use super::human::{align_right, columns, duration, lines, rows, size};
 use crate::copy::back::WrittenTable;
-use crate::error::ExitCode;
+use crate::error::{ExitCode, counted};
 use crate::export::Exported;
 
 impl Report for Exported {
@@ -33,10 +33,7 @@ impl Report for Exported {
             "{}: {} in {} of {}, in {}{rate}",
             self.file,
             rows(all),
-            match self.written.tables.len() {
-                1 => "1 table".to_owned(),
-                count => format!("{count} tables"),
-            },
+            counted(self.written.tables.len() as u64, "table"),
             self.database,
             duration(self.seconds)
         ));
@@ -53,7 +50,7 @@ fn remarks(table: &WrittenTable) -> String {
         (table.target != table.table).then(|| format!("from {}", table.target)),
         table.step.is_none().then(|| "never came from SQLite".to_owned()),
         (table.quarantined > 0).then(|| format!("and {} from the quarantine", rows(table.quarantined))),
-        (table.originals > 0).then(|| format!("{} cells as they were kept", table.originals)),
+        (table.originals > 0).then(|| format!("{} kept as it was", counted(table.originals, "cell"))),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }

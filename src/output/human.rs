@@ -3,7 +3,7 @@
 use super::Report;
 use crate::copy::progress::Took;
 use crate::copy::{Receipt, TableReceipt};
-use crate::error::ExitCode;
+use crate::error::{ExitCode, counted};
 use crate::migrate::{Applied, Migrated};
 use crate::plan::{Entry, State, Status, rfc3339};
 use comfy_table::{CellAlignment, Table, presets};
@@ -195,7 +195,7 @@ pub(super) fn lines(table: &Table) -> String {
 }
 
 pub(super) fn rows(count: u64) -> String {
-    if count == 1 { "1 row".to_owned() } else { format!("{count} rows") }
+    counted(count, "row")
 }
 
 pub(super) fn duration(seconds: f64) -> String {

@@ -1,5 +1,5 @@
-//! What `outgrow check` found, as the XML file that continuous integration reads: JUnit's elements as far as all readers
-//! agree on them (`testsuites`, `testsuite`, `testcase`, `failure`, `skipped`).
+//! What `outgrow check` found, as the XML file that continuous integration reads: JUnit's elements as far as all
+//! readers agree on them (`testsuites`, `testsuite`, `testcase`, `failure`, `skipped`).
 
 use super::checked::reason;
 use crate::check::{Checked, State, Verdict};
@@ -11,8 +11,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
-/// A report to be written: begun before the checks run, so that a file that cannot be written is known then, and that no
-/// report of an earlier run is taken for this one's.
+/// A report to be written: begun before the checks run, so that a file that cannot be written is known then, and that
+/// no report of an earlier run is taken for this one's.
 pub struct Junit {
     file: PathBuf,
     /// Beside it, and renamed at the end; `None` where the path is a pipe or a device.

@@ -1,4 +1,5 @@
-//! The log on stderr: lines for people, or one JSON object a line for whoever collects them (`OUTGROW_LOG_FORMAT=json`).
+//! The log on stderr: lines for people, or one JSON object a line for whoever collects them
+//! (`OUTGROW_LOG_FORMAT=json`).
 
 use crate::cli::is_url;
 use crate::error::Error;
@@ -46,8 +47,8 @@ impl LogFormat {
         }
     }
 
-    /// Starts the log: warnings, what the server says and, without bars on a terminal, how far a step is; more with `-v`, errors
-    /// alone with `-q`. `RUST_LOG` overrides both. Returns the bars that the log is written around.
+    /// Starts the log: warnings, what the server says and, without bars on a terminal, how far a step is; more with
+    /// `-v`, errors alone with `-q`. `RUST_LOG` overrides both. Returns the bars that the log is written around.
     #[must_use]
     pub fn start(self, verbose: u8, quiet: bool) -> MultiProgress {
         let bars = MultiProgress::new();
@@ -65,7 +66,11 @@ impl LogFormat {
             (false, 2) => format!("info,outgrow=debug,{notices}=debug,{progress}=debug"),
             (false, _) => "trace".to_owned(),
         };
-        let filter = filter_of_environment().filter(|filter| !is_url(filter)).unwrap_or(default);
+        let asked = filter_of_environment().filter(|filter| !is_url(filter));
+        let understood = |filter: &String| env_filter::Builder::new().try_parse(filter).is_ok();
+        let filter = asked.clone().filter(understood);
+        let ignored = asked.is_some() && filter.is_none();
+        let filter = filter.unwrap_or(default);
         let log = env_logger::Builder::new()
             .parse_filters(&filter)
             .format(move |out, record| match (self, record.level()) {
@@ -82,6 +87,9 @@ impl LogFormat {
         // fails only if there is a log already
         if LogWrapper::new(bars.clone(), log).try_init().is_ok() {
             log::set_max_level(level);
+        }
+        if ignored {
+            log::warn!("RUST_LOG is ignored: expected a filter such as info or outgrow=debug,postgres=info");
         }
         bars
     }

@@ -9,10 +9,10 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// A bar is drawn anew this often,
+/// A bar is drawn anew this often.
 const FRAME: Duration = Duration::from_millis(100);
 
-/// and a line is written this often.
+/// A line is written this often.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// Shows it until it is dropped.
@@ -96,7 +96,7 @@ fn line(work: &Work, rows: u64) -> String {
     match (work.phase, work.expected) {
         (Phase::Indexes | Phase::Keys, _) => format!("{}: {}, for {since}", work.phase, work.what),
         (phase, Some(expected)) => {
-            format!("{phase} {}: {rows} of at most {expected} rows in {since}", work.what)
+            format!("{phase} {}: {rows} of at most {} in {since}", work.what, human::rows(expected))
         }
         (phase, None) => format!("{phase} {}: {} in {since}", work.what, human::rows(rows)),
     }

@@ -109,6 +109,24 @@ pub async fn tables(client: &Client, names: &[&str]) -> Result<Vec<Table>, Error
     Ok(tables)
 }
 
+/// The visible relations of those `names`, in any case, that hold no rows of their own for a step to load: name and
+/// kind.
+///
+/// # Errors
+/// [`Error::Database`] if the query fails.
+pub async fn no_tables(client: &Client, names: &[&str]) -> Result<Vec<(String, &'static str)>, Error> {
+    let lower: Vec<String> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
+    let rows = client.query_typed(NO_TABLES, &[(&lower, Type::TEXT_ARRAY)]).await;
+    let rows = rows.map_err(Error::database("reading the target's catalog"))?;
+    let kind = |row: &Row| match row.get(1) {
+        "v" => "a view",
+        "m" => "a materialized view",
+        "f" => "a foreign table",
+        _ => "no table",
+    };
+    Ok(rows.iter().map(|row| (row.get(0), kind(row))).collect())
+}
+
 fn column(row: &Row, labels: &HashMap<u32, Vec<String>>) -> Column {
     let type_oid = row.get("type_oid");
     Column {
@@ -139,6 +157,10 @@ SELECT c.oid, n.nspname::text, c.relname::text, c.relkind = 'p', pg_catalog.pg_h
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND pg_catalog.pg_table_is_visible(c.oid) AND lower(c.relname) = ANY ($1)
 ORDER BY c.relname";
+
+const NO_TABLES: &str = "\
+SELECT c.relname::text, c.relkind::text FROM pg_catalog.pg_class c
+WHERE c.relkind NOT IN ('r', 'p', 'i', 'I', 't') AND pg_catalog.pg_table_is_visible(c.oid) AND lower(c.relname) = ANY ($1)";
 
 /// A domain is followed to its base type; on the way its modifier and NOT NULL count, as the server enforces them.
 /// A sequence numbers a column that owns it (serial, identity) or whose default calls it.

@@ -1,9 +1,9 @@
 //! Whether a server's certificate is good. In goes what the mode asks for: a fingerprint, CAs, the host's name, or
 //! nothing; that the server holds the certificate's key is asked always, since channel binding rests on it.
 //!
-//! webpki refuses a server certificate that is itself marked as a CA, as OpenSSL's defaults make them and some hosts have
-//! them (Railway). One such is accepted here if a CA of the file signed it directly, or if it is in the file itself, and
-//! everything else about it is in order. (RFC 5280, section 6; OpenSSL accepts the same.)
+//! webpki refuses a server certificate that is itself marked as a CA, as OpenSSL's defaults make them and some hosts
+//! have them (Railway). One such is accepted here if a CA of the file signed it directly, or if it is in the file
+//! itself, and everything else about it is in order. (RFC 5280, section 6; OpenSSL accepts the same.)
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
@@ -140,7 +140,8 @@ impl ServerCertVerifier for Verifier {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         verify_tls13_signature(message, server, signature, &self.algorithms).or_else(|error| {
-            // webpki does not read certificates of X.509 version 1, which `openssl x509 -req` makes: their key is enough
+            // webpki does not read certificates of X.509 version 1, which `openssl x509 -req` makes: their key is
+            // enough
             let Ok(parsed) = Certificate::from_der(server) else { return Err(error) };
             let Ok(key) = parsed.tbs_certificate.subject_public_key_info.to_der() else { return Err(error) };
             let key = SubjectPublicKeyInfoDer::from(key);
@@ -228,8 +229,8 @@ mod tests {
         params
     }
 
-    /// What `verify-ca` says of a certificate made from `server`, signed by a CA made from `authority`, with that CA in the
-    /// file, or another of its name.
+    /// What `verify-ca` says of a certificate made from `server`, signed by a CA made from `authority`, with that CA in
+    /// the file, or another of its name.
     fn verified(server: CertificateParams, authority: CertificateParams, trusted: bool) -> Result<(), Error> {
         let keys = [(); 3].map(|()| KeyPair::generate().expect("a key"));
         let [key, server_key, other_key] = keys;

@@ -1,5 +1,5 @@
-//! A COPY from the server. In goes the statement; out come its messages as they arrive, the server left to run ahead of whoever
-//! takes them.
+//! A COPY from the server. In goes the statement; out come its messages as they arrive, the server left to run ahead of
+//! whoever takes them.
 
 use bytes::Bytes;
 use futures_util::{FutureExt, TryStreamExt};
@@ -12,8 +12,8 @@ use tokio_postgres::{Client, CopyOutStream, Error};
 /// A COPY of fewer bytes is over before a pause would pay.
 const LONG: usize = 1024 * 1024;
 
-/// How long nothing is taken once all that has come is taken. The server sends 8 KB at a time (PQ_SEND_BUFFER_SIZE in pqcomm.c),
-/// and to wake a thread for each costs both sides more than the bytes do; this is some 15 of them.
+/// How long nothing is taken once all that has come is taken. The server sends 8 KB at a time (PQ_SEND_BUFFER_SIZE in
+/// pqcomm.c), and to wake a thread for each costs both sides more than the bytes do; this is some 15 of them.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// A COPY TO STDOUT under way.

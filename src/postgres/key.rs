@@ -5,19 +5,13 @@ use crate::error::Error;
 use std::collections::HashMap;
 use tokio_postgres::Client;
 
-/// The columns that tell the rows of each table apart: its primary key, or else a unique key whose columns are all NOT NULL.
+/// The columns that tell the rows of each table apart: its primary key, or else a unique key whose columns are all NOT
+/// NULL.
 ///
 /// # Errors
 /// [`Error::Database`] if the catalog query fails.
 pub async fn row_keys(client: &Client, tables: &[u32]) -> Result<HashMap<u32, Vec<String>>, Error> {
-    let rows = of_tables(client, ROW_KEYS, tables)
-        .await
-        .map_err(Error::database("reading the target's unique keys"))?;
-    let mut keys: HashMap<u32, Vec<String>> = HashMap::new();
-    for row in rows {
-        keys.entry(row.get(0)).or_default().push(row.get(1));
-    }
-    Ok(keys)
+    columns(client, ROW_KEYS, tables).await.map_err(Error::database("reading the target's unique keys"))
 }
 
 /// The columns of each table's primary key, in the key's own order, by the table's object identifier.
@@ -25,11 +19,17 @@ pub async fn row_keys(client: &Client, tables: &[u32]) -> Result<HashMap<u32, Ve
 /// # Errors
 /// [`Error::Database`] if the catalog query fails.
 pub async fn primary_keys(client: &Client, tables: &[u32]) -> Result<HashMap<u32, Vec<String>>, Error> {
-    let rows = of_tables(client, PRIMARY_KEYS, tables)
-        .await
-        .map_err(Error::database("reading the target's primary keys"))?;
+    columns(client, PRIMARY_KEYS, tables).await.map_err(Error::database("reading the target's primary keys"))
+}
+
+/// What `query` says of `tables`, a row for each table and column.
+async fn columns(
+    client: &Client,
+    query: &str,
+    tables: &[u32],
+) -> Result<HashMap<u32, Vec<String>>, tokio_postgres::Error> {
     let mut keys: HashMap<u32, Vec<String>> = HashMap::new();
-    for row in rows {
+    for row in of_tables(client, query, tables).await? {
         keys.entry(row.get(0)).or_default().push(row.get(1));
     }
     Ok(keys)

@@ -44,6 +44,12 @@ pub fn once_more(lock: Duration, statement: Option<Duration>) -> String {
 pub const SPELLING: &str = "SET LOCAL extra_float_digits = 1; SET LOCAL datestyle = 'ISO, MDY'; SET LOCAL intervalstyle = postgres; \
                             SET LOCAL timezone = 'UTC'; SET LOCAL bytea_output = hex; SET LOCAL quote_all_identifiers = off";
 
+/// What `--statement-timeout` allows one statement: 0 is no limit, as in PostgreSQL.
+#[must_use]
+pub fn of_statement(given: Option<Duration>) -> Option<Duration> {
+    given.filter(|limit| !limit.is_zero())
+}
+
 /// As the server takes it: 0 would mean "for ever".
 #[must_use]
 pub fn milliseconds(duration: Duration) -> u128 {

@@ -1,6 +1,6 @@
-//! Whether a pooler stands between us and the server that lends out a server's session for one transaction at a time. What
-//! belongs to a session is lost there, or stays behind with somebody else: a lock, a setting, a prepared statement.
-//! (PgBouncer: Features, "SQL feature map for pooling modes".)
+//! Whether a pooler stands between us and the server that lends out a server's session for one transaction at a time.
+//! What belongs to a session is lost there, or stays behind with somebody else: a lock, a setting, a prepared
+//! statement. (PgBouncer: Features, "SQL feature map for pooling modes".)
 
 use super::rows;
 use super::session::round;
@@ -21,8 +21,9 @@ pub enum Pooling {
     Unknown,
 }
 
-/// The statement that forgets prepared statements with names as the driver gives them: an earlier run may have left some with
-/// the process that a pooler lends us now, and names are counted from the start of a run. For the beginning of a transaction.
+/// The statement that forgets prepared statements with names as the driver gives them: an earlier run may have left
+/// some with the process that a pooler lends us now, and names are counted from the start of a run. For the beginning
+/// of a transaction.
 pub const FORGET: &str = "DO $outgrow$ DECLARE known text; BEGIN \
     FOR known IN SELECT name FROM pg_catalog.pg_prepared_statements WHERE name ~ '^s[0-9]+$' LOOP \
       EXECUTE pg_catalog.format('DEALLOCATE %I', known); \

@@ -5,8 +5,8 @@ use super::pooler::FORGET;
 use super::{limits, lock};
 use crate::error::Error;
 use std::time::Duration;
-use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Row};
 
 /// Opens it with the statements of `opening`, BEGIN first, values spelt in one way ([`limits::SPELLING`]); a lock is waited for no
 /// longer than `lock`.
@@ -39,8 +39,12 @@ pub async fn has_table(client: &Client, name: &str) -> Result<bool, Error> {
 /// What is said of a table that this role may not read; names as a statement writes them.
 #[must_use]
 pub fn unreadable(name: &str, owner: &str, role: &str) -> String {
+    unreadable_part(name, "it", owner, role)
+}
+
+fn unreadable_part(name: &str, part: &str, owner: &str, role: &str) -> String {
     format!(
-        "table {name}: this role may not read it; its owner, {owner}, or a superuser can run GRANT SELECT ON {name} TO {role}"
+        "table {name}: this role may not read {part}; its owner, {owner}, or a superuser can run GRANT SELECT ON {name} TO {role}"
     )
 }
 
@@ -79,6 +83,38 @@ pub async fn refused(client: &Client, name: &str, doing: String, source: tokio_p
     }
     Error::Database { doing, source }
 }
+
+/// `error`, in words with what to do if this role may read some columns of a table alone. Ends the transaction, for no other
+/// would answer.
+pub async fn explained(client: &Client, error: Error) -> Error {
+    let denied = match &error {
+        Error::Database { source, .. } => source
+            .as_db_error()
+            .filter(|said| *said.code() == SqlState::INSUFFICIENT_PRIVILEGE)
+            .map(|said| said.message().to_owned()),
+        _ => None,
+    };
+    let Some(denied) = denied else { return error };
+    if end(client).await.is_err() {
+        return error;
+    }
+    let rows = client.query(PARTLY_READABLE, &[&denied]).await.unwrap_or_default();
+    let fault = |row: &Row| {
+        let [name, owner, role, columns] = [0, 1, 2, 3].map(|column| row.get::<_, &str>(column));
+        unreadable_part(name, &format!("its columns {columns}"), owner, role)
+    };
+    if rows.is_empty() { error } else { Error::Hidden(rows.iter().map(fault).collect()) }
+}
+
+/// The server's message has the table's name alone. (PostgreSQL: GRANT, "column".)
+const PARTLY_READABLE: &str = "\
+SELECT pg_catalog.quote_ident(c.relname), pg_catalog.pg_get_userbyid(c.relowner)::text, pg_catalog.quote_ident(current_user),
+       string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY a.attnum)
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relkind IN ('r', 'p') AND pg_catalog.pg_table_is_visible(c.oid) AND position(c.relname::text IN $1) > 0
+  AND pg_catalog.has_any_column_privilege(c.oid, 'SELECT')
+  AND NOT pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT')
+GROUP BY c.relname, c.relowner ORDER BY c.relname";
 
 /// Extensions look after their own tables. (PostgreSQL: System Catalogs, `pg_depend`; System Information Functions.)
 const UNREADABLE: &str = "\

@@ -1,6 +1,7 @@
 //! The rules that only the server can apply, as its catalog has them: unique keys, exclusions, conditions of tables and
-//! domains, partitions, foreign keys, and the expressions it computes; each as SQL text with which the rows that break it can be looked up elsewhere.
-//! Five queries, whatever the number of rules. (PostgreSQL: Data Definition, "Constraints"; System Catalogs.)
+//! domains, partitions, foreign keys, and the expressions it computes; each as SQL text with which the rows that break
+//! it can be looked up elsewhere. Five queries, whatever the number of rules. (PostgreSQL: Data Definition,
+//! "Constraints"; System Catalogs.)
 
 use super::catalog::SCOPE;
 use crate::error::Error;
@@ -21,8 +22,8 @@ pub struct Rule {
     pub sqlstate: &'static str,
     /// It holds for these rows only: it belongs to a partition.
     pub filter: Option<String>,
-    /// Functions that a condition calls and that may read other tables, in words: which rows break it then depends on what
-    /// those hold.
+    /// Functions that a condition calls and that may read other tables, in words: which rows break it then depends on
+    /// what those hold.
     pub calls: Option<String>,
     /// How the rows are found.
     pub broken: Broken,
@@ -84,8 +85,8 @@ pub enum Broken {
         /// MATCH FULL: all columns are NULL or none.
         full: bool,
     },
-    /// By a row for which one of these cannot be computed: a column that the server generates, the keys of an index that
-    /// is not unique.
+    /// By a row for which one of these cannot be computed: a column that the server generates, the keys of an index
+    /// that is not unique.
     Raises {
         /// Expressions.
         keys: Vec<String>,
@@ -188,8 +189,8 @@ fn expression(row: &Row) -> Rule {
     rule(row, "", "what it cannot be computed from".into(), row.get("kind"), broken)
 }
 
-/// Unique indexes and exclusion constraints that rows are held against. Those of a partition that are parts of its table's are
-/// left out; one of a partitioned table holds for nothing until all partitions have theirs.
+/// Unique indexes and exclusion constraints that rows are held against. Those of a partition that are parts of its
+/// table's are left out; one of a partitioned table holds for nothing until all partitions have theirs.
 const KEYS: &str = "\
 SELECT s.root, s.filter, c.relname::text AS name,
        CASE WHEN i.indisprimary THEN 'primary key' WHEN i.indisvalid THEN 'unique index'
@@ -226,8 +227,8 @@ JOIN pg_catalog.pg_language l ON l.oid = p.prolang AND l.lanname NOT IN ('intern
 WHERE d.classid = 'pg_catalog.pg_constraint'::regclass AND d.refclassid = 'pg_catalog.pg_proc'::regclass
 GROUP BY d.objid";
 
-/// CHECKs, rows without a partition, and what is NOT NULL beyond the columns that the reader knows to be: those that the
-/// server generates, and those of a partition.
+/// CHECKs, rows without a partition, and what is NOT NULL beyond the columns that the reader knows to be: those that
+/// the server generates, and those of a partition.
 const CONDITIONS: &str = "\
 SELECT s.root, s.filter, k.conname::text AS name, 'check constraint' AS kind,
        ARRAY(SELECT a.attname::text FROM unnest(k.conkey) AS n

@@ -1,5 +1,5 @@
-//! TLS by rustls: from what the URL asks ([`config::tls`](crate::config::tls)) to what the driver connects with. The six
-//! modes' meaning is libpq's; which certificate is good is decided in [`super::certificate`].
+//! TLS by rustls: from what the URL asks ([`config::tls`](crate::config::tls)) to what the driver connects with. The
+//! six modes' meaning is libpq's; which certificate is good is decided in [`super::certificate`].
 
 use super::certificate::{Seen, Verifier};
 use crate::config::tls::{Mode, Root, Tls};
@@ -67,7 +67,8 @@ impl Connector {
                 })?,
         };
         config.enable_sni = tls.sni;
-        // registered for PostgreSQL; sslnegotiation=direct needs it (PostgreSQL: Protocol Flow, "SSL Session Encryption")
+        // registered for PostgreSQL; sslnegotiation=direct needs it (PostgreSQL: Protocol Flow, "SSL Session
+        // Encryption")
         config.alpn_protocols = vec![b"postgresql".to_vec()];
         Ok(Some(Connector { make: MakeRustlsConnect::new(config), seen }))
     }
@@ -121,6 +122,27 @@ fn system_roots() -> Result<RootCertStore, Error> {
     Ok(roots)
 }
 
+/// A name in a certificate as rustls has it, such as `DnsName("localhost")`, without what is around it.
+fn plain(name: &str) -> &str {
+    let inner = name.split_once('(').and_then(|(_, inner)| inner.strip_suffix(')'));
+    inner.unwrap_or(name).trim_matches('"')
+}
+
+/// What rustls names by one word, such as `CertificateRequired`, in several.
+fn words(name: &str) -> String {
+    if name.contains(' ') {
+        return name.to_owned();
+    }
+    let mut words = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.push(c.to_ascii_lowercase());
+    }
+    words
+}
+
 /// What a failed handshake means, and what to do about it. `seen` is the certificate's fingerprint, if one came.
 pub(super) fn explain(error: &rustls::Error, seen: Option<&str>) -> (String, String) {
     let pin = seen.map_or_else(String::new, |seen| {
@@ -139,7 +161,11 @@ pub(super) fn explain(error: &rustls::Error, seen: Option<&str>) -> (String, Str
         rustls::Error::InvalidCertificate(CertificateError::NotValidForNameContext { presented, .. }) => (
             format!(
                 "the server's certificate is not for the host of the URL (sslmode=verify-full): it is for {}",
-                if presented.is_empty() { "no name".to_owned() } else { presented.join(", ") }
+                if presented.is_empty() {
+                    "no name".to_owned()
+                } else {
+                    presented.iter().map(|name| plain(name)).collect::<Vec<_>>().join(", ")
+                }
             ),
             format!(
                 "use a name that it is for; sslmode=verify-ca with the CA's file leaves the name out{pin}"
@@ -153,11 +179,11 @@ pub(super) fn explain(error: &rustls::Error, seen: Option<&str>) -> (String, Str
             ),
         ),
         rustls::Error::AlertReceived(alert) => (
-            format!("the server refused the TLS session: {alert:?}"),
+            format!("the server refused the TLS session ({})", words(&format!("{alert:?}"))),
             "if it asks for a client certificate, give sslcert and sslkey; its log says more".into(),
         ),
         rustls::Error::InvalidCertificate(problem) => (
-            format!("the server's certificate is refused: {problem}"),
+            format!("the server's certificate is refused: {}", words(&problem.to_string())),
             format!("renew it on the server{pin}"),
         ),
         other => (

@@ -16,8 +16,8 @@ const LONGEST: Duration = Duration::from_secs(3);
 /// What is waited for is said again after this time.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
-/// Rounds of attempts until one succeeds, one fails for good, or the wait of the URL is over. The round that is under way
-/// then still ends by itself, each of its attempts within `connect_timeout`.
+/// Rounds of attempts until one succeeds, one fails for good, or the wait of the URL is over. The round that is under
+/// way then still ends by itself, each of its attempts within `connect_timeout`.
 ///
 /// # Errors
 /// The last round's, and how long was waited.

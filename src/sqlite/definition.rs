@@ -1,5 +1,5 @@
-//! What makes a file besides its rows: the statements of its schema, and the settings that its header keeps. The receipt
-//! has it, so that the file can be made again.
+//! What makes a file besides its rows: the statements of its schema, and the settings that its header keeps. The
+//! receipt has it, so that the file can be made again.
 
 use super::{Source, refused, snapshot::in_words};
 use crate::error::Error;

@@ -54,9 +54,9 @@ impl Draft {
         list.query_map([table], |row| row.get(0))?.collect()
     }
 
-    /// Whether a foreign key may refer to these `columns` of `table`: SQLite wants its primary key, or a UNIQUE index on just
-    /// these with the collations of the columns, and says so when it is to check such a foreign key. (SQLite: Foreign Key
-    /// Support, "Required and Suggested Database Indexes".)
+    /// Whether a foreign key may refer to these `columns` of `table`: SQLite wants its primary key, or a UNIQUE index
+    /// on just these with the collations of the columns, and says so when it is to check such a foreign key. (SQLite:
+    /// Foreign Key Support, "Required and Suggested Database Indexes".)
     ///
     /// # Errors
     /// SQLite's.

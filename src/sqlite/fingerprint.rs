@@ -1,6 +1,6 @@
-//! What identifies the state of a source. In goes a path; out comes a [`Fingerprint`] of the database as the last commit
-//! left it, whether that commit is still in the write-ahead log or already in the file: folding the log into the file
-//! (a checkpoint, as every clean end of an application does) changes nothing here.
+//! What identifies the state of a source. In goes a path; out comes a [`Fingerprint`] of the database as the last
+//! commit left it, whether that commit is still in the write-ahead log or already in the file: folding the log into the
+//! file (a checkpoint, as every clean end of an application does) changes nothing here.
 
 use super::wal::Log;
 use super::{beside, refused};
@@ -31,8 +31,8 @@ pub struct Fingerprint {
 
 impl Fingerprint {
     /// Whether `file` is in another state than this one. Size and change counter are compared first; what is left is
-    /// hashed, if it has no more than `at_most` bytes: `None` says that only a hash could tell. The warning of [`fingerprint`]
-    /// holds here too.
+    /// hashed, if it has no more than `at_most` bytes: `None` says that only a hash could tell. The warning of
+    /// [`fingerprint`] holds here too.
     ///
     /// # Errors
     /// [`Error::Source`] if the file cannot be read, or if the answer is not `wanted` any more.
@@ -55,9 +55,9 @@ impl Fingerprint {
     }
 }
 
-/// The state that `file` is in now. Not for a file that this process has open as a [`super::Source`]: closing a file lets go
-/// of all the locks that the process holds on it. (SQLite: How To Corrupt, "Posix advisory locks canceled by a separate
-/// thread doing close()".)
+/// The state that `file` is in now. Not for a file that this process has open as a [`super::Source`]: closing a file
+/// lets go of all the locks that the process holds on it. (SQLite: How To Corrupt, "Posix advisory locks canceled by a
+/// separate thread doing close()".)
 ///
 /// # Errors
 /// [`Error::Source`] if the file cannot be read.

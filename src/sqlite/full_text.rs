@@ -1,5 +1,5 @@
-//! Full-text indexes of a file under way: whose text they index, and how those over other tables' text are built. (SQLite:
-//! FTS5, "External Content and Contentless Tables"; FTS3 and FTS4, "FTS4 Options".)
+//! Full-text indexes of a file under way: whose text they index, and how those over other tables' text are built.
+//! (SQLite: FTS5, "External Content and Contentless Tables"; FTS3 and FTS4, "FTS4 Options".)
 
 use super::schema::is_contentless;
 use super::writer::{Writer, refusal};
@@ -16,8 +16,8 @@ pub struct FullText {
 }
 
 impl Writer {
-    /// The full-text indexes of the file. Their modules say what they are by the tables that they keep, whatever the text of
-    /// their options: both shorten and quote these as they like.
+    /// The full-text indexes of the file. Their modules say what they are by the tables that they keep, whatever the
+    /// text of their options: both shorten and quote these as they like.
     ///
     /// # Errors
     /// SQLite's.
@@ -40,8 +40,8 @@ impl Writer {
         Ok(found)
     }
 
-    /// Whether a full-text index has its text in a table of its own: `id` or `docid`, then `c0`, which FTS4 names further. A
-    /// table of the application may have that table's name.
+    /// Whether a full-text index has its text in a table of its own: `id` or `docid`, then `c0`, which FTS4 names
+    /// further. A table of the application may have that table's name.
     fn keeps_text(&self, table: &str) -> Result<bool> {
         let kept = "SELECT EXISTS (SELECT 1 FROM pragma_table_info(?1) WHERE cid = 1 AND name GLOB 'c0*')";
         self.connection.query_row(kept, [format!("{table}_content")], |row| row.get(0))

@@ -100,8 +100,8 @@ impl Source {
         Ok(())
     }
 
-    /// Calls `each` with at most `most` rows from the beginning of `table`, and with as many from its end if it has rowids,
-    /// until `each` has enough.
+    /// Calls `each` with at most `most` rows from the beginning of `table`, and with as many from its end if it has
+    /// rowids, until `each` has enough.
     ///
     /// # Errors
     /// Those of [`Source::scan`].
@@ -136,7 +136,8 @@ impl Source {
         }
     }
 
-    /// How many rows `table` has at most, where that can be known without reading it: rowids are used once, and may have gaps.
+    /// How many rows `table` has at most, where that can be known without reading it: rowids are used once, and may
+    /// have gaps.
     #[must_use]
     pub fn at_most(&self, table: &Table) -> Option<u64> {
         let rowid = table.rowid.filter(|_| table.kind == Kind::Ordinary)?;

@@ -73,7 +73,8 @@ pub struct Column {
 }
 
 impl Column {
-    /// SQLite makes text of every number that is written to it. (SQLite: Datatypes, "Determination Of Column Affinity".)
+    /// SQLite makes text of every number that is written to it. (SQLite: Datatypes, "Determination Of Column
+    /// Affinity".)
     #[must_use]
     pub fn has_text_affinity(&self) -> bool {
         let declared = self.declared.to_ascii_uppercase();
@@ -171,7 +172,8 @@ fn table(
     table
 }
 
-/// FTS3, FTS4 and FTS5 take `content=''` for an index over text that is kept nowhere. (SQLite: FTS5, "Contentless Tables".)
+/// FTS3, FTS4 and FTS5 take `content=''` for an index over text that is kept nowhere. (SQLite: FTS5, "Contentless
+/// Tables".)
 pub(super) fn is_contentless(sql: &str) -> bool {
     let packed: String = sql.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_lowercase();
     ["content=''", "content=\"\""].iter().any(|option| packed.contains(option))

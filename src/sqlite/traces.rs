@@ -2,10 +2,10 @@
 //! and makes whichever is missing; a connection that may not write cannot remove them again, and files left by another
 //! user can keep the application from its own database.
 //!
-//! They are removed as SQLite itself removes them: under the exclusive lock of the database, which nobody gets while any
-//! other process has the file open in WAL mode. Only for that lock the file is opened once more with the right to write;
-//! nothing is written, and a log with anything in it is never touched. (SQLite: Write-Ahead Logging, "Use of WAL Without
-//! Shared-Memory": in exclusive mode from the first access on, no `-shm` is made.)
+//! They are removed as SQLite itself removes them: under the exclusive lock of the database, which nobody gets while
+//! any other process has the file open in WAL mode. Only for that lock the file is opened once more with the right to
+//! write; nothing is written, and a log with anything in it is never touched. (SQLite: Write-Ahead Logging, "Use of WAL
+//! Without Shared-Memory": in exclusive mode from the first access on, no `-shm` is made.)
 
 use super::beside;
 use rusqlite::config::DbConfig;

@@ -1,6 +1,6 @@
-//! A new SQLite file. In goes a [`Definition`]; out comes a file with the same schema, filled row by row. Nobody else has the
-//! file open, and it counts for nothing until it is whole: there is no journal, and nothing waits for the disk before the
-//! end.
+//! A new SQLite file. In goes a [`Definition`]; out comes a file with the same schema, filled row by row. Nobody else
+//! has the file open, and it counts for nothing until it is whole: there is no journal, and nothing waits for the disk
+//! before the end.
 
 use super::{Definition, Statement};
 use crate::identifier::{quote, quote_all};
@@ -23,8 +23,8 @@ pub struct Looked {
     pub wrong: Vec<String>,
     /// Rows that refer to no row.
     pub orphans: Orphans,
-    /// Tables whose foreign keys it cannot check, and why, in its words. (SQLite: Foreign Key Support, "Required and Suggested
-    /// Database Indexes".)
+    /// Tables whose foreign keys it cannot check, and why, in its words. (SQLite: Foreign Key Support, "Required and
+    /// Suggested Database Indexes".)
     pub unchecked: BTreeMap<String, String>,
 }
 
@@ -59,8 +59,8 @@ impl Writer {
         Ok((writer, refused))
     }
 
-    /// Makes the tables. A virtual table brings the tables that keep its content, and so comes first; one that takes its columns
-    /// from a table that is not there yet comes after that, and only then what it has not brought.
+    /// Makes the tables. A virtual table brings the tables that keep its content, and so comes first; one that takes
+    /// its columns from a table that is not there yet comes after that, and only then what it has not brought.
     fn make_tables(&self, definition: &Definition) -> Vec<String> {
         let own = |statement: &&Statement| {
             statement.kind == "table" && !statement.name.to_ascii_lowercase().starts_with("sqlite_")
@@ -122,8 +122,8 @@ impl Writer {
         self.connection.execute_batch("COMMIT")
     }
 
-    /// The statement that adds rows with these columns to `table`. Whatever the schema says of conflicts, a row that is in
-    /// the way of another is refused.
+    /// The statement that adds rows with these columns to `table`. Whatever the schema says of conflicts, a row that is
+    /// in the way of another is refused.
     ///
     /// # Errors
     /// SQLite's.
@@ -285,7 +285,8 @@ impl Insert<'_> {
         }
     }
 
-    /// Text that ends with half a surrogate pair, for a file in UTF-16: SQLite, given it in UTF-8, would replace that half.
+    /// Text that ends with half a surrogate pair, for a file in UTF-16: SQLite, given it in UTF-8, would replace that
+    /// half.
     fn literal(&self, cell: &Cell<'_>) -> Option<String> {
         let (Some(units), ValueRef::Text(text)) = (self.units, cell.value()) else { return None };
         let (start, end) = text.split_last_chunk::<3>()?;

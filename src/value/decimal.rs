@@ -20,10 +20,10 @@ pub(super) const MINUS: u16 = 0x4000;
 /// `numeric` holds up to this many digits after the point (Numeric Types).
 const MAX_SCALE: i32 = 16_383;
 
-/// and up to this many before it.
+/// `numeric` holds up to this many digits before the point.
 pub(super) const MAX_WHOLE: i32 = 131_072;
 
-/// and the binary form up to this many groups of four (numeric.c, `numeric_recv`: `NUMERIC_MAX_PRECISION` +
+/// The binary form holds up to this many groups of four digits (numeric.c, `numeric_recv`: `NUMERIC_MAX_PRECISION` +
 /// `NUMERIC_MAX_RESULT_SCALE`), trailing zeros not counted.
 const MAX_GROUPS: usize = 3000;
 
@@ -152,8 +152,8 @@ impl Decimal {
         }
     }
 
-    /// Rounds to `scale` digits after the point, halves away from zero, as the server does (numeric.c, `round_var`), and
-    /// says whether that made another number.
+    /// Rounds to `scale` digits after the point, halves away from zero, as the server does (numeric.c, `round_var`),
+    /// and says whether that made another number.
     pub(super) fn round(&mut self, scale: i32) -> bool {
         let Ok(surplus) = usize::try_from(self.scale - scale) else { return false };
         let cut = self.digits.len().saturating_sub(surplus);

@@ -7,8 +7,8 @@ use rusqlite::types::ValueRef;
 
 const NOT_AN_INTERVAL: Misfit = Misfit("text that is not an interval");
 
-/// `interval`: ISO 8601 (`P1DT2H`), `HH:MM:SS.ffffff`, parts with their units (`1 day, 2:00:00`), or a number that a rule
-/// says the unit of. `digits` are those after the second, or -1 for six.
+/// `interval`: ISO 8601 (`P1DT2H`), `HH:MM:SS.ffffff`, parts with their units (`1 day, 2:00:00`), or a number that a
+/// rule says the unit of. `digits` are those after the second, or -1 for six.
 #[must_use]
 pub fn interval(digits: i32, rules: &Rules) -> Codec {
     let unit = rules.read.and_then(super::Read::micros).map(i64::ilog10);

@@ -1,6 +1,6 @@
 //! What a cell is worth in PostgreSQL. For each type family there is a function that, given what is special about one
-//! column, returns its [`Codec`]: a closure that appends the COPY-binary form of a borrowed SQLite value, or refuses it.
-//! The decision is made once per column; the loop over rows only calls.
+//! column, returns its [`Codec`]: a closure that appends the COPY-binary form of a borrowed SQLite value, or refuses
+//! it. The decision is made once per column; the loop over rows only calls.
 //!
 //! Exactness is the rule: a value that the target cannot hold as it is, is a [`Misfit`]. Formats are those of the
 //! server's `*_recv` functions (PostgreSQL: COPY, "Binary Format").
@@ -38,8 +38,8 @@ pub type Decode = Box<dyn for<'a> Fn(&'a [u8]) -> Option<Cell<'a>> + Send + Sync
 
 /// How the cells of one column cross.
 pub struct Codec {
-    /// Converts one cell. Its [`Fit`] is the encoder's word where the value alone tells; elsewhere what was appended is decoded
-    /// and compared with the cell.
+    /// Converts one cell. Its [`Fit`] is the encoder's word where the value alone tells; elsewhere what was appended is
+    /// decoded and compared with the cell.
     pub encode: Encode,
     /// The way back.
     pub decode: Decode,
@@ -71,7 +71,8 @@ impl Codec {
         Codec::knowing(expects, encode, decode)
     }
 
-    /// Of an encoder that says how a value arrived where the value alone tells: what it calls exact is not decoded to see.
+    /// Of an encoder that says how a value arrived where the value alone tells: what it calls exact is not decoded to
+    /// see.
     fn knowing(
         expects: impl Into<String>,
         encode: impl Fn(ValueRef<'_>, &mut Vec<u8>) -> Result<Option<Fit>, Misfit> + Send + Sync + 'static,

@@ -1,4 +1,5 @@
-//! Dates and times as text: what applications write is read with nothing assumed. How they are spelt is in [`super::spelling`].
+//! Dates and times as text: what applications write is read with nothing assumed. How they are spelt is in
+//! [`super::spelling`].
 
 use super::Misfit;
 use time::{Date, Month};
@@ -28,8 +29,8 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    /// `YYYY-MM-DD [(T| ) HH:MM[:SS[(.|,)f{1,9}]] [Z | (+|-)HH[[:]MM[:SS]]]]`, and with a blank before the zone, as Sequelize,
-    /// Ruby and Go write it.
+    /// `YYYY-MM-DD [(T| ) HH:MM[:SS[(.|,)f{1,9}]] [Z | (+|-)HH[[:]MM[:SS]]]]`, and with a blank before the zone, as
+    /// Sequelize, Ruby and Go write it.
     pub(super) fn parse(text: &[u8]) -> Result<Moment, Misfit> {
         let mut text = Cursor(text);
         Moment::read(&mut text).ok_or(NOT_A_DATE)
@@ -203,8 +204,8 @@ impl Cursor<'_> {
         real.then_some(Some(sign * (hours * 3600 + minutes * 60 + seconds)))
     }
 
-    /// Whether the rest is what Go's `Time.String` writes behind the offset, and what says no more than that: the zone's
-    /// name, and the reading of the monotonic clock (` CET`, ` -03`, ` UTC m=+0.1`).
+    /// Whether the rest is what Go's `Time.String` writes behind the offset, and what says no more than that: the
+    /// zone's name, and the reading of the monotonic clock (` CET`, ` -03`, ` UTC m=+0.1`).
     fn is_name_of_go(&self) -> bool {
         let Some(rest) = self.0.strip_prefix(b" ") else { return false };
         let (name, clock) = match rest.iter().position(|byte| *byte == b' ') {

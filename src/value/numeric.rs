@@ -3,6 +3,7 @@
 use super::decimal::{Decimal, MAX_WHOLE, MINUS};
 use super::short::Short;
 use super::{Cell, Codec, Misfit, Rules, Spelt, spelling};
+use crate::error::counted;
 use rusqlite::types::ValueRef;
 
 /// `numeric` or `numeric(precision, scale)`, by its type modifier. A real gives its shortest digits that read back as
@@ -17,7 +18,8 @@ pub fn numeric(modifier: i32, rules: &Rules) -> Codec {
     });
     let expects = match limit {
         Some((precision, scale)) => {
-            format!("a number of at most {precision} digits, {scale} of them after the point")
+            let digits = counted(u64::from(precision.unsigned_abs()), "digit");
+            format!("a number of at most {digits}, {scale} of them after the point")
         }
         None => "a number".to_owned(),
     };

@@ -1,5 +1,6 @@
-//! Decimal numbers as applications have them: at most eighteen digits and no exponent, in one machine word. What is longer, or
-//! out of the ordinary, is left to [`Decimal`](super::decimal::Decimal), which gives the same for all numbers.
+//! Decimal numbers as applications have them: at most eighteen digits and no exponent, in one machine word. What is
+//! longer, or out of the ordinary, is left to [`Decimal`](super::decimal::Decimal), which gives the same for all
+//! numbers.
 
 use super::decimal::MINUS;
 
@@ -60,7 +61,8 @@ impl Short {
         self
     }
 
-    /// The same value with exactly `scale` digits after the point, if it has no more and they are at most `precision` in all.
+    /// The same value with exactly `scale` digits after the point, if it has no more and they are at most `precision`
+    /// in all.
     pub(super) fn within(self, precision: i32, scale: i32) -> Option<Short> {
         let short = self.without_trailing_zeros();
         let (precision, scale) = (u32::try_from(precision).ok()?, u32::try_from(scale).ok()?);

@@ -1,5 +1,5 @@
-//! Dates and times as the way back spells them, which is SQLAlchemy's: `YYYY-MM-DD HH:MM:SS.ffffff`. Microseconds and days since
-//! 2000-01-01 go in, text comes out; and text of this spelling alone is read at a glance.
+//! Dates and times as the way back spells them, which is SQLAlchemy's: `YYYY-MM-DD HH:MM:SS.ffffff`. Microseconds and
+//! days since 2000-01-01 go in, text comes out; and text of this spelling alone is read at a glance.
 
 use super::Spelt;
 use super::moment::{DAY, EPOCH, FIRST_DAY, LAST_DAY, SECOND, days};

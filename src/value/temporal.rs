@@ -296,7 +296,8 @@ const JULIAN_TO_2000: i64 = 211_813_444_800_000;
 /// The last moment of year 9999 (`julianday('9999-12-31 23:59:59.999')` rounded up), as SQLite limits them.
 const LAST_JULIAN: f64 = 5_373_484.5;
 
-/// SQLite keeps milliseconds and divides: `x.iJD/86400000.0` (date.c). A day that is no such quotient is rounded by rule.
+/// SQLite keeps milliseconds and divides: `x.iJD/86400000.0` (date.c). A day that is no such quotient is rounded by
+/// rule.
 fn julian_millis(value: ValueRef<'_>, round: bool) -> Result<(i64, bool), Misfit> {
     let day = match value {
         ValueRef::Real(real) => real,

@@ -1,6 +1,7 @@
 //! Text, bytes, enums and UUIDs.
 
 use super::{Cell, Codec, Fit, Misfit, Rules, only_text};
+use crate::error::counted;
 use rusqlite::types::ValueRef;
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -26,8 +27,10 @@ pub enum Limit {
 pub fn text(limit: Limit, rules: &Rules) -> Codec {
     let expects = match limit {
         Limit::None => "text".to_owned(),
-        Limit::Characters(most) => format!("text of at most {most} characters"),
-        Limit::Padded(most) => format!("text of at most {most} characters that does not end in blanks"),
+        Limit::Characters(most) => format!("text of at most {}", counted(most as u64, "character")),
+        Limit::Padded(most) => {
+            format!("text of at most {} that does not end in blanks", counted(most as u64, "character"))
+        }
         Limit::Bytes(most) => format!("text of at most {most} bytes"),
     };
     let characters = Characters::new(rules);

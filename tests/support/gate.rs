@@ -1,5 +1,5 @@
-//! A gate in the middle of a data step: each row of one table waits at it, so that a test can do what it likes to the run,
-//! the server or the source meanwhile.
+//! A gate in the middle of a data step: each row of one table waits at it, so that a test can do what it likes to the
+//! run, the server or the source meanwhile.
 
 use super::Project;
 use postgres::Client;

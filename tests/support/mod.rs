@@ -25,8 +25,8 @@ pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A port of this machine where nobody listens, another at every call: below those that systems hand out themselves, so that no
-/// passing connection has it.
+/// A port of this machine where nobody listens, another at every call: below those that systems hand out themselves, so
+/// that no passing connection has it.
 pub fn closed_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let first = 10_000 + std::process::id() % 90 * 100;
@@ -90,7 +90,8 @@ impl Project {
         project
     }
 
-    /// A target made by `schema`, a step with `tables` (quoted, separated by commas), and a source made by `statements`.
+    /// A target made by `schema`, a step with `tables` (quoted, separated by commas), and a source made by
+    /// `statements`.
     pub fn step(schema: &str, tables: &str, statements: &str) -> Project {
         let step = format!("source = \"sqlite\"\ntables = [{tables}]\n");
         let project =
@@ -184,8 +185,8 @@ impl Project {
         self.connect().batch_execute(statements).expect(statements);
     }
 
-    /// Gives table `t` a trigger that does `body` to rows as they are stored, and an event trigger that turns it on again
-    /// whenever a step sets it aside: only a superuser can meddle like that.
+    /// Gives table `t` a trigger that does `body` to rows as they are stored, and an event trigger that turns it on
+    /// again whenever a step sets it aside: only a superuser can meddle like that.
     pub fn meddles(&self, body: &str) {
         self.execute(&format!(
             "CREATE FUNCTION bend() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$;

@@ -1,5 +1,5 @@
-//! A PgBouncer before the tests' server, one for each mode and the whole process; `scripts/pgbouncer run` waits for the end
-//! of its standard input.
+//! A PgBouncer before the tests' server, one for each mode and the whole process; `scripts/pgbouncer run` waits for the
+//! end of its standard input.
 
 use super::{Project, repository, server};
 use std::io::{BufRead, BufReader, Write};

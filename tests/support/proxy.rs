@@ -1,5 +1,5 @@
-//! A door in front of a server: it notes how each connection begins, can open late, and can answer as a server does that is
-//! still starting.
+//! A door in front of a server: it notes how each connection begins, can open late, and can answer as a server does
+//! that is still starting.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};

@@ -3,8 +3,8 @@
 use super::Project;
 use std::process::Command;
 
-/// A role without any privilege of its own, and a URL with which it connects. Roles belong to the whole server: each has
-/// the name of its database, and ends with the test.
+/// A role without any privilege of its own, and a URL with which it connects. Roles belong to the whole server: each
+/// has the name of its database, and ends with the test.
 pub struct Role<'a> {
     project: &'a Project,
     pub name: String,

@@ -24,9 +24,9 @@ pub(super) fn differences(before: &Facts, after: &Facts) -> Vec<String> {
     names.filter(|name| before.get(*name) != after.get(*name)).cloned().collect()
 }
 
-/// Everything but the numbers that a new object gets, and what the server counts. Expressions are compared as the server
-/// writes them out: their stored trees say where in a statement each word stood.
-/// (PostgreSQL: System Catalogs, `pg_constraint`, `pg_index`, `pg_class`, `pg_trigger`, `pg_depend`.)
+/// Everything but the numbers that a new object gets, and what the server counts. Expressions are compared as the
+/// server writes them out: their stored trees say where in a statement each word stood. (PostgreSQL: System Catalogs,
+/// `pg_constraint`, `pg_index`, `pg_class`, `pg_trigger`, `pg_depend`.)
 const FACTS: &str = "\
 SELECT format('constraint %s of %s', k.conname, k.conrelid::regclass),
        concat_ws(' ', (to_jsonb(k) - 'oid' - 'conindid')::text, k.conindid::regclass, pg_get_constraintdef(k.oid),

@@ -68,7 +68,7 @@ impl Aside {
             });
         }
         let before = facts::read(client, &tables).await?;
-        let (keys, refused) = rehearse(client, &tables, &before, movable).await?;
+        let (keys, refused) = try_out(client, &tables, &before, movable).await?;
         let outside: BTreeSet<&str> = keys.iter().filter_map(|key| key.outside.as_deref()).collect();
         for table in outside {
             log::info!(target: crate::NOTICES,
@@ -82,7 +82,7 @@ impl Aside {
                 let without_keys =
                     if keys.is_empty() { before.clone() } else { facts::read(client, &tables).await? };
                 let indexes = part::indexes(client, &tables).await?;
-                rehearse(client, &tables, &without_keys, indexes).await?.0
+                try_out(client, &tables, &without_keys, indexes).await?.0
             }
         };
         drop_all(client, &indexes).await?;
@@ -182,7 +182,7 @@ impl Aside {
 
 /// Drops and makes `parts` on the empty tables: those that come back as they were, and those that do not. Nothing stays
 /// changed. Reading the catalog costs more than the rest, so the parts that cannot go at all are told first.
-async fn rehearse<T: AsRef<Part>>(
+async fn try_out<T: AsRef<Part>>(
     client: &Client,
     tables: &[u32],
     before: &Facts,

@@ -1,5 +1,5 @@
-//! What feeds each table of the file: a table of the target, and the step that brought it. Names that the file cannot have as
-//! the target has them are found here, before anything is made.
+//! What feeds each table of the file: a table of the target, and the step that brought it. Names that the file cannot
+//! have as the target has them are found here, before anything is made.
 
 use crate::copy::bind::same_name;
 use crate::copy::receipt::ForTheWayBack;
@@ -52,7 +52,7 @@ pub(super) fn feed<'a>(
     let mut gone = Vec::new();
     for (version, step) in steps {
         for table in &step.tables {
-            let name = table.rules.target.as_ref().unwrap_or(&table.name);
+            let name = table.target_name();
             let oid = same_name(target, name, |known| &known.name).map(|found| found.oid);
             let copied = receipts.get(&version.number).is_some_and(|receipt| receipt.copied(name));
             match fed.iter_mut().find(|fed| Some(fed.target.oid) == oid) {
@@ -72,9 +72,9 @@ pub(super) fn feed<'a>(
     fed
 }
 
-/// Takes the tables out of `fed` that the file cannot have under their names; returns why, and what to do. SQLite does not tell
-/// the case of ASCII letters apart, has one set of names for tables, indexes and views, and keeps those that begin with
-/// `sqlite_` for itself. (SQLite: CREATE TABLE.)
+/// Takes the tables out of `fed` that the file cannot have under their names; returns why, and what to do. SQLite does
+/// not tell the case of ASCII letters apart, has one set of names for tables, indexes and views, and keeps those that
+/// begin with `sqlite_` for itself. (SQLite: CREATE TABLE.)
 pub(super) fn unnameable(fed: &mut Vec<Fed<'_>>, definition: &Definition) -> Vec<String> {
     let mut namesakes: BTreeMap<String, Vec<&Fed<'_>>> = BTreeMap::new();
     for fed in fed.iter() {

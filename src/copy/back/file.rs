@@ -10,7 +10,7 @@ use crate::copy::lossless::given_back;
 use crate::copy::progress::{Phase, Progress};
 use crate::copy::proof::Rows;
 use crate::copy::tuple;
-use crate::error::Error;
+use crate::error::{Error, counted};
 use crate::sqlite::writer::{Insert, Writer};
 use crate::sqlite::{Source, schema};
 use crate::value::Cell;
@@ -112,8 +112,8 @@ pub(super) fn fill(
             filling.quarantined(&mut input, &mut problems)?;
         }
         filling.written.seconds = started.elapsed().as_secs_f64();
-        log::info!(target: crate::PROGRESS, "exported {}: {} rows, {} bytes in {:.1} s",
-            filling.written.table, filling.written.rows, filling.written.bytes, filling.written.seconds);
+        log::info!(target: crate::PROGRESS, "exported {}: {}, {} bytes in {:.1} s",
+            filling.written.table, counted(filling.written.rows, "row"), filling.written.bytes, filling.written.seconds);
         tables.push(filling.written);
         sums.push(filling.sums);
     }
@@ -160,7 +160,7 @@ fn finish(writer: &Writer, plan: &Plan, progress: &Progress, filled: &mut Filled
     filled.problems.extend(looked.wrong.into_iter().map(|line| format!("SQLite's integrity_check: {line}")));
     let notes = &mut filled.written.notes;
     notes.extend(looked.orphans.into_iter().map(|((table, parent), rows)| {
-        format!("{table}: {rows} rows refer to rows of {parent} that are not there, as they do in the target")
+        format!("{table}: {} without its row of {parent}, as in the target", counted(rows, "row"))
     }));
     notes.extend(looked.unchecked.into_iter().map(|(table, why)| {
         format!("{table}: SQLite cannot check whether its rows refer to rows that are there ({why})")

@@ -1,5 +1,5 @@
-//! The cells that a step kept ([`super::originals`]), found again by the key of their row: in a private database of SQLite's own,
-//! which keeps on disk what does not fit into its cache, and is gone when it is closed.
+//! The cells that a step kept ([`super::originals`]), found again by the key of their row: in a private database of
+//! SQLite's own, which keeps on disk what does not fit into its cache, and is gone when it is closed.
 
 use crate::copy::columns::BoundTable;
 use crate::copy::lossless::given_back;
@@ -35,8 +35,8 @@ impl Found {
         Ok(Found { connection })
     }
 
-    /// Adds what a step kept, as a COPY-binary tuple, if it is of one of `tables`. The name of the table comes back if the cells
-    /// are not as a step wrote them.
+    /// Adds what a step kept, as a COPY-binary tuple, if it is of one of `tables`. The name of the table comes back if
+    /// the cells are not as a step wrote them.
     pub(super) fn add(&self, row: &[u8], tables: &[&str]) -> Result<Option<String>> {
         let values: Vec<Option<&[u8]>> = tuple::cells(row).map(tuple::value).collect();
         let [Some(version), Some(table), Some(key), Some(cells)] = values[..] else { return Ok(None) };
@@ -61,8 +61,8 @@ impl Found {
         self.connection.execute_batch("CREATE INDEX found ON kept (of_table, row_key, version, respelt)")
     }
 
-    /// The cells that were kept for `row`, by the source's names of their columns. Of rows with the same key, as there are where
-    /// nothing tells rows apart, each has its own: what was given once is not given again.
+    /// The cells that were kept for `row`, by the source's names of their columns. Of rows with the same key, as there
+    /// are where nothing tells rows apart, each has its own: what was given once is not given again.
     pub(super) fn take(
         &self,
         version: i32,

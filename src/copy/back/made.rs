@@ -1,5 +1,5 @@
-//! Tables that never came from SQLite, as SQLAlchemy would make them there: the types by name, keys, NOT NULL, foreign keys.
-//! (PostgreSQL: System Catalogs, `pg_constraint`.)
+//! Tables that never came from SQLite, as SQLAlchemy would make them there: the types by name, keys, NOT NULL, foreign
+//! keys. (PostgreSQL: System Catalogs, `pg_constraint`.)
 
 use super::fed::Fed;
 use crate::error::Error;
@@ -11,8 +11,8 @@ use std::collections::HashMap;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
-/// Adds to `definition` the statements for the tables of `all` that it does not make. What SQLite could not use of their keys is
-/// left out, with a note. `draft` is the schema so far, and gets them too.
+/// Adds to `definition` the statements for the tables of `all` that it does not make. What SQLite could not use of
+/// their keys is left out, with a note. `draft` is the schema so far, and gets them too.
 pub(super) async fn add(
     client: &Client,
     all: &[Fed<'_>],
@@ -168,8 +168,8 @@ fn is_integer(column: &catalog::Column) -> bool {
     matches!(Type::from_oid(column.type_oid), Some(Type::INT2 | Type::INT4 | Type::INT8))
 }
 
-/// The type by which SQLAlchemy declares such a column in SQLite. Its affinity keeps what the column holds: a number with more
-/// digits than a double has is text, and no NUMERIC.
+/// The type by which SQLAlchemy declares such a column in SQLite. Its affinity keeps what the column holds: a number
+/// with more digits than a double has is text, and no NUMERIC.
 fn declared(column: &catalog::Column) -> String {
     let length = column.modifier - 4;
     let name = match Type::from_oid(column.type_oid) {

@@ -38,7 +38,8 @@ impl Modules {
         has(&self.external, table) || has(&self.shadows, table)
     }
 
-    /// Takes the tables out of `fed` whose rows are another table's: writing them would index them twice, under other rowids.
+    /// Takes the tables out of `fed` whose rows are another table's: writing them would index them twice, under other
+    /// rowids.
     pub(super) fn take_external(&self, fed: &mut Vec<Fed<'_>>, notes: &mut Vec<String>) {
         fed.retain(|fed| {
             let external = has(&self.external, fed.name());

@@ -1,5 +1,5 @@
-//! What the file has otherwise than the source had it, or not at all, although nothing is wrong: said beforehand, from the
-//! catalog, the receipts and what outgrow's own tables still hold.
+//! What the file has otherwise than the source had it, or not at all, although nothing is wrong: said beforehand, from
+//! the catalog, the receipts and what outgrow's own tables still hold.
 
 use super::fed::Fed;
 use super::modules::Modules;
@@ -7,7 +7,7 @@ use crate::copy::columns::BoundTable;
 use crate::copy::originals::{self, Key};
 use crate::copy::receipt::{ForTheWayBack, Spelt};
 use crate::copy::{TABLES_OF_OURS, quarantine};
-use crate::error::Error;
+use crate::error::{Error, counted};
 use crate::migration::Version;
 use crate::migration::step::Step;
 use crate::postgres::reading;
@@ -59,13 +59,13 @@ pub(super) fn left(
     let of_step = steps.iter().filter_map(|(version, _)| Some((*version, receipts.get(&version.number)?)));
     let left = of_step.flat_map(|(version, receipt)| receipt.left.iter().map(move |left| (version, left)));
     left.filter(|(_, left)| !modules.make(left))
-        .filter_map(|(version, left)| left_behind(left, version, steps, receipts, unfed))
+        .filter_map(|(version, left)| unless_brought(left, version, steps, receipts, unfed))
         .collect()
 }
 
-/// A table that a step left behind, unless another step brought it. `unfed` says whether the target has a table of that name
-/// that no step feeds: the file has its rows.
-fn left_behind(
+/// A table that a step left behind, unless another step brought it. `unfed` says whether the target has a table of that
+/// name that no step feeds: the file has its rows.
+fn unless_brought(
     left: &str,
     by: &Version,
     steps: &[(&Version, &Step)],
@@ -75,7 +75,7 @@ fn left_behind(
     let brought = steps.iter().any(|(version, step)| {
         let receipt = receipts.get(&version.number);
         step.tables.iter().filter(|table| table.name.eq_ignore_ascii_case(left)).any(|table| {
-            let target = table.rules.target.as_ref().unwrap_or(&table.name);
+            let target = table.target_name();
             receipt.is_some_and(|receipt| receipt.copied(target))
         })
     });
@@ -104,8 +104,8 @@ pub(super) fn other_types(bound: &BoundTable, spelt: &Spelt, label: &str) -> Vec
     note.collect()
 }
 
-/// The type that the column was brought into, if it is another now. Integers and texts of other widths keep their formats. The
-/// schema is named or not, as the `search_path` has it. A receipt without types says nothing.
+/// The type that the column was brought into, if it is another now. Integers and texts of other widths keep their
+/// formats. The schema is named or not, as the `search_path` has it. A receipt without types says nothing.
 fn changed<'a>(spelt: &'a Spelt, column: &str, now: &str) -> Option<&'a str> {
     let was = spelt.types.get(column)?;
     let kind = |name: &str| match name {
@@ -130,8 +130,9 @@ pub(super) fn key(
     let (table, kept, label) = (&bound.target.name, spelt.originals, &version.label);
     if !spelt.key.iter().all(|name| bound.target_columns().any(|known| known == name)) {
         notes.push(format!(
-            "{table}: {kept} rows were kept with cells in another spelling than their columns', and cannot be found again: \
+            "{table}: {} kept with cells in another spelling than their columns' cannot be found again: \
              the target has not all of the columns {} any more",
+            counted(kept, "row"),
             spelt.key.join(", ")
         ));
         return None;
@@ -143,8 +144,9 @@ pub(super) fn key(
         .collect();
     if !others.is_empty() {
         notes.push(format!(
-            "{table}: {kept} rows' cells that {label} kept cannot be found again, because the type of {} is another now: \
+            "{table}: cells that {label} kept of {} cannot be found again, because the type of {} is another now: \
              they are written in their column's format",
+            counted(kept, "row"),
             others.join(", ")
         ));
         return None;
@@ -152,8 +154,8 @@ pub(super) fn key(
     let there = held.originals.get(&(version.number, bound.source.name.clone())).copied().unwrap_or(0);
     if there < kept {
         notes.push(format!(
-            "{table}: {} rows' cells that {label} kept are gone ({}): they are written in their column's format",
-            kept - there,
+            "{table}: cells that {label} kept of {} are gone ({}): they are written in their column's format",
+            counted(kept - there, "row"),
             originals::TABLE
         ));
     }
@@ -171,10 +173,11 @@ pub(super) fn unquarantined(
     let there = held.quarantined.get(&(version.number, bound.source.name.clone())).copied().unwrap_or(0);
     (there < put).then(|| {
         format!(
-            "{}: {} put {put} rows into the quarantine, and {} holds {there} of them: the others are in the file only if the \
-             target's table has them",
+            "{}: {} put {} into the quarantine, and {} holds {there}: what is missing there is in the file only if the target's \
+             table has it",
             bound.target.name,
             version.label,
+            counted(put, "row"),
             quarantine::TABLE
         )
     })
@@ -189,8 +192,8 @@ pub(super) async fn outside(client: &Client) -> Result<Option<String>, Error> {
     Ok((!named.is_empty()).then(|| format!("not in the file: {}", named.join(", "))))
 }
 
-/// Schemas whose names begin with `pg_` are the system's. (PostgreSQL: Schemas, "The System Catalog Schema"; System Catalogs,
-/// `pg_class`.)
+/// Schemas whose names begin with `pg_` are the system's. (PostgreSQL: Schemas, "The System Catalog Schema"; System
+/// Catalogs, `pg_class`.)
 const OUTSIDE: &str = "\
 SELECT CASE WHEN pg_catalog.pg_table_is_visible(c.oid) THEN c.relname::text ELSE n.nspname || '.' || c.relname END,
        CASE c.relkind WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table' ELSE 'another schema' END

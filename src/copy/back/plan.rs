@@ -13,7 +13,7 @@ use crate::copy::compare::visible;
 use crate::copy::originals::Key;
 use crate::copy::receipt::{self, ForTheWayBack, Spelt};
 use crate::copy::{TABLES_OF_OURS, quarantine};
-use crate::error::Error;
+use crate::error::{Error, counted};
 use crate::identifier::quote;
 use crate::migration::Version;
 use crate::migration::step::{Step, TableRules};
@@ -130,7 +130,7 @@ pub(super) async fn of(
     let mut tables = Vec::new();
     for (bound, fed) in bound {
         notes.extend(modules.rowids(&bound.source.name));
-        left_behind(client, &bound, &mut notes).await?;
+        columns_left_behind(client, &bound, &mut notes).await?;
         let receipt = fed.step.and_then(|(version, _)| receipts.get(&version.number));
         let spelt =
             receipt.and_then(|receipt| receipt.tables.iter().find(|table| table.table == fed.target.name));
@@ -266,7 +266,11 @@ fn bind_columns(
 }
 
 /// Notes columns of the target that hold values, computed ones too, and have none in the file.
-async fn left_behind(client: &Client, bound: &BoundTable, notes: &mut Vec<String>) -> Result<(), Error> {
+async fn columns_left_behind(
+    client: &Client,
+    bound: &BoundTable,
+    notes: &mut Vec<String>,
+) -> Result<(), Error> {
     let target = &bound.target;
     // both ends compute such a column, or the step skips it, which is said
     let computed = |column: &catalog::Column| {
@@ -285,11 +289,14 @@ async fn left_behind(client: &Client, bound: &BoundTable, notes: &mut Vec<String
     let query = format!("SELECT {} FROM {}", counts.join(", "), target.own_rows());
     let row = client.query_one(&query, &[]).await.map_err(Error::database("counting what stays behind"))?;
     for (at, column) in extra.iter().enumerate() {
-        let count: i64 = row.get(at);
+        let count = row.get::<_, i64>(at).unsigned_abs();
         if count > 0 {
             notes.push(format!(
-                "{}.{}: {count} values stay behind; the file's table {} has no such column",
-                target.name, column.name, bound.source.name
+                "{}.{}: {} left behind; the file's table {} has no such column",
+                target.name,
+                column.name,
+                counted(count, "value"),
+                bound.source.name
             ));
         }
     }

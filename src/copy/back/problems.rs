@@ -38,7 +38,8 @@ fn in_rows(count: u64, named: &[String]) -> String {
     format!("in {count} {plural}{names}")
 }
 
-/// What became of a table's cells in the file, a line for each of its `columns`: the target's name and the file's column.
+/// What became of a table's cells in the file, a line for each of its `columns`: the target's name and the file's
+/// column.
 pub(super) fn altered(verdict: &TableVerdict, columns: &[(String, schema::Column)]) -> Vec<String> {
     let table = &verdict.table;
     let by_column = verdict.columns.iter().map(|(name, rows)| {

@@ -7,7 +7,7 @@ use crate::copy::cell::{self, Fate};
 use crate::copy::lossless::Lossless;
 use crate::copy::proof::Tally;
 use crate::copy::{scale, tuple};
-use crate::error::Error;
+use crate::error::{Error, counted};
 use crate::sqlite::Source;
 use crate::value::Cell;
 use rusqlite::types::ValueRef;
@@ -142,7 +142,7 @@ pub(super) fn difference(table: &BackTable, sent: &Sums, found: &Sums) -> Option
     let (rows, there) =
         (sent.stored.rows + sent.quarantined.rows, found.stored.rows + found.quarantined.rows);
     if rows != there {
-        return Some(format!("{name}: {rows} rows were written, and the file has {there}"));
+        return Some(format!("{name}: {} written, and the file has {there}", counted(rows, "row")));
     }
     Some(format!(
         "{name}: what the file has is not what the target has: the type that a column of the file declares makes values of \

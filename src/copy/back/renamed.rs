@@ -1,5 +1,5 @@
-//! Tables and columns that a version renamed after the step that brought them: the step and its receipt, by the names that are in
-//! the target now. What the statements of later versions do not say is not followed.
+//! Tables and columns that a version renamed after the step that brought them: the step and its receipt, by the names
+//! that are in the target now. What the statements of later versions do not say is not followed.
 
 use crate::copy::bind::same_name;
 use crate::copy::receipt::{ForTheWayBack, Spelt};
@@ -70,7 +70,7 @@ pub(super) fn follow(
 }
 
 fn named(table: &StepTable) -> String {
-    table.rules.target.as_ref().unwrap_or(&table.name).clone()
+    table.target_name().to_owned()
 }
 
 fn apply(rename: &Rename, brought: &mut [Brought], label: &str) {
@@ -89,8 +89,8 @@ fn apply(rename: &Rename, brought: &mut [Brought], label: &str) {
     }
 }
 
-/// What is called `from` is called `to` from now on. What was called that before must be gone: no table of the target has the
-/// name that it gets.
+/// What is called `from` is called `to` from now on. What was called that before must be gone: no table of the target
+/// has the name that it gets.
 fn give(names: Vec<&mut Name>, from: &str, to: &str, label: &str) {
     if !names.iter().any(|name| name.now == from) {
         return;
@@ -104,8 +104,8 @@ fn give(names: Vec<&mut Name>, from: &str, to: &str, label: &str) {
     }
 }
 
-/// What has the old name again, as its replacement or because the version did not come to that, is what the application means by
-/// it; unless it is another of the step's.
+/// What has the old name again, as its replacement or because the version did not come to that, is what the application
+/// means by it; unless it is another of the step's.
 fn settle(names: Vec<&mut Name>, has: impl Fn(&str) -> bool) {
     let taken: Vec<String> =
         names.iter().filter(|name| name.now != name.was).map(|name| name.now.clone()).collect();

@@ -16,8 +16,8 @@ use tokio_postgres::types::Type;
 /// The cells of a row, by bound column.
 pub(super) type Row<'a> = SmallVec<[Option<Cell<'a>>; 16]>;
 
-/// Makes the cells of `row`, the `number`th of its table. What has no form in SQLite is a problem, and so is empty text that the
-/// step would take for NULL. The second value is how many cells came as they were kept.
+/// Makes the cells of `row`, the `number`th of its table. What has no form in SQLite is a problem, and so is empty text
+/// that the step would take for NULL. The second value is how many cells came as they were kept.
 pub(super) fn cells<'a>(
     table: &BackTable,
     found: &Found,
@@ -95,8 +95,8 @@ fn given<'a>(
     Ok((cells, originals))
 }
 
-/// The cell in its column's format, unless it would be taken for another value there: a column in which all times said the offset
-/// of the summer has none for the winter.
+/// The cell in its column's format, unless it would be taken for another value there: a column in which all times said
+/// the offset of the summer has none for the winter.
 fn spelt<'a>(
     column: &BoundColumn,
     format: &Format,
@@ -127,7 +127,8 @@ fn still(column: &BoundColumn, original: &Original, field: &[u8], scratch: &mut 
     matches!(fate, Fate::Fits(_) | Fate::Nulled) && scratch.as_slice() == field
 }
 
-/// What a row is called: by its key, if that is of integers and UUIDs, or else by its number in the order of the reading.
+/// What a row is called: by its key, if that is of integers and UUIDs, or else by its number in the order of the
+/// reading.
 pub(super) fn name(table: &BackTable, row: &[u8], number: u64) -> String {
     let part = |index: &usize| {
         let column = &table.bound.columns[*index];

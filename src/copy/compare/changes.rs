@@ -1,8 +1,8 @@
 //! What has become of a source since a step copied it, by table. The content hash in the receipt says for certain which
 //! tables of the source are as they were, whatever the application has done to the target since. The others are held
-//! against the target, and what is found there is what the source has and the target does not: exactly what changed in the source
-//! where the target still holds what the step brought, and otherwise at most that.
-//! Rows that a rule sends to the quarantine are a table's as well, with a hash of their own.
+//! against the target, and what is found there is what the source has and the target does not: exactly what changed in
+//! the source where the target still holds what the step brought, and otherwise at most that. Rows that a rule sends to
+//! the quarantine are a table's as well, with a hash of their own.
 
 use super::subject::{Subject, on_thread};
 use super::verdict::TableVerdict;
@@ -28,7 +28,8 @@ const NOT_HERE: &str = "compared by outgrow verify";
 pub struct Changes {
     /// The tables that do, or may.
     pub tables: Vec<TableChanges>,
-    /// What cannot be counted: tables that the step does not name, tables and columns that the target does not have any more.
+    /// What cannot be counted: tables that the step does not name, tables and columns that the target does not have any
+    /// more.
     pub problems: Vec<String>,
 }
 
@@ -37,14 +38,15 @@ pub struct Changes {
 pub struct TableChanges {
     /// Its name.
     pub table: String,
-    /// The target's table and its part of the quarantine hold what the step brought: the counts are the source's changes and
-    /// nothing else. Otherwise `new` and `changed` are no more than those, and `deleted` no fewer.
+    /// The target's table and its part of the quarantine hold what the step brought: the counts are the source's
+    /// changes and nothing else. Otherwise `new` and `changed` are no more than those, and `deleted` no fewer.
     pub exact: bool,
     /// Rows that the target does not have, neither in the table nor in the quarantine.
     pub new: u64,
     /// Rows that are others in the target.
     pub changed: u64,
-    /// Rows that the step copied and the source does not have any more. One that turned into a misfit, or fits now, is new as well.
+    /// Rows that the step copied and the source does not have any more. One that turned into a misfit, or fits now, is
+    /// new as well.
     pub deleted: u64,
     /// Columns that were not compared, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -74,9 +76,9 @@ pub async fn changes(
     let names: Vec<&str> = source.tables.iter().map(|table| table.name.as_str()).collect();
     let there_too = catalog::tables(client, &names).await?;
     let mut found = Changes::default();
-    since.left_behind(asked.step, &source, &there_too, &mut found.problems)?;
+    since.tables_left_behind(asked.step, &source, &there_too, &mut found.problems)?;
     for table in &asked.step.tables {
-        let name = table.rules.target.as_ref().unwrap_or(&table.name);
+        let name = table.target_name();
         if since.loaded_again(name).is_some() {
             continue;
         }

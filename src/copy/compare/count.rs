@@ -1,5 +1,6 @@
-//! The first pass: one read of each side, both at the same time. Rows are summed up in buckets by the hash of their key,
-//! so that afterwards it is known in which part of the table the sides differ, in memory that no table size changes.
+//! The first pass: one read of each side, both at the same time. Rows are summed up in buckets by the hash of their
+//! key, so that afterwards it is known in which part of the table the sides differ, in memory that no table size
+//! changes.
 
 use super::shape::Shape;
 use super::subject::{SourceRow, Subject, on_thread};
@@ -12,8 +13,8 @@ use std::sync::Arc;
 use tokio_postgres::Client;
 use xxhash_rust::xxh3::xxh3_128;
 
-/// Buckets, as a power of two: few enough to stay in a processor's cache, and one differing row of a table of a million has
-/// thirty others looked at again.
+/// Buckets, as a power of two: few enough to stay in a processor's cache, and one differing row of a table of a million
+/// has thirty others looked at again.
 const BUCKET_BITS: u32 = 15;
 
 /// How many buckets there are.

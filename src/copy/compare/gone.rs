@@ -1,5 +1,5 @@
-//! Tables and columns that the step brought and the target does not have any more: what the versions applied since say of
-//! them, and what to do.
+//! Tables and columns that the step brought and the target does not have any more: what the versions applied since say
+//! of them, and what to do.
 
 use crate::copy::bind::{self, same_name};
 use crate::error::Error;
@@ -28,7 +28,8 @@ impl Since<'_> {
         )
     }
 
-    /// Columns of `from` with values whose column in `to` is gone, or was never there: a line for each, and `rules` without them.
+    /// Columns of `from` with values whose column in `to` is gone, or was never there: a line for each, and `rules`
+    /// without them.
     pub(super) fn columns(
         &self,
         source: &Source,
@@ -70,9 +71,10 @@ impl Since<'_> {
         Ok((rules, gone))
     }
 
-    /// What `step` leaves behind in the source, added to `problems` if nothing says that it may. What a later step brings is not
-    /// left behind, and a table that is `there` on both sides may be: an exported file has all of the target's.
-    pub(super) fn left_behind(
+    /// What `step` leaves behind in the source, added to `problems` if nothing says that it may. What a later step
+    /// brings is not left behind, and a table that is `there` on both sides may be: an exported file has all of the
+    /// target's.
+    pub(super) fn tables_left_behind(
         &self,
         step: &Step,
         source: &Source,
@@ -90,7 +92,7 @@ impl Since<'_> {
             .cloned()
             .collect();
         step.skip.extend(names);
-        let left = bind::left_behind(&step, source, problems)?;
+        let left = bind::tables_left_behind(&step, source, problems)?;
         Ok(left.into_iter().filter(|table| !brought(table)).collect())
     }
 
@@ -98,9 +100,7 @@ impl Since<'_> {
     pub(super) fn loaded_again(&self, name: &str) -> Option<String> {
         let loads = |version: &&&Version| {
             let tables = version.step().map(|step| step.tables.as_slice()).unwrap_or_default();
-            tables
-                .iter()
-                .any(|table| table.rules.target.as_ref().unwrap_or(&table.name).eq_ignore_ascii_case(name))
+            tables.iter().any(|table| table.target_name().eq_ignore_ascii_case(name))
         };
         self.later.iter().rev().find(loads).map(|version| version.label.clone())
     }

@@ -1,11 +1,11 @@
 //! A step's tables after the copy, source against target, cell by cell. In go the step and an open source; out come the
 //! [`TableVerdict`]s. Nothing that stays is written on either side.
 //!
-//! Both sides of a [`subject`] are read as COPY-binary tuples, the source through the codecs of the copy, or, for types that the
-//! server alone can read, through a temporary table ([`spelling`]), which is the only thing made. [`count`] reads each
-//! once and ends the matter if the sides are equal; otherwise [`difference`] reads it again for the rows that differ, and
-//! [`value`] for their content, if that was asked for. Memory is bounded by [`difference`]'s limit, whatever the table.
-//! [`changes`](changes()) asks the other question: what happened to the source alone.
+//! Both sides of a [`subject`] are read as COPY-binary tuples, the source through the codecs of the copy, or, for types
+//! that the server alone can read, through a temporary table ([`spelling`]), which is the only thing made. [`count`]
+//! reads each once and ends the matter if the sides are equal; otherwise [`difference`] reads it again for the rows
+//! that differ, and [`value`] for their content, if that was asked for. Memory is bounded by [`difference`]'s limit,
+//! whatever the table. [`changes`](changes()) asks the other question: what happened to the source alone.
 
 mod changes;
 mod count;
@@ -29,7 +29,7 @@ use super::bind::same_name;
 use super::columns::{self, BoundTable};
 use super::quarantine;
 use super::receipt::columns_brought;
-use crate::error::Error;
+use crate::error::{Error, counted};
 use crate::migration::Version;
 use crate::migration::step::{Policy, Step, StepTable, TableRules};
 use crate::postgres::{catalog, key};
@@ -102,14 +102,14 @@ pub async fn compare(
     let since = Since { version: asked.version, later: asked.later, brought };
     let names: Vec<&str> = source.tables.iter().map(|table| table.name.as_str()).collect();
     let there_too = catalog::tables(client, &names).await?;
-    let left = since.left_behind(asked.step, &source, &there_too, &mut problems)?;
+    let left = since.tables_left_behind(asked.step, &source, &there_too, &mut problems)?;
     let mut tables = Vec::new();
     for table in &asked.step.tables {
         let started = Instant::now();
         let from = same_name(&source.tables, &table.name, |known| &known.name)
             .filter(|known| known.unreadable.is_none())
             .cloned();
-        let name = table.rules.target.as_ref().unwrap_or(&table.name);
+        let name = table.target_name();
         let to = same_name(&target, name, |known| &known.name);
         let again = since.loaded_again(name).filter(|_| !asked.by_number);
         log::info!("comparing {}", table.name);
@@ -133,7 +133,7 @@ pub async fn compare(
         };
         verdict.seconds = started.elapsed().as_secs_f64();
         let answer = if verdict.equal { "equal" } else { "differs" };
-        log::info!("compared {}: {} rows, {answer}", verdict.table, verdict.source_rows);
+        log::info!("compared {}: {}, {answer}", verdict.table, counted(verdict.source_rows, "row"));
         tables.push(verdict);
         tables.extend(quarantined);
     }

@@ -1,5 +1,5 @@
-//! What is kept of a row that may differ: hashes of its key, of all of it and of each cell, its place, and the parts of its
-//! key that may be shown. Records of one table have one size.
+//! What is kept of a row that may differ: hashes of its key, of all of it and of each cell, its place, and the parts of
+//! its key that may be shown. Records of one table have one size.
 
 use super::shape::{KeyPart, Shape, cell_hash, cells};
 use crate::sqlite::scan::Place;

@@ -1,12 +1,14 @@
-//! What the server makes of the values that it alone can read (arrays, ranges, types of extensions): the source's text is
-//! put into a temporary table as the load puts it there ([`Stage`]), and comes back as the server spells it, so that it can
-//! be held against the target's values, spelt the same way. What came back waits in memory, and beyond a few megabytes in an
-//! unlinked temporary file, and is put into the source's rows each time they are read. The temporary table is rolled back.
+//! What the server makes of the values that it alone can read (arrays, ranges, types of extensions): the source's text
+//! is put into a temporary table as the load puts it there ([`Stage`]), and comes back as the server spells it, so that
+//! it can be held against the target's values, spelt the same way. What came back waits in memory, and beyond a few
+//! megabytes in an unlinked temporary file, and is put into the source's rows each time they are read. The temporary
+//! table is rolled back.
 
 use super::shape::{UNFIT, cells};
 use super::subject::{Subject, given_up, on_thread};
 use crate::copy::columns::BoundTable;
 use crate::copy::reader::{CHUNK_BYTES, CHUNKS_IN_FLIGHT, HEADER, TRAILER};
+use crate::copy::spool::unwritable;
 use crate::copy::stage::Stage;
 use crate::copy::{fits, proof};
 use crate::error::{Error, is_circumstance};
@@ -52,7 +54,8 @@ pub(super) struct Spelling(Mutex<SpooledTempFile>);
 /// Lets the server spell the columns of `subject` that it alone can read.
 ///
 /// # Errors
-/// [`Error::Source`] if the source cannot be read, [`Error::Database`] if the temporary table cannot be made and filled.
+/// [`Error::Source`] if the source cannot be read, [`Error::Database`] if the temporary table cannot be made and
+/// filled.
 pub(super) async fn spell(
     client: &Client,
     source: Source,
@@ -151,7 +154,7 @@ async fn spool(client: &Client, stage: &Stage) -> Result<SpooledTempFile, Error>
     let (mut spool, mut written) = (SpooledTempFile::new(IN_MEMORY_BYTES), Ok(()));
     let each = |row: &[u8]| {
         if written.is_ok() {
-            written = spool.write_all(row);
+            written = spool.write_all(row).map_err(unwritable);
         }
     };
     proof::rows(client, &stage.of.name, &query, each).await?;

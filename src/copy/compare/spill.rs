@@ -1,7 +1,8 @@
 //! Records of the rows of one side, by partition of their keys: in memory, and beyond a few megabytes in an unlinked
-//! temporary file. A partition of one side is then met with the same partition of the other, so that tables of any size are
-//! compared in memory of one size. (The partitions of a "Grace" hash join.)
+//! temporary file. A partition of one side is then met with the same partition of the other, so that tables of any size
+//! are compared in memory of one size. (The partitions of a "Grace" hash join.)
 
+use crate::copy::spool::unwritable;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use tempfile::SpooledTempFile;
 
@@ -52,7 +53,7 @@ impl Spill {
         let partition = &mut self.partitions[partition];
         partition.tail.extend_from_slice(record);
         if partition.tail.len() >= BLOCK_BYTES {
-            self.file.write_all(&partition.tail)?;
+            self.file.write_all(&partition.tail).map_err(unwritable)?;
             partition.blocks.push((self.end, partition.tail.len()));
             self.end += partition.tail.len() as u64;
             partition.tail.clear();

@@ -1,6 +1,6 @@
-//! What is compared: the rows that a step brought into one table, or those of it that went to the quarantine. Both sides are
-//! read row by row as COPY-binary tuples, the target through the server's COPY, the source on a thread of its own that
-//! ends early when nobody waits for it any more.
+//! What is compared: the rows that a step brought into one table, or those of it that went to the quarantine. Both
+//! sides are read row by row as COPY-binary tuples, the target through the server's COPY, the source on a thread of its
+//! own that ends early when nobody waits for it any more.
 
 use super::shape::{Field, Shape, UNFIT};
 use super::spelling::{Pass, Spelling};
@@ -55,8 +55,8 @@ enum Part {
 pub(super) struct SourceRow<'a> {
     /// The cells as SQLite has them.
     pub cells: &'a Cells<'a>,
-    /// The row as PostgreSQL would store it, in the form in which it is compared; a cell that does not fit has the length
-    /// [`UNFIT`].
+    /// The row as PostgreSQL would store it, in the form in which it is compared; a cell that does not fit has the
+    /// length [`UNFIT`].
     pub bytes: &'a [u8],
     /// The columns that do not fit.
     pub misfits: &'a [(usize, Misfit)],
@@ -73,8 +73,8 @@ fn unreadable(error: rusqlite::Error) -> Error {
     Error::Io(std::io::Error::other(error))
 }
 
-/// Runs `work` on a thread that may block, and hands the source back with its result. The second argument of `work` says
-/// whether it is still wanted.
+/// Runs `work` on a thread that may block, and hands the source back with its result. The second argument of `work`
+/// says whether it is still wanted.
 pub(super) async fn on_thread<T: Send + 'static>(
     source: Source,
     work: impl FnOnce(&Source, &dyn Fn() -> bool) -> Result<T, Error> + Send + 'static,
@@ -154,8 +154,8 @@ impl Subject {
         self.part != Part::Stored
     }
 
-    /// Calls `each` with every row that the server has, in the form in which it is compared. What the rows add up to as the
-    /// server sent them, if that is another one.
+    /// Calls `each` with every row that the server has, in the form in which it is compared. What the rows add up to as
+    /// the server sent them, if that is another one.
     pub(super) async fn of_target(
         &self,
         client: &Client,

@@ -1,5 +1,6 @@
-//! The third pass, only for `--show-values`: the beginnings of the cells of the few rows that are named. The source's are
-//! written as SQLite literals; the target's, and constants, as the server writes them, by itself where it alone knows how.
+//! The third pass, only for `--show-values`: the beginnings of the cells of the few rows that are named. The source's
+//! are written as SQLite literals; the target's, and constants, as the server writes them, by itself where it alone
+//! knows how.
 
 use super::difference::Differing;
 use super::shape::{Shape, cells};

@@ -3,6 +3,7 @@
 
 use super::shape::KeyPart;
 use crate::copy::proof::Tally;
+use crate::error::counted;
 use crate::sqlite::scan::Place;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -49,8 +50,8 @@ pub struct TableVerdict {
     pub misfits: Vec<Unfit>,
     /// Columns that cannot be compared, and why.
     pub problems: Vec<String>,
-    /// Columns that are not compared, and why: both sides compute them, or only the server can read the source's text, for
-    /// which it needs a temporary table, and none can be made.
+    /// Columns that are not compared, and why: both sides compute them, or only the server can read the source's text,
+    /// for which it needs a temporary table, and none can be made.
     pub not_compared: Vec<String>,
     /// The rows were compared as wholes, because the target's table has no primary key among the columns compared.
     pub keyless: bool,
@@ -148,7 +149,7 @@ impl Rows {
         };
         let first: Vec<String> = self.first.iter().map(row).filter(|place| !place.is_empty()).collect();
         let more = if self.count > first.len() as u64 { ", …" } else { "" };
-        let rows = if self.count == 1 { "1 row".to_owned() } else { format!("{} rows", self.count) };
+        let rows = counted(self.count, "row");
         if first.is_empty() { rows } else { format!("{rows}, {}{more}", first.join(", ")) }
     }
 }

@@ -1,5 +1,5 @@
-//! What must hold of the target's tables so that all of their rows are seen: this role may read them, and no policy hides any.
-//! Rows in tables that inherit from one of them are seen by the application, and are named here.
+//! What must hold of the target's tables so that all of their rows are seen: this role may read them, and no policy
+//! hides any. Rows in tables that inherit from one of them are seen by the application, and are named here.
 
 use crate::copy::{quarantine, ready};
 use crate::error::Error;
@@ -33,8 +33,8 @@ pub(in crate::copy) async fn require(
     if faults.is_empty() { Ok(rows.len() > oids.len()) } else { Err(Error::Hidden(faults)) }
 }
 
-/// By table: the rows in tables that inherit from it and that no step fills, by their tables' names. Reading through the
-/// parent takes no right on them. (PostgreSQL: Data Definition, "Inheritance".)
+/// By table: the rows in tables that inherit from it and that no step fills, by their tables' names. Reading through
+/// the parent takes no right on them. (PostgreSQL: Data Definition, "Inheritance".)
 pub(super) async fn inherited(
     client: &Client,
     tables: &[catalog::Table],

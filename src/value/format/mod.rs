@@ -1,6 +1,7 @@
-//! How the cells of a column are spelt. A codec's way back gives one cell for a value, in the spelling and storage class of
-//! SQLAlchemy; a [`Format`] makes of it the cell that the column's application writes: another separator, fewer digits, a
-//! number as text, a UUID as bytes. It is found in some of the column's cells, once, and never changes what a cell means.
+//! How the cells of a column are spelt. A codec's way back gives one cell for a value, in the spelling and storage
+//! class of SQLAlchemy; a [`Format`] makes of it the cell that the column's application writes: another separator,
+//! fewer digits, a number as text, a UUID as bytes. It is found in some of the column's cells, once, and never changes
+//! what a cell means.
 
 mod clock;
 mod json;

@@ -35,8 +35,8 @@ pub(super) fn digits(cell: &Cell<'_>) -> Option<Cell<'static>> {
     }
 }
 
-/// A number without exponent and with at least so many digits after the point; none of a negative zero, whose sign would be
-/// lost.
+/// A number without exponent and with at least so many digits after the point; none of a negative zero, whose sign
+/// would be lost.
 pub(super) fn plain(cell: &Cell<'_>, digits: u16) -> Option<Cell<'static>> {
     let mut decimal = match cell {
         Cell::Text(_) | Cell::Blob(_) => return None,

@@ -36,7 +36,8 @@ pub struct Hex {
 }
 
 impl Hex {
-    /// `text` has its groups as the way back has them: of two digits between colons, or those of a UUID between hyphens.
+    /// `text` has its groups as the way back has them: of two digits between colons, or those of a UUID between
+    /// hyphens.
     pub(super) fn spell(&self, text: &[u8]) -> Option<Cell<'static>> {
         let mut out = super::super::Spelt::new();
         out.extend(self.braces.then_some(b'{'));
