@@ -231,8 +231,7 @@ fn fast(file: &Path) -> Result<Connection> {
 
 impl Statement {
     /// It makes a virtual table.
-    #[must_use]
-    pub fn is_virtual(&self) -> bool {
+    fn is_virtual(&self) -> bool {
         let mut words = self.sql.split_ascii_whitespace().skip(1);
         words.next().is_some_and(|word| word.eq_ignore_ascii_case("virtual"))
     }

@@ -13,7 +13,7 @@ const IN_MEMORY_BYTES: usize = 8 << 20;
 const BLOCK_BYTES: usize = 16 << 10;
 
 /// At most this many partitions, each of which has a block in memory.
-pub(super) const MOST_PARTITIONS: usize = 1024;
+const MOST_PARTITIONS: usize = 1024;
 
 /// Records of one size.
 pub(super) struct Spill {
