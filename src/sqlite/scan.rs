@@ -29,6 +29,8 @@ impl std::fmt::Display for Place {
 /// One row under the cursor.
 pub struct Cells<'a> {
     row: &'a Row<'a>,
+    /// How many columns were asked for.
+    columns: usize,
     ordinal: u64,
     has_rowid: bool,
 }
@@ -39,7 +41,9 @@ impl Cells<'_> {
     /// # Errors
     /// SQLite's, if the index is out of range.
     pub fn value(&self, index: usize) -> rusqlite::Result<ValueRef<'_>> {
-        self.row.get_ref(index + 1)
+        // the rowid comes first, and then the last of them
+        let at = self.columns.checked_sub(index).filter(|at| *at > 0);
+        self.row.get_ref(at.ok_or(rusqlite::Error::InvalidColumnIndex(index))?)
     }
 
     /// Where the row is.
@@ -88,7 +92,7 @@ impl Source {
                 }
                 last = Some(rowid);
             }
-            each(&Cells { row, ordinal, has_rowid: table.rowid.is_some() })?;
+            each(&Cells { row, columns: columns.len(), ordinal, has_rowid: table.rowid.is_some() })?;
         }
         Ok(())
     }
@@ -113,7 +117,12 @@ impl Source {
             let mut statement = self.connection.prepare(&query).map_err(unreadable)?;
             let mut rows = statement.query([]).map_err(unreadable)?;
             while let Some(row) = rows.next().map_err(unreadable)? {
-                if !each(&Cells { row, ordinal: 0, has_rowid: table.rowid.is_some() })? {
+                if !each(&Cells {
+                    row,
+                    columns: columns.len(),
+                    ordinal: 0,
+                    has_rowid: table.rowid.is_some(),
+                })? {
                     break;
                 }
             }
@@ -168,9 +177,51 @@ impl Source {
     }
 }
 
-/// The query of all rows of `table`: the rowid, if there is one, then `columns`. Never through an index: one that is damaged,
-/// or short of a row, must not decide what is brought.
+/// The query of all rows of `table`: the rowid, if there is one, then `columns`, the last one first. SQLite reads a row's header
+/// as far as the column it is asked for, and one that is longer than what the row's own page holds of it is read anew for each
+/// column that is further on than all before: from the file, hundreds of times for each row of a wide table.
+/// Never through an index: one that is damaged, or short of a row, must not decide what is brought.
 fn rows(table: &Table, columns: &[&str]) -> String {
-    let list = if columns.is_empty() { "NULL".to_owned() } else { quote_all(columns.iter().copied()) };
+    let list = if columns.is_empty() { "NULL".to_owned() } else { quote_all(columns.iter().rev().copied()) };
     format!("SELECT {}, {list} FROM {} NOT INDEXED", table.rowid.unwrap_or("NULL"), quote(&table.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    /// How often this thread has read from a file or a socket; none where the system does not say. (Linux: `proc_pid_io(5)`.)
+    fn reads() -> Option<u64> {
+        let io = std::fs::read_to_string("/proc/thread-self/io").ok()?;
+        io.lines().find_map(|line| line.strip_prefix("syscr: "))?.parse().ok()
+    }
+
+    #[test]
+    fn a_wide_row_is_read_from_the_file_once() -> Result<(), Box<dyn std::error::Error>> {
+        let file = tempfile::NamedTempFile::new()?;
+        let columns: Vec<String> = (0..1500).map(|number| format!("c{number}")).collect();
+        let values: Vec<&str> = ["7", "'x'", "'2024-01-01 00:00:00'", "NULL"].repeat(375);
+        let table = format!("CREATE TABLE t ({})", columns.join(", "));
+        let rows = vec![format!("({})", values.join(", ")); 20].join(", ");
+        let connection = rusqlite::Connection::open(file.path())?;
+        connection.execute_batch(&format!("{table}; INSERT INTO t VALUES {rows}"))?;
+        let source = Source::open(file.path(), Duration::ZERO)?;
+        let table = source.tables.iter().find(|table| table.name == "t").ok_or("no table")?;
+        let names: Vec<&str> = columns.iter().map(String::as_str).collect();
+        let (before, mut cells) = (reads(), 0);
+        source.scan(table, &names, |row| {
+            let first = row.value(0).map_err(std::io::Error::other)?;
+            let last = row.value(1498).map_err(std::io::Error::other)?;
+            assert_eq!((first, last), (ValueRef::Integer(7), ValueRef::Text(b"2024-01-01 00:00:00")));
+            assert!(row.value(1500).is_err());
+            cells += 1;
+            Ok(())
+        })?;
+        assert_eq!(cells, 20);
+        if let (Some(before), Some(after)) = (before, reads()) {
+            assert!(after - before < 20 * 10, "{} reads", after - before);
+        }
+        Ok(())
+    }
 }
