@@ -96,6 +96,37 @@ fn a_small_source_is_loaded_with_the_indexes_in_place() {
 }
 
 #[test]
+fn of_many_tables_those_of_few_rows_are_loaded_with_the_indexes_in_place() {
+    let (mut target, mut source) = (String::new(), String::new());
+    for number in 0..25 {
+        let rows = if number == 7 { 1001 } else { 2 };
+        target += &format!("CREATE TABLE t{number} (id int PRIMARY KEY, up int);");
+        source += &format!(
+            "CREATE TABLE t{number} (id INTEGER PRIMARY KEY, up); INSERT INTO t{number}
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) SELECT i, 1 FROM n;"
+        );
+    }
+    for (from, to) in [(1, 2), (7, 3), (4, 7)] {
+        target += &format!("ALTER TABLE t{from} ADD CONSTRAINT k{from} FOREIGN KEY (up) REFERENCES t{to};");
+    }
+    let tables: Vec<String> = (0..25).map(|number| format!("\"t{number}\"")).collect();
+    let project = Project::step(&target, &tables.join(", "), &source);
+    let files = "SELECT c.relname || ' ' || c.oid FROM pg_class c JOIN pg_index x ON x.indexrelid = c.oid \
+                 WHERE x.indrelid::regclass::text LIKE 't%' \
+                 UNION ALL SELECT conname || ' ' || oid FROM pg_constraint WHERE contype = 'f' ORDER BY 1";
+    project.outgrow(["migrate", "--to", "1"]).succeeds();
+    let before = project.query(files);
+    loads_and_restores(&project);
+    let after = project.query(files);
+    let moved: Vec<&str> = before
+        .iter()
+        .filter(|file| !after.contains(file))
+        .filter_map(|file| file.split(' ').next())
+        .collect();
+    assert_eq!((before.len(), moved), (28, vec!["k4", "k7", "t7_pkey"]));
+}
+
+#[test]
 fn indexes_that_would_not_come_back_stay_in_place() {
     let project = Project::step(
         "CREATE TABLE p (id int PRIMARY KEY, code text NOT NULL UNIQUE, a int, CONSTRAINT seen UNIQUE (a),

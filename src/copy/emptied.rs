@@ -5,18 +5,26 @@
 use super::columns::BoundTable;
 use crate::error::{Error, is_circumstance, server_message};
 use crate::postgres::of_tables;
+use std::collections::HashSet;
 use tokio_postgres::Client;
 
-/// Truncates those of `tables`, all locked and empty, that allow it; returns them by object identifier.
+/// Truncates those of `tables` that are `large` and allow it, all locked and empty; returns them by object identifier.
 ///
 /// Left alone are partitioned tables (their COPY takes no FREEZE), those with triggers that would see it, those that
 /// are published (a subscriber would be emptied too), and those with an invalid index, which would come back valid.
 ///
 /// # Errors
 /// [`Error::Database`] for a failure that is not the tables'.
-pub(super) async fn truncate(client: &Client, tables: &[BoundTable]) -> Result<Vec<u32>, Error> {
+pub(super) async fn truncate(
+    client: &Client,
+    tables: &[BoundTable],
+    large: &HashSet<u32>,
+) -> Result<Vec<u32>, Error> {
+    if large.is_empty() {
+        return Ok(Vec::new());
+    }
     let doing = || Error::database("preparing the target's tables for the load");
-    let oids: Vec<u32> = tables.iter().map(|table| table.target.oid).collect();
+    let oids: Vec<u32> = large.iter().copied().collect();
     let rows = of_tables(client, FREEZABLE, &oids).await.map_err(doing())?;
     let allowed: Vec<u32> = rows.iter().map(|row| row.get(0)).collect();
     let names = tables.iter().filter(|table| allowed.contains(&table.target.oid));

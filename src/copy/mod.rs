@@ -58,7 +58,7 @@ pub const PROGRESS: &str = "outgrow_progress";
 const TABLES_OF_OURS: [&str; 5] =
     ["refinery_schema_history", receipt::TABLE, quarantine::TABLE, originals::TABLE, PROGRESS];
 
-use crate::error::Error;
+use crate::error::{Error, server_message};
 use crate::migration::Version;
 use crate::migration::step::{Step, StepTable};
 use crate::postgres::interrupt::Interrupt;
@@ -73,15 +73,22 @@ use originals::Originals;
 use progress::Progress;
 use quarantine::Quarantine;
 use reader::{AfterMisfit, Count};
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 use tokio_postgres::Client;
-use tokio_postgres::error::DbError;
+use tokio_postgres::error::{DbError, SqlState};
 
 /// A source of fewer bytes is loaded with keys and indexes in place and not as frozen: each new index, and each table that is
 /// emptied for it, is a file on the server's disk, and what is set aside is compared with what comes back; all that takes longer
 /// than to look each of so few rows up in every index.
 const SMALL: u64 = 128 * 1024;
+
+/// The same of one table, where there are so many that it shows.
+const FEW_ROWS: u64 = 1000;
+
+/// A step of fewer tables is not held up by them.
+const MANY_TABLES: usize = 20;
 
 /// Copies the tables of `step` from the file `source` and records the receipt.
 ///
@@ -242,11 +249,9 @@ async fn load_whole(client: &Client, mut reading: Reading) -> Result<Whole, Erro
     // not before: it holds the file open, and a step whose tables are in use opens it again for another attempt
     let hashing = Hashing::of(&reading.source);
     client.batch_execute("SAVEPOINT outgrow_load").await.map_err(Error::database("preparing the load"))?;
-    let small = reading.source.snapshot_bytes()? < SMALL;
-    let extent = if small { Extent::Least } else { Extent::Whole };
-    let aside = Aside::set(client, &reading.tables, extent).await?;
+    let large = large_tables(&reading)?;
+    let (aside, emptied) = make_way(client, &reading.tables, &large).await?;
     reading.tables = order::by_foreign_keys(client, reading.tables, &aside.kept).await?;
-    let emptied = if small { Vec::new() } else { emptied::truncate(client, &reading.tables).await? };
     let target = |_, table: &BoundTable| Destination {
         name: table.target.quoted(),
         frozen: emptied.contains(&table.target.oid),
@@ -277,6 +282,48 @@ async fn load_whole(client: &Client, mut reading: Reading) -> Result<Whole, Erro
     let reading =
         Reading { source, tables, version, options, after_misfit: AfterMisfit::ReadOn, originals: None };
     Err(constraint::explain(client, reading, failure).await)
+}
+
+/// Sets triggers, keys and indexes aside and empties the tables that will be frozen, all of which takes longer than it saves where
+/// there are few rows. What is dropped and made takes locks, of which the server has a limited number: where they do not suffice,
+/// no more is set aside than must be. (PostgreSQL: Lock Management, `max_locks_per_transaction`.)
+async fn make_way(
+    client: &Client,
+    tables: &[BoundTable],
+    large: &HashSet<u32>,
+) -> Result<(Aside, Vec<u32>), Error> {
+    match set_aside(client, tables, large).await {
+        Err(Error::Database { doing, source })
+            if !large.is_empty() && source.code() == Some(&SqlState::OUT_OF_MEMORY) =>
+        {
+            log::info!("{doing}: {}; keys and indexes stay in place", server_message(&source));
+            let doing = Error::database("preparing the load");
+            client.batch_execute("ROLLBACK TO SAVEPOINT outgrow_load").await.map_err(doing)?;
+            set_aside(client, tables, &HashSet::new()).await
+        }
+        done => done,
+    }
+}
+
+async fn set_aside(
+    client: &Client,
+    tables: &[BoundTable],
+    large: &HashSet<u32>,
+) -> Result<(Aside, Vec<u32>), Error> {
+    let aside = Aside::set(client, tables, Extent::Of(large)).await?;
+    Ok((aside, emptied::truncate(client, tables, large).await?))
+}
+
+/// The tables for which it pays, by object identifier: none of a small source, and of a step of many tables those of many rows.
+fn large_tables(reading: &Reading) -> Result<HashSet<u32>, Error> {
+    if reading.source.snapshot_bytes()? < SMALL {
+        return Ok(HashSet::new());
+    }
+    let large = reading.tables.iter().filter(|table| {
+        let rows = reading.source.at_most(&table.source);
+        reading.tables.len() < MANY_TABLES || rows.is_none_or(|rows| rows > FEW_ROWS)
+    });
+    Ok(large.map(|table| table.target.oid).collect())
 }
 
 /// The most values of a column that the server keeps of its sample while a step counts. The sample is 300 rows for each, and a

@@ -5,6 +5,7 @@
 use super::aside::Kept;
 use super::columns::BoundTable;
 use crate::error::Error;
+use std::collections::{BTreeSet, HashMap};
 use tokio_postgres::Client;
 
 /// Sorts `tables` by the foreign keys that stay; where they say nothing the step's own order stays. Where they form a
@@ -49,25 +50,34 @@ fn refused(tables: &[BoundTable], circle: &[u32]) -> Error {
     )])
 }
 
-/// Indexes of `tables` in order, or the tables that are part of a circle or behind one.
+/// Indexes of `tables` in order, or the tables that are part of a circle or behind one. Of those that nothing keeps waiting, the
+/// first in the list is next.
 fn sorted(tables: &[u32], keys: &[Kept]) -> Result<Vec<usize>, Vec<u32>> {
+    let index: HashMap<u32, usize> =
+        tables.iter().enumerate().map(|(index, table)| (*table, index)).collect();
+    let (mut waits, mut waiting) = (vec![0_usize; tables.len()], vec![Vec::new(); tables.len()]);
+    for key in keys.iter().filter(|key| key.from != key.to) {
+        if let (Some(from), Some(to)) = (index.get(&key.from), index.get(&key.to)) {
+            waits[*from] += 1;
+            waiting[*to].push(*from);
+        }
+    }
+    let mut free: BTreeSet<usize> = (0..tables.len()).filter(|index| waits[*index] == 0).collect();
     let mut order: Vec<usize> = Vec::with_capacity(tables.len());
-    while order.len() < tables.len() {
-        let waits = |table: u32| {
-            keys.iter()
-                .filter(|key| key.from == table && key.to != table && tables.contains(&key.to))
-                .any(|key| !order.iter().any(|index| tables[*index] == key.to))
-        };
-        let next = (0..tables.len()).find(|index| !order.contains(index) && !waits(tables[*index]));
-        match next {
-            Some(index) => order.push(index),
-            None => {
-                let left = (0..tables.len()).filter(|index| !order.contains(index));
-                return Err(left.map(|index| tables[index]).collect());
+    while let Some(next) = free.pop_first() {
+        order.push(next);
+        for from in &waiting[next] {
+            waits[*from] -= 1;
+            if waits[*from] == 0 {
+                free.insert(*from);
             }
         }
     }
-    Ok(order)
+    if order.len() == tables.len() {
+        return Ok(order);
+    }
+    let left = (0..tables.len()).filter(|index| waits[*index] > 0);
+    Err(left.map(|index| tables[index]).collect())
 }
 
 #[cfg(test)]
@@ -84,5 +94,13 @@ mod tests {
         assert_eq!(sorted(&[1, 2], &[key(1, 2), key(2, 1)]), Err(vec![1, 2]));
         assert_eq!(sorted(&[1], &[key(1, 9)]), Ok(vec![0]), "9 is not loaded");
         assert_eq!(sorted(&[], &[]), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_long_chain_takes_no_longer_for_each_table() {
+        let tables: Vec<u32> = (0..20_000).collect();
+        let keys: Vec<Kept> = tables.windows(2).map(|pair| key(pair[0], pair[1])).collect();
+        assert_eq!(sorted(&tables, &keys), Ok((0..20_000).rev().collect()));
+        assert_eq!(sorted(&tables, &[keys, vec![key(19_999, 0)]].concat()), Err(tables));
     }
 }

@@ -217,3 +217,43 @@ impl Query {
         Ok(Cells { row, columns: self.columns, ordinal, rowid })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    /// How often this thread has read from a file or a socket; none where the system does not say. (Linux: `proc_pid_io(5)`.)
+    fn reads() -> Option<u64> {
+        let io = std::fs::read_to_string("/proc/thread-self/io").ok()?;
+        io.lines().find_map(|line| line.strip_prefix("syscr: "))?.parse().ok()
+    }
+
+    #[test]
+    fn a_wide_row_is_read_from_the_file_once() -> Result<(), Box<dyn std::error::Error>> {
+        let file = tempfile::NamedTempFile::new()?;
+        let columns: Vec<String> = (0..1500).map(|number| format!("c{number}")).collect();
+        let values: Vec<&str> = ["7", "'x'", "'2024-01-01 00:00:00'", "NULL"].repeat(375);
+        let table = format!("CREATE TABLE t ({})", columns.join(", "));
+        let rows = vec![format!("({})", values.join(", ")); 20].join(", ");
+        let connection = rusqlite::Connection::open(file.path())?;
+        connection.execute_batch(&format!("{table}; INSERT INTO t VALUES {rows}"))?;
+        let source = Source::open(file.path(), Duration::ZERO, || false)?;
+        let table = source.tables.iter().find(|table| table.name == "t").ok_or("no table")?;
+        let names: Vec<&str> = columns.iter().map(String::as_str).collect();
+        let (before, mut cells) = (reads(), 0);
+        source.scan(table, &names, |row| {
+            let first = row.value(0).map_err(std::io::Error::other)?;
+            let last = row.value(1498).map_err(std::io::Error::other)?;
+            assert_eq!((first, last), (ValueRef::Integer(7), ValueRef::Text(b"2024-01-01 00:00:00")));
+            assert!(row.value(1500).is_err());
+            cells += 1;
+            Ok(())
+        })?;
+        assert_eq!(cells, 20);
+        if let (Some(before), Some(after)) = (before, reads()) {
+            assert!(after - before < 20 * 10, "{} reads", after - before);
+        }
+        Ok(())
+    }
+}

@@ -5,6 +5,7 @@ use super::bookkeeping;
 use super::snapshot::in_words;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Result};
+use std::collections::BTreeMap;
 
 /// What the main database has.
 #[derive(Debug, Default)]
@@ -92,7 +93,7 @@ pub(super) fn read(connection: &Connection) -> Result<Schema> {
          WHERE l.schema = 'main' ORDER BY l.name",
     )?;
     let mut rows = list.query([])?;
-    let mut schema = Schema::default();
+    let (mut schema, used) = (Schema::default(), used(connection)?);
     while let Some(row) = rows.next()? {
         let (name, is_text) = text(row.get_ref(0)?);
         let (kind, _) = text(row.get_ref(1)?);
@@ -107,7 +108,7 @@ pub(super) fn read(connection: &Connection) -> Result<Schema> {
             _ if name.starts_with("sqlite_") => Kind::Internal,
             _ => Kind::Ordinary,
         };
-        schema.tables.push(table(connection, name, is_text, kind, row.get(2)?, &sql));
+        schema.tables.push(table(connection, name, is_text, kind, row.get(2)?, &sql, &used));
     }
     Ok(schema)
 }
@@ -127,12 +128,13 @@ fn table(
     kind: Kind,
     without_rowid: bool,
     sql: &str,
+    used: &BTreeMap<String, i64>,
 ) -> Table {
     let mut table = Table {
         columns: Vec::new(),
         rowid: None,
         key: Vec::new(),
-        autoincrement: None,
+        autoincrement: used.get(&name).copied(),
         kind,
         unreadable: None,
         name,
@@ -151,11 +153,11 @@ fn table(
         return table;
     }
     match details(connection, &table.name, without_rowid) {
-        Ok((columns, key, autoincrement)) => {
+        Ok((columns, key)) => {
             table.rowid = ["rowid", "_rowid_", "oid"].into_iter().find(|alias| {
                 !without_rowid && !columns.iter().any(|column| column.name.eq_ignore_ascii_case(alias))
             });
-            (table.columns, table.key, table.autoincrement) = (columns, key, autoincrement);
+            (table.columns, table.key) = (columns, key);
         }
         Err(error) if kind == Kind::Virtual => {
             table.unreadable = Some(format!(
@@ -179,12 +181,12 @@ pub(super) fn is_contentless(sql: &str) -> bool {
     ["content=''", "content=\"\""].iter().any(|option| packed.contains(option))
 }
 
-type Details = (Vec<Column>, Vec<String>, Option<i64>);
+type Details = (Vec<Column>, Vec<String>);
 
 fn details(connection: &Connection, table: &str, without_rowid: bool) -> Result<Details> {
     let columns = columns(connection, table)?;
     let key = if without_rowid { key(connection, table)? } else { Vec::new() };
-    Ok((columns, key, autoincrement(connection, table)?))
+    Ok((columns, key))
 }
 
 fn key(connection: &Connection, table: &str) -> Result<Vec<String>> {
@@ -210,19 +212,19 @@ fn columns(connection: &Connection, table: &str) -> Result<Vec<Column>> {
     rows.filter_map(Result::transpose).collect()
 }
 
-fn autoincrement(connection: &Connection, table: &str) -> Result<Option<i64>> {
+/// The largest rowid ever used, by table. What keeps them has no index, and so is read once and not for each table.
+fn used(connection: &Connection) -> Result<BTreeMap<String, i64>> {
     let kept: bool = connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence')",
         [],
         |row| row.get(0),
     )?;
     if !kept {
-        return Ok(None);
+        return Ok(BTreeMap::new());
     }
     // the table is writable by anyone: what is not an integer counts as nothing, and twice the same name as the larger
-    connection.query_row(
-        "SELECT max(seq) FROM sqlite_sequence WHERE name = ?1 AND typeof(seq) = 'integer'",
-        [table],
-        |row| row.get(0),
-    )
+    let mut list = connection.prepare(
+        "SELECT name, max(seq) FROM sqlite_sequence WHERE typeof(name) = 'text' AND typeof(seq) = 'integer' GROUP BY name",
+    )?;
+    list.query_map([], |row| Ok((text(row.get_ref(0)?).0, row.get(1)?)))?.collect()
 }

@@ -68,13 +68,14 @@ impl Writer {
         let tables = definition.statements.iter().filter(own);
         let (modules, ordinary): (Vec<&Statement>, Vec<&Statement>) =
             tables.partition(|statement| statement.is_virtual());
+        let bring = !modules.is_empty();
         let waiting: Vec<&Statement> =
             modules.into_iter().filter(|statement| self.make(statement).is_err()).collect();
         let (last, first): (Vec<&Statement>, Vec<&Statement>) = ordinary
             .into_iter()
             .partition(|statement| waiting.iter().any(|module| module.may_bring(&statement.name)));
         let rest = first.into_iter().chain(waiting).chain(last);
-        rest.filter(|statement| !self.has("table", &statement.name))
+        rest.filter(|statement| !(bring && self.has("table", &statement.name)))
             .filter_map(|statement| self.make(statement).err())
             .collect()
     }
@@ -166,7 +167,9 @@ impl Writer {
     /// Makes what is not a table, in order, after the rows. Returns what SQLite refused, in words.
     pub fn make_rest(&self, definition: &Definition) -> Vec<String> {
         let rest = definition.statements.iter().filter(|statement| statement.kind != "table");
-        rest.filter(|statement| !self.has(&statement.kind, &statement.name))
+        // else SQLite would go through its whole schema for each of them
+        let brought = definition.statements.iter().any(Statement::is_virtual);
+        rest.filter(|statement| !(brought && self.has(&statement.kind, &statement.name)))
             .filter_map(|statement| self.make(statement).err())
             .collect()
     }

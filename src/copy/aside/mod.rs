@@ -20,19 +20,18 @@ use super::progress::{Phase, Progress};
 use crate::error::{Error, is_circumstance, server_message};
 use facts::Facts;
 use part::{ForeignKey, Part};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use tokio_postgres::Client;
 use trigger::Trigger;
 
 /// How much is set aside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Extent {
-    /// Triggers, foreign keys and indexes.
-    Whole,
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Extent<'a> {
+    /// Triggers, and of these tables the foreign keys and indexes; the keys of the others if no order of the tables satisfies all
+    /// of them.
+    Of(&'a HashSet<u32>),
     /// Triggers and foreign keys.
     Rules,
-    /// Triggers, and the foreign keys if no order of the tables satisfies all of them.
-    Least,
 }
 
 /// What was set aside.
@@ -49,23 +48,22 @@ pub(super) struct Aside {
 
 impl Aside {
     /// Sets triggers, foreign keys and indexes of `tables`, which must be locked and empty, aside.
-    pub(super) async fn set(client: &Client, tables: &[BoundTable], extent: Extent) -> Result<Aside, Error> {
+    pub(super) async fn set(
+        client: &Client,
+        tables: &[BoundTable],
+        extent: Extent<'_>,
+    ) -> Result<Aside, Error> {
         let tables: Vec<u32> = tables.iter().map(|table| table.target.oid).collect();
         let triggers = trigger::read(client, &tables).await?;
         let keys = part::foreign_keys(client, &tables).await?;
-        let all: Vec<Kept> = keys.iter().map(|key| key.kept).collect();
-        let stay = extent == Extent::Least && order::satisfies(&tables, &all);
-        let (movable, kept): (Vec<ForeignKey>, Vec<ForeignKey>) =
-            keys.into_iter().partition(|key| key.movable && !stay);
-        if extent == Extent::Least && movable.is_empty() && triggers.is_empty() {
-            return Ok(Aside {
-                tables,
-                before: None,
-                keys: movable,
-                indexes: Vec::new(),
-                triggers,
-                kept: all,
-            });
+        let (movable, kept) = divided(&tables, keys, extent);
+        let indexed: Vec<u32> = match extent {
+            Extent::Of(these) => tables.iter().filter(|table| these.contains(table)).copied().collect(),
+            Extent::Rules => Vec::new(),
+        };
+        if movable.is_empty() && triggers.is_empty() && indexed.is_empty() {
+            let kept = kept.iter().map(|key| key.kept).collect();
+            return Ok(Aside { tables, before: None, keys: movable, indexes: Vec::new(), triggers, kept });
         }
         let before = facts::read(client, &tables).await?;
         let (keys, refused) = try_out(client, &tables, &before, movable).await?;
@@ -75,15 +73,14 @@ impl Aside {
                 "table {table} is locked until the step ends as well: foreign keys of the step's tables refer to it");
         }
         drop_all(client, keys.iter().map(|key| &key.part)).await?;
-        let indexes = match extent {
-            Extent::Rules | Extent::Least => Vec::new(),
-            Extent::Whole => {
-                // a primary key can go only after the foreign keys that refer to it
-                let without_keys =
-                    if keys.is_empty() { before.clone() } else { facts::read(client, &tables).await? };
-                let indexes = part::indexes(client, &tables).await?;
-                try_out(client, &tables, &without_keys, indexes).await?.0
-            }
+        let indexes = if indexed.is_empty() {
+            Vec::new()
+        } else {
+            // a primary key can go only after the foreign keys that refer to it
+            let without_keys =
+                if keys.is_empty() { before.clone() } else { facts::read(client, &tables).await? };
+            let indexes = part::indexes(client, &indexed).await?;
+            try_out(client, &tables, &without_keys, indexes).await?.0
         };
         drop_all(client, &indexes).await?;
         let disable: Vec<&str> = triggers.iter().map(|trigger| trigger.disable.as_str()).collect();
@@ -178,6 +175,17 @@ impl Aside {
         });
         Err(Error::Proof(lines.collect()))
     }
+}
+
+/// The foreign keys that may be set aside, and those that stay.
+fn divided(tables: &[u32], keys: Vec<ForeignKey>, extent: Extent<'_>) -> (Vec<ForeignKey>, Vec<ForeignKey>) {
+    let stays = |key: &ForeignKey| match extent {
+        Extent::Of(these) => !these.contains(&key.kept.from) && !these.contains(&key.kept.to),
+        Extent::Rules => false,
+    };
+    let kept: Vec<Kept> = keys.iter().filter(|key| !key.movable || stays(key)).map(|key| key.kept).collect();
+    let in_order = order::satisfies(tables, &kept);
+    keys.into_iter().partition(|key| key.movable && !(in_order && stays(key)))
 }
 
 /// Drops and makes `parts` on the empty tables: those that come back as they were, and those that do not. Nothing stays
