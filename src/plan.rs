@@ -4,6 +4,7 @@
 //! The rules are those of refinery's `verify_migrations`, which stops at the first disagreement and knows no plan.
 
 use crate::config::Config;
+use crate::copy::PROGRESS;
 use crate::copy::brought::{self, Brought};
 use crate::error::{Error, ExitCode, server_message};
 use crate::migration::{self, Kind, Version};
@@ -294,12 +295,12 @@ impl Plan {
 
     /// Notes how far pending versions came that run outside a transaction, and stopped.
     async fn note_begun(&mut self, client: &Client, lock: Duration) -> Result<(), Error> {
-        let query = format!("{}; SELECT version, done FROM outgrow_progress", limits::lock(lock));
+        let query = format!("{}; SELECT version, done FROM {PROGRESS}", limits::lock(lock));
         let rows = match postgres::rows(client, &query).await {
             Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => return Ok(()),
             Err(error) => {
-                let doing = "reading how far versions came (outgrow_progress)".to_owned();
-                return Err(reading::refused(client, "outgrow_progress", doing, error).await);
+                let doing = format!("reading how far versions came ({PROGRESS})");
+                return Err(reading::refused(client, PROGRESS, doing, error).await);
             }
             Ok(rows) => rows,
         };
