@@ -118,6 +118,20 @@ fn the_failed_version_is_tried_again_and_the_earlier_ones_are_not() {
 }
 
 #[test]
+fn a_failure_in_a_long_line_is_shown_in_a_few() {
+    let long = "x".repeat(100_000);
+    let project = second(&format!("CREATE TABLE trace (); SELECT '{long}' AS many, male FROM t, '{long}"));
+    let outcome =
+        fails(&project, &["V2__next.sql:1:100056: unterminated quoted string at or near \"'xxx", "^\n"]);
+    assert!(outcome.stderr.len() < 3000, "{} bytes", outcome.stderr.len());
+    project.write(
+        "migrations/V2__next.sql",
+        format!("CREATE TABLE trace (); SELECT '{long}' AS many, male FROM t;"),
+    );
+    fails(&project, &["column \"male\" does not exist", "xxx' AS many, male FROM t;\n"]);
+}
+
+#[test]
 fn commands_of_psql_are_refused_with_their_line() {
     refused(
         "\\restrict abc\nSELECT 1;\n",

@@ -47,12 +47,29 @@ impl fmt::Display for SqlFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.problem.fmt(f)?;
         if let (Some(text), Some((line, column))) = (&self.line, self.problem.at) {
-            let margin = format!("{line} | ");
+            let (margin, (text, column)) = (format!("{line} | "), around(text, column));
             write!(f, "\n  {margin}{}", text.replace('\t', " "))?;
             write!(f, "\n  {:>1$}", '^', margin.len() + column)?;
         }
         self.notes.iter().try_for_each(|note| write!(f, "\n  {note}"))
     }
+}
+
+/// As many characters of a line are shown at most.
+const SHOWN_CHARACTERS: usize = 160;
+
+/// The part of a `line` that is shown, and where `column` is in it: a line may be a whole dump.
+fn around(line: &str, column: usize) -> (String, usize) {
+    let length = line.chars().count();
+    let column = column.min(length + 1);
+    if length <= SHOWN_CHARACTERS {
+        return (line.to_owned(), column);
+    }
+    let first = column.saturating_sub(SHOWN_CHARACTERS / 2).min(length - SHOWN_CHARACTERS);
+    let before = if first > 0 { "…" } else { "" };
+    let after = if first + SHOWN_CHARACTERS < length { "…" } else { "" };
+    let shown: String = line.chars().skip(first).take(SHOWN_CHARACTERS).collect();
+    (format!("{before}{shown}{after}"), column - first + usize::from(first > 0))
 }
 
 /// Values of one column that the target cannot hold, for one reason.
@@ -120,5 +137,16 @@ mod tests {
             notes: vec!["hint: x".into()],
         };
         assert_eq!(failure.to_string(), "V1__a.sql:7:5: no\n  7 | abc def\n          ^\n  hint: x");
+    }
+
+    #[test]
+    fn of_a_long_line_the_part_around_the_column_is_shown() {
+        let line = format!("{}!{}", "a".repeat(99_999), "b".repeat(99_999));
+        for (column, shown, at) in [(1, 'a', 1), (100_000, '!', 81), (199_999, 'b', 161)] {
+            let (part, caret) = around(&line, column);
+            assert_eq!((part.chars().nth(caret - 1), caret), (Some(shown), at));
+            assert!(part.chars().count() <= SHOWN_CHARACTERS + 2);
+        }
+        assert_eq!(around("short", 9), ("short".to_owned(), 6));
     }
 }

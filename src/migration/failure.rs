@@ -41,7 +41,7 @@ pub fn located(file: &Path, text: &str, said: &DbError, sent: Sent, completed: u
     let quotes_values = code.starts_with("22") || reads_names && !all_quoted_stand_in(said.message(), text);
     let shown = |said: &str| {
         let said = if quotes_values { without_values(said, text) } else { said.to_owned() };
-        secrets.iter().fold(said, |said, secret| said.replace(secret, "'…'"))
+        cut(secrets.iter().fold(said, |said, secret| said.replace(secret, "'…'")))
     };
     let note = |name: &str, said: Option<String>| said.map(|said| format!("{name}: {}", shown(&said)));
     let next = match code {
@@ -74,6 +74,17 @@ pub fn located(file: &Path, text: &str, said: &DbError, sent: Sent, completed: u
         .flatten()
         .collect(),
     }
+}
+
+/// As many characters of what the server says are shown at most: it quotes the rest of the file after a quote that does not end.
+const SHOWN_CHARACTERS: usize = 1000;
+
+fn cut(mut said: String) -> String {
+    if let Some((end, _)) = said.char_indices().nth(SHOWN_CHARACTERS) {
+        said.truncate(end);
+        said.push('…');
+    }
+    said
 }
 
 /// Whether each quoted part of `message` stands in the file: the names of its own statements do, folded to lower case.
