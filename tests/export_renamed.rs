@@ -64,7 +64,7 @@ fn a_replacement_under_the_old_name_is_what_is_exported() {
 #[test]
 fn what_was_dropped_is_said_and_is_not_what_has_its_name_now() {
     let project = project("ALTER TABLE things DROP b; ALTER TABLE things RENAME a TO b; DROP TABLE t");
-    let outcome = project.outgrow(["export", "back.db"]).succeeds();
+    let outcome = project.outgrow(["export", "back.db"]).succeeds().never_says(&["has a rule for it"]);
     outcome.prints(&[
         "U.b: what the file's own schema gives a row without it; the target's table things has no such column",
         "t: empty in the file; V2__import brought it into t, and the target has no table t any more",
@@ -90,4 +90,33 @@ fn what_no_version_says_is_renamed_is_named() {
         "t.m: 2 values left behind",
     ]);
     assert_eq!(cells::query(&project.path("back.db"), "SELECT count(*) FROM others"), ["2"]);
+}
+
+#[test]
+fn rules_that_a_column_does_not_take_any_more_do_not_keep_it_from_the_file() {
+    let project = Project::step(
+        "CREATE TABLE t (id int PRIMARY KEY, a int, at timestamp, e text)",
+        "\"t\"",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a, at, e); INSERT INTO t VALUES (1, 'x', 0, ''), (2, 7, 1500, 'y')",
+    );
+    let step = "source = \"sqlite\"\ntables = [\"t\"]\n[table.t.column]\na = { misfit = \"null\" }\n\
+                at = { read = \"unix_ms\", target = \"at\" }\ne = { empty = \"null\" }\n";
+    project.write("migrations/V2__import.toml", step);
+    project.write(
+        "migrations/V3__later.sql",
+        "UPDATE t SET a = 5 WHERE a IS NULL; ALTER TABLE t ALTER a SET NOT NULL;
+         ALTER TABLE t ALTER at TYPE bigint USING extract(epoch FROM at) * 1000, ALTER e TYPE text[] USING ARRAY[e]",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    let outcome = project.outgrow(["export", "back.db", "--json"]).succeeds();
+    let json = outcome.json();
+    let notes = json["notes"].as_array().expect("notes");
+    assert!(
+        notes
+            .iter()
+            .all(|note| note.as_str().is_some_and(|note| note.contains("when V2__import brought it"))),
+        "{notes:?}"
+    );
+    let rows = ["1 | 5 | 0 | '{NULL}'", "2 | 7 | 1500 | '{y}'"];
+    assert_eq!(cells::query(&project.path("back.db"), "SELECT * FROM t"), rows);
 }

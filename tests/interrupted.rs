@@ -26,7 +26,7 @@ fn the_hash_of_verify() {
     let mut child = started(&mut project.command(["verify", "-v"]));
     let lines = BufReader::new(child.stderr.take().expect("its stderr")).lines();
     let mut lines = lines.map(|line| line.expect("UTF-8"));
-    assert!(lines.any(|line| line.contains("compared t: 1 rows, differs")));
+    assert!(lines.any(|line| line.contains("compared t: 1 row, differs")));
     terminated(child);
 }
 

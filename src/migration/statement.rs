@@ -25,11 +25,12 @@ pub struct Rename {
     pub to: String,
 }
 
-/// A name as the server stores it.
+/// A name as the server stores it, which in UTF-8 leaves letters beyond ASCII as they are. (PostgreSQL: SQL Syntax,
+/// "Identifiers and Key Words".)
 fn stored(name: &str) -> String {
     match name.strip_prefix('"').and_then(|name| name.strip_suffix('"')) {
         Some(quoted) => quoted.replace("\"\"", "\""),
-        None => name.to_lowercase(),
+        None => name.to_ascii_lowercase(),
     }
 }
 
@@ -218,6 +219,7 @@ mod tests {
             rename("A.\"b", Some("to"), "z")
         );
         assert_eq!(renamed("ALTER TABLE t RENAME n TO m"), rename("t", Some("n"), "m"));
+        assert_eq!(renamed("ALTER TABLE T RENAME AÑO TO Über"), rename("t", Some("aÑo"), "Über"));
         for text in [
             "ALTER TABLE t RENAME CONSTRAINT a TO b",
             "ALTER TABLE t ADD rename int",

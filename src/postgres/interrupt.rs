@@ -7,7 +7,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::sync::mpsc::{self, Receiver};
 
 /// The cancel request is repeated at this pace, since one that arrives between two statements hits nothing.
 const REPEAT: Duration = Duration::from_millis(100);
@@ -17,6 +17,9 @@ pub const LOOK: Duration = Duration::from_millis(100);
 
 /// After this the process ends, and the server rolls back when it notices: a platform kills after 10 s at the least.
 const LIMIT: Duration = Duration::from_secs(8);
+
+/// The first signal ends the work, the second the waiting for its end: more tell nothing new.
+const SIGNALS: usize = 2;
 
 /// Knows the session that a signal must cancel. Clones share it.
 #[derive(Clone, Default)]
@@ -34,13 +37,13 @@ impl Interrupt {
     /// A signal has come: what fails now fails because of it.
     #[must_use]
     pub fn signalled(&self) -> bool {
-        self.signalled.load(Ordering::Relaxed)
+        self.signalled.load(Ordering::Acquire)
     }
 
     /// [`Interrupt::signalled`], to hand to what knows nothing of signals.
     pub fn ended(&self) -> impl Fn() -> bool + Send + Sync + use<> {
         let signalled = Arc::clone(&self.signalled);
-        move || signalled.load(Ordering::Relaxed)
+        move || signalled.load(Ordering::Acquire)
     }
 
     /// Waits for a signal.
@@ -72,20 +75,20 @@ impl Interrupt {
     }
 
     /// Takes signals on a thread of its own: this one may be busy with the source, and nobody else would notice.
-    fn listen(&self) -> Result<UnboundedReceiver<Signal>, Error> {
+    fn listen(&self) -> Result<Receiver<Signal>, Error> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let inside = runtime.enter();
         let mut signals = Signals::listen()?;
         drop(inside);
-        let (sender, receiver) = mpsc::unbounded_channel();
+        let (sender, receiver) = mpsc::channel(SIGNALS);
         let signalled = Arc::clone(&self.signalled);
         let taking = async move {
             loop {
                 tokio::select! {
                     signal = signals.next() => {
                         // first, so that whoever ends because of it finds it
-                        let _ = sender.send(signal);
-                        signalled.store(true, Ordering::Relaxed);
+                        let _ = sender.try_send(signal);
+                        signalled.store(true, Ordering::Release);
                     }
                     () = sender.closed() => return,
                 }

@@ -128,17 +128,22 @@ fn plain(name: &str) -> &str {
     inner.unwrap_or(name).trim_matches('"')
 }
 
-/// What rustls names by one word, such as `CertificateRequired`, in several.
+/// What rustls names by one word, such as `CertificateRequired` or `UnknownCA`, in several.
 fn words(name: &str) -> String {
     if name.contains(' ') {
         return name.to_owned();
     }
+    let is_lower = |letter: Option<&char>| letter.is_some_and(char::is_ascii_lowercase);
+    let letters: Vec<char> = name.chars().collect();
     let mut words = String::new();
-    for c in name.chars() {
-        if c.is_ascii_uppercase() && !words.is_empty() {
+    for (at, letter) in letters.iter().enumerate() {
+        let follows_word = at > 0 && is_lower(letters.get(at - 1));
+        let begins_word = is_lower(letters.get(at + 1));
+        if letter.is_ascii_uppercase() && at > 0 && (follows_word || begins_word) {
             words.push(' ');
         }
-        words.push(c.to_ascii_lowercase());
+        // an abbreviation stays one
+        words.push(if begins_word { letter.to_ascii_lowercase() } else { *letter });
     }
     words
 }
@@ -190,5 +195,18 @@ pub(super) fn explain(error: &rustls::Error, seen: Option<&str>) -> (String, Str
             format!("TLS failed: {other}"),
             "check that this is a PostgreSQL server; its log says more".into(),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::words;
+
+    #[test]
+    fn names_are_taken_apart_into_words() {
+        assert_eq!(words("CertificateRequired"), "certificate required");
+        assert_eq!(words("UnknownCA"), "unknown CA");
+        assert_eq!(words("UnknownPSKIdentity"), "unknown PSK identity");
+        assert_eq!(words("it is said already"), "it is said already");
     }
 }

@@ -18,6 +18,7 @@ mod problems;
 mod proof;
 mod renamed;
 mod row;
+mod rules;
 mod sequence;
 mod stop;
 

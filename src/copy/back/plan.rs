@@ -6,9 +6,9 @@ use super::made;
 use super::modules::Modules;
 use super::notes::{self as said, Held};
 use super::originals::{self, ColumnFormat};
-use super::{renamed, sequence};
+use super::{renamed, rules, sequence};
 use crate::copy::bind::same_name;
-use crate::copy::columns::{self, BoundColumn, BoundTable};
+use crate::copy::columns::{BoundColumn, BoundTable};
 use crate::copy::compare::visible;
 use crate::copy::originals::Key;
 use crate::copy::receipt::{self, ForTheWayBack, Spelt};
@@ -238,14 +238,14 @@ fn bind_columns(
     refused: &mut Vec<String>,
 ) -> Result<BoundTable, Error> {
     let none = TableRules::default();
-    let rules = fed.step.map_or(&none, |(_, table)| &table.rules);
-    let bound = columns::bind(source, from, fed.target, rules, notes)?;
+    let of_step = fed.step.map_or(&none, |(_, table)| &table.rules);
+    let bound = rules::bind(source, from, fed.target, of_step, notes)?;
     let missing = from.columns.iter().filter(|column| {
         !column.generated && !bound.columns.iter().any(|known| known.source.name == column.name)
     });
     for column in missing {
         let named = |name: &String| name.eq_ignore_ascii_case(&column.name);
-        let skipped = rules.column.iter().any(|(name, rule)| named(name) && rule.skip);
+        let skipped = of_step.column.iter().any(|(name, rule)| named(name) && rule.skip);
         let (place, target) = (format!("{}.{}", from.name, column.name), &fed.target.name);
         if skipped {
             notes.push(format!(

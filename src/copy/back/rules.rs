@@ -1,0 +1,57 @@
+//! The rules of a step, for a table that later versions may have changed: what they say of the way there must not keep a
+//! column from going back.
+
+use crate::copy::bind::same_name;
+use crate::copy::columns::{self, BoundTable};
+use crate::error::Error;
+use crate::migration::step::{ColumnRules, Policy, TableRules};
+use crate::postgres::catalog;
+use crate::sqlite::{Source, schema};
+
+/// Binds the columns of `from` to those of `to` as the step did, whose `rules` these are; what does not fit is added to
+/// `faults`.
+pub(super) fn bind(
+    source: &Source,
+    from: &schema::Table,
+    to: &catalog::Table,
+    rules: &TableRules,
+    faults: &mut Vec<String>,
+) -> Result<BoundTable, Error> {
+    let mut rules = rules.clone();
+    for rule in rules.column.values_mut() {
+        // a column that is gone is named like any other, not as a fault of its rule
+        rule.skip |= rule.target.as_ref().is_some_and(|name| is_gone(to, name));
+    }
+    let mut found = Vec::new();
+    let mut bound = columns::bind(source, from, to, &rules, &mut found)?;
+    let relaxed = bound.refused.iter().filter(|name| relax(&mut rules, from, name)).count();
+    if relaxed > 0 {
+        found.clear();
+        bound = columns::bind(source, from, to, &rules, &mut found)?;
+    }
+    faults.append(&mut found);
+    Ok(bound)
+}
+
+/// The target has no column of that name.
+pub(super) fn is_gone(to: &catalog::Table, name: &str) -> bool {
+    same_name(&to.columns, name, |column| &column.name).is_none()
+}
+
+/// Leaves of the rule for the column that feeds `target` what holds for any type, and nulls or not: its cells are written
+/// as those of the type that it has now. Whether there is such a rule.
+fn relax(rules: &mut TableRules, from: &schema::Table, target: &str) -> bool {
+    let feeds = |name: &str, rule: Option<&ColumnRules>| {
+        rule.and_then(|rule| rule.target.as_deref()).unwrap_or(name).eq_ignore_ascii_case(target)
+    };
+    let fed = from.columns.iter().find_map(|column| {
+        let rule = rules.column.iter().find(|(name, _)| name.eq_ignore_ascii_case(&column.name));
+        let key = rule.map_or(&column.name, |(name, _)| name);
+        feeds(&column.name, rule.map(|(_, rule)| rule)).then(|| key.clone())
+    });
+    let Some(name) = fed else { return false };
+    let rule = rules.column.entry(name).or_default();
+    let (target, empty) = (rule.target.take(), rule.empty);
+    *rule = ColumnRules { target, empty, misfit: Some(Policy::Fail), ..ColumnRules::default() };
+    true
+}
