@@ -23,7 +23,8 @@ impl Report for Diagnosis {
         }
         let (problems, warnings) = (self.count(State::Problem), self.count(State::Warning));
         let is_step = |finding: &Finding| finding.about == "step";
-        let unread = if self.findings.iter().any(is_step) { " as far as its rows are not asked" } else { "" };
+        let unread =
+            if self.findings.iter().any(is_step) { " but for its rows, which were not read" } else { "" };
         let answer = match (problems, warnings) {
             (0, 0) => format!("ready{unread}"),
             (0, 1) => format!("ready{unread}, 1 warning"),
