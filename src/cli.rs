@@ -58,23 +58,27 @@ fn wait(text: &str) -> Result<Duration, String> {
 }
 
 const EXIT_CODES: &str = "\
-A version is one file of the folder migrations/, V<number>__<name>.sql or, for the step that brings the rows, .toml; the newest
-is head.
+A version is one file of the folder migrations/: V<number>__<name>.sql,
+or .toml for the step that brings the rows. The newest is head.
 
 Exit codes:
   0         done, at head, equal, passed
-  1         the answer is no: pending (status --check), differences (verify), a failed check, a problem (doctor)
-  2         wrong usage or configuration, or a file that is refused before anything runs
+  1         the answer is no: pending (status --check), differences (verify),
+            a failed check, a problem (doctor)
+  2         wrong usage or configuration, or a file that is refused before
+            anything runs
   3         no connection: network, TLS, authentication
   4         somebody else holds the lock, and the wait is over
-  5         the history diverges from the files: one was edited, is missing, or is below head and not applied
-  6         the source is refused, or (export) not everything in the target has a form in SQLite
-  7         a migration failed, and nothing of it was kept unless it says no-transaction; or the target's tables are not ready, or
-            not readable
+  5         the history diverges from the files: one was edited, is missing,
+            or is below head and not applied
+  6         the source is refused, or (export) not everything in the target has
+            a form in SQLite
+  7         a migration failed, and nothing of it was kept unless it says
+            no-transaction; or the target's tables are not ready, or not readable
   8         what was stored is not what was read; rolled back
   130, 143  interrupted by Ctrl-C or SIGTERM; rolled back
 
-Flags win over the environment, the environment over the file .env of the current folder.";
+Flags win over the environment, the environment over .env in the current folder.";
 
 /// Whether something is a URL where something else is expected: a message that quotes it would show its password.
 #[must_use]

@@ -17,7 +17,9 @@ fn a_dry_run_reads_everything_and_writes_nothing() {
         .outgrow(["migrate", "--dry-run"])
         .exits(6)
         .says(&["t.v: text that is not a whole number in 1 row, rowid 2", "rowid 3"]);
-    refused.says(&["rule: [table.t.column.v] misfit = \"null\" or \"quarantine\""]).never_says(&["10x"]);
+    refused
+        .says(&["rule: [table.t.column.v]\n          misfit = \"null\"  # or \"quarantine\""])
+        .never_says(&["10x"]);
     project.sqlite("app.db", "DELETE FROM t WHERE id IN (2, 3)");
     project.outgrow(["migrate", "--dry-run"]).succeeds().prints(&[
         "2 rows",

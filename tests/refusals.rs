@@ -234,7 +234,7 @@ fn values_that_the_type_itself_refuses() {
     );
     project
         .outgrow(["migrate"])
-        .says(&["rule: [table.t.column.j] skip = true, or make the target's column text"]);
+        .says(&["rule: [table.t.column.j]\n          skip = true  # or make the target's column text"]);
     project.sqlite("app.db", "DELETE FROM t WHERE id IN (2, 3); UPDATE t SET j = '[]', b = '[]'");
     project.outgrow(["migrate"]).succeeds();
     project.outgrow(["verify"]).succeeds();
@@ -260,9 +260,9 @@ fn characters_that_the_target_does_not_have() {
             &format!("t.a: {missing} in 1 row, rowid 2;"),
         ],
     );
-    project
-        .outgrow(["migrate"])
-        .says(&["rule: [table.t.column.v] skip = true, or make the target database with ENCODING 'UTF8'"]);
+    project.outgrow(["migrate"]).says(&[
+        "rule: [table.t.column.v]\n          skip = true  # or make the target database with ENCODING 'UTF8'",
+    ]);
     project.outgrow(["migrate", "--show-values"]).says(&["values \"secret 🔑\", \"🔑\""]);
     project.sqlite("app.db", "DELETE FROM t WHERE id > 1");
     project.outgrow(["migrate"]).succeeds();

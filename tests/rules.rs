@@ -1,6 +1,6 @@
 //! Rules in a step: what each does, that it is counted, and that one that matches nothing is refused.
 
-use crate::support::{Project, repository};
+use crate::support::{Outcome, Project, repository};
 
 pub const LEVERAGE: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 5), (2, '10x'), (3, 2.5), (4, NULL)";
 
@@ -42,6 +42,29 @@ fn a_column_with_values_is_left_behind_only_if_the_step_says_so() {
     project.outgrow(["migrate"]).exits(7).says(&["t.lost: the source has values in this column", advice]);
     let project = with_rules("a int", source, "[table.t.column.lost]\nskip = true\n");
     project.outgrow(["migrate"]).succeeds().prints(&["1 row"]);
+}
+
+#[test]
+fn a_rule_that_a_report_proposes_can_be_pasted() {
+    let target = "zoned timestamptz, naive timestamp, short numeric(4,1), tick timestamp(0), word text, torn text, \
+                  n int, strict int NOT NULL";
+    let source = "CREATE TABLE t (zoned, naive, short, tick, word, torn, n, strict); \
+                  INSERT INTO t VALUES ('2024-01-01', '2024-01-01T00:00Z', 1.25, '2024-01-01 00:00:00.5', 'a' || char(0), \
+                  CAST(x'61ff' AS TEXT), 'x', 'x'), (NULL, NULL, NULL, NULL, 'b', NULL, NULL, 1)";
+    let project = with_rules(target, source, "");
+    let pasted = |refused: Outcome| {
+        let rules: Vec<&str> = refused.stderr.split("rule: ").skip(1).collect();
+        let rules =
+            rules.iter().flat_map(|rule| rule.lines().take(2)).map(|line| format!("{}\n", line.trim()));
+        rules.collect::<String>()
+    };
+    let values = pasted(project.outgrow(["migrate"]).exits(6));
+    assert!(values.contains("[table.t.column.short]\nround = true"), "{values}");
+    assert_eq!(values.lines().count(), 16, "{values}");
+    let step = |rules: &str| format!("source = \"sqlite\"\ntables = [\"t\"]\n{rules}");
+    project.write("migrations/V2__import.toml", step(&values));
+    project.outgrow(["migrate"]).succeeds();
+    project.outgrow(["verify"]).succeeds();
 }
 
 #[test]
@@ -147,7 +170,10 @@ fn numbers_are_read_as_times() {
         ]
     );
     let project = with_rules(target, source, "");
-    project.outgrow(["migrate"]).exits(6).says(&["rule: [table.t.column.s] read = \"unix_s\", \"unix_ms\""]);
+    project
+        .outgrow(["migrate"])
+        .exits(6)
+        .says(&["rule: [table.t.column.s]\n", "read = \"unix_…\"  # unix_s, unix_ms, unix_us or julian"]);
 }
 
 #[test]

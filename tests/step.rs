@@ -155,6 +155,7 @@ fn a_target_that_the_step_does_not_fit_is_reported_whole() {
     );
     project.outgrow(["migrate"]).exits(7).says(&[
         "table b: the step names it and the target has no such table",
+        "create it in a version before the step, or write [table.b] with target = \"…\", its name there\n",
         "a.lost: the source has values in this column and the target's table a has no column lost",
         "a.extra: the target's column is NOT NULL without a default",
     ]);

@@ -60,7 +60,7 @@ pub(super) fn bind(
                     ),
                     None => format!(
                         "table {name}: the step names it and the target has no such table in its search_path; \
-                         create it in a version before the step{}",
+                         create it in a version before the step, or write {rule} with target = \"…\", its name there{}",
                         cut(name, &rule)
                     ),
                 });

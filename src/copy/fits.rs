@@ -120,15 +120,15 @@ fn reason(code: &str) -> (Misfit, &'static str) {
     match code {
         "22P05" | "22021" => (
             Misfit("text with a character that the target database's encoding does not have"),
-            "skip = true, or make the target database with ENCODING 'UTF8' TEMPLATE template0",
+            "skip = true  # or make the target database with ENCODING 'UTF8' TEMPLATE template0",
         ),
         "54001" => (
             Misfit("a value nested deeper than the server's max_stack_depth allows"),
-            "skip = true, or make the target's column text in a version before the step",
+            "skip = true  # or make the target's column text in a version before the step",
         ),
         CHANGED => (
             Misfit("text with more digits or characters than the type keeps"),
-            "skip = true, or give the target's column a wider type in a version before the step",
+            "skip = true  # or give the target's column a wider type in a version before the step",
         ),
         _ if code.starts_with("54") => {
             (Misfit("a value beyond a limit of the server for this type"), "skip = true")

@@ -91,24 +91,28 @@ fn advice(table: &BoundTable, index: usize, misfit: Misfit) -> String {
     let name = column.target.type_name.as_str();
     let temporal = name.starts_with("timestamp") || name.starts_with("date") || name.starts_with("time");
     let rule = match misfit.0 {
-        "a time without a zone" => "zone = \"UTC\" (the zone that such times are in)",
-        "a time with a zone" => "zone = \"UTC\" (the zone to store them in)",
+        "a time without a zone" => "zone = \"UTC\"  # the zone that such times are in",
+        "a time with a zone" => "zone = \"UTC\"  # the zone to store them in",
         found if found.contains("after the second") => "round = true",
-        "an integer" | "a real" if temporal => "read = \"unix_s\", \"unix_ms\", \"unix_us\" or \"julian\"",
-        found if found.contains("NUL character") => "nul = \"strip\" or \"replace\"",
-        found if found.contains("UTF-8") => "utf8 = \"strip\" or \"replace\"",
-        found if found == quarantine::TOO_LARGE => "misfit = \"null\", or skip = true",
+        "a number with digits beyond the microsecond" | "a Julian day between two milliseconds" => {
+            "round = true"
+        }
+        "an integer" | "a real" if temporal => "read = \"unix_…\"  # unix_s, unix_ms, unix_us or julian",
+        found if found.contains("NUL character") => "nul = \"strip\"  # or \"replace\"",
+        found if found.contains("UTF-8") => "utf8 = \"strip\"  # or \"replace\"",
+        found if found == quarantine::TOO_LARGE => "misfit = \"null\"  # or skip = true",
         _ if column.codec.by_input => "skip = true",
+        "a number with more digits after the point" => "round = true  # or misfit = \"quarantine\"",
         _ if column.target.not_null => "misfit = \"quarantine\"",
-        _ => "misfit = \"null\" or \"quarantine\"",
+        _ => "misfit = \"null\"  # or \"quarantine\"",
     };
     self::rule(table, index, rule)
 }
 
-/// `rule` where the step has it.
+/// `rule` as the step has it, ready to be pasted there.
 pub(super) fn rule(table: &BoundTable, index: usize, rule: &str) -> String {
     let column = &table.columns[index];
-    format!("[table.{}.column.{}] {rule}", key(&table.source.name), key(&column.source.name))
+    format!("[table.{}.column.{}]\n{rule}", key(&table.source.name), key(&column.source.name))
 }
 
 /// A value for `--show-values`.

@@ -96,7 +96,7 @@ pub struct Misfits {
     /// Their values, under `--show-values`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<String>,
-    /// What to write in the step.
+    /// What to write in the step, a line or two of TOML.
     pub advice: String,
 }
 
@@ -120,7 +120,9 @@ impl fmt::Display for Misfits {
         write!(
             f,
             "the target's column, {}{null}, takes {}\n  rule: {}",
-            self.target_type, self.expects, self.advice
+            self.target_type,
+            self.expects,
+            self.advice.replace('\n', "\n        ")
         )
     }
 }

@@ -131,7 +131,11 @@ pub fn parse(path: &Path, text: &str) -> Result<Step, Vec<Problem>> {
         let message = format!(
             "{}; a data step reads: source = \"sqlite\", tables = [\"…\"], and as needed \
              optional = [\"…\"], skip = [\"…\"], [table.NAME], [table.NAME.column.COLUMN]",
-            error.message().replace("a sequence", "a list")
+            match error.message() {
+                "duplicate key" =>
+                    "it is there twice; all rules of a table or column stand under one heading".to_owned(),
+                other => other.replace("a sequence", "a list"),
+            }
         );
         vec![problem(error.span().map(|span| span.start), message)]
     })?;
@@ -232,6 +236,9 @@ mod tests {
         assert!(several[1].starts_with("V6__x.toml:2:16: table \"A\" is named twice"), "{several:?}");
         assert!(faults("source = \"sqlite\"\ntables = []\n")[0].contains(":2:10: no table"));
         assert!(faults("source = \"sqlite\"\n")[0].contains("missing field `tables`"));
+        let twice = "[table.a.column.c]\nnul = \"strip\"\n";
+        let twice = faults(&format!("source = \"sqlite\"\ntables = [\"a\"]\n{twice}{twice}"));
+        assert!(twice[0].contains(":5:17: it is there twice; all rules of a table or column"), "{twice:?}");
     }
 
     #[test]

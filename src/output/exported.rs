@@ -50,7 +50,8 @@ fn remarks(table: &WrittenTable) -> String {
         (table.target != table.table).then(|| format!("from {}", table.target)),
         table.step.is_none().then(|| "never came from SQLite".to_owned()),
         (table.quarantined > 0).then(|| format!("and {} from the quarantine", rows(table.quarantined))),
-        (table.originals > 0).then(|| format!("{} kept as it was", counted(table.originals, "cell"))),
+        (table.originals > 0)
+            .then(|| format!("{} in the spelling that was kept", counted(table.originals, "cell"))),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
