@@ -1,7 +1,7 @@
 //! `outgrow export FILE`: the target's tables as an SQLite file that the old application opens as its own.
 //!
-//! Everything is read in one snapshot, and written to a temporary file beside the destination, that nobody else may read.
-//! Only when SQLite finds nothing wrong with it, and its rows are proven, it takes the destination's name.
+//! Everything is read in one snapshot, and written to a temporary file beside the destination, that nobody else may
+//! read. Only when SQLite finds nothing wrong with it, and its rows are proven, it takes the destination's name.
 
 use crate::cli::ExportArgs;
 use crate::config::{self, Config};
@@ -21,9 +21,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tempfile::{NamedTempFile, TempPath};
 
-/// A policy that hides rows would leave them out: with `row_security` off the server refuses instead. Rows come in the order
-/// in which they lie. Not READ ONLY, for values that the server must read are put into a temporary table to name the rows that
-/// differ; all of it is rolled back.
+/// A policy that hides rows would leave them out: with `row_security` off the server refuses instead. Rows come in the
+/// order in which they lie. Not READ ONLY, for values that the server must read are put into a temporary table to name
+/// the rows that differ; all of it is rolled back.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL row_security = off; \
                      SET LOCAL synchronize_seqscans = off; SET LOCAL jit = off";
 
@@ -56,8 +56,8 @@ impl Exported {
 /// Writes the target's tables to the file.
 ///
 /// # Errors
-/// [`Error::Config`] if the file is in the way of another, or its folder is none; [`Error::Diverged`] if the file of an applied
-/// step was edited; [`Error::Back`] with everything that does not go back; those of [`postgres::connect`].
+/// [`Error::Config`] if the file is in the way of another, or its folder is none; [`Error::Diverged`] if the file of an
+/// applied step was edited; [`Error::Back`] with everything that does not go back; those of [`postgres::connect`].
 pub async fn export(
     config: &Config,
     args: &ExportArgs,
@@ -179,8 +179,8 @@ impl Destination {
         Ok(Destination { file: file.to_owned(), folder, force })
     }
 
-    /// A file that is replaced must not be one that a step was copied from. An export of what nobody has changed since may be
-    /// the very same file, so that the name counts, too.
+    /// A file that is replaced must not be one that a step was copied from. An export of what nobody has changed since
+    /// may be the very same file, so that the name counts, too.
     fn require_no_source(&self, sources: &BTreeMap<i32, Fingerprint>) -> Result<(), Error> {
         if !self.force || !self.file.is_file() {
             return Ok(());
@@ -214,8 +214,8 @@ impl Destination {
         }
     }
 
-    /// Gives the finished file its name, durably; returns its size. Whoever made a file of that name in the meantime keeps it,
-    /// unless it was to be replaced.
+    /// Gives the finished file its name, durably; returns its size. Whoever made a file of that name in the meantime
+    /// keeps it, unless it was to be replaced.
     fn take(&self, temporary: TempPath) -> Result<u64, Error> {
         let finished = File::open(&temporary)?;
         finished.sync_all()?;

@@ -70,7 +70,8 @@ pub struct Entry {
     pub applied_on: Option<OffsetDateTime>,
     /// The file, as found under `--migrations`.
     pub file: Option<String>,
-    /// The source that is named now is in another state than the one this step was copied from; unknown if none is named.
+    /// The source that is named now is in another state than the one this step was copied from; unknown if none is
+    /// named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_changed: Option<bool>,
     /// Pending, outside a transaction, and begun: so many of its statements have run.
@@ -157,12 +158,12 @@ pub async fn status(config: &Config, check: bool, interrupt: &Interrupt) -> Resu
     })
 }
 
-/// Connects and reads the history, while `read` reads the folder on a thread of its own. What is wrong with the folder is
-/// reported first, and without waiting for the server.
+/// Connects and reads the history, while `read` reads the folder on a thread of its own. What is wrong with the folder
+/// is reported first, and without waiting for the server.
 ///
 /// # Errors
-/// Those of `read` and [`postgres::connect`]; [`Error::Config`] if no target is named, and [`Error::Database`] if the history
-/// cannot be read.
+/// Those of `read` and [`postgres::connect`]; [`Error::Config`] if no target is named, and [`Error::Database`] if the
+/// history cannot be read.
 pub async fn open<T: Send + 'static>(
     config: &Config,
     read: impl FnOnce(&Path) -> Result<T, Error> + Send + 'static,
@@ -184,8 +185,8 @@ pub async fn open<T: Send + 'static>(
 }
 
 impl Plan {
-    /// Holds `versions` against the history of `client`, without the receipts, in one round trip; a lock on it is waited for no
-    /// longer than `lock`.
+    /// Holds `versions` against the history of `client`, without the receipts, in one round trip; a lock on it is
+    /// waited for no longer than `lock`.
     ///
     /// # Errors
     /// [`Error::Database`] if the history cannot be read.
@@ -355,8 +356,8 @@ fn source(config: &Config) -> Option<&Path> {
     config.source.as_deref().filter(|file| file.is_file())
 }
 
-/// The history, and the receipts with it if they are wanted. Those are no reason to fail: a table of the application's may
-/// have their name.
+/// The history, and the receipts with it if they are wanted. Those are no reason to fail: a table of the application's
+/// may have their name.
 async fn history(client: &Client, receipts: bool, lock: Duration) -> Result<History, Error> {
     let query = |lock| {
         let limit = limits::lock(lock);

@@ -1,7 +1,7 @@
-//! What has become of a source since its rows were brought, and of the rows: an old application that still writes to the
-//! file, or a target that is empty while the file is full. In go the applied versions and what the receipts say; out comes a
-//! [`Since`] for each data step. Cheap first: only a file in another state than the receipt's is looked into, as far as the
-//! [`Effort`] goes. A source that cannot be looked into is no reason for a command to fail.
+//! What has become of a source since its rows were brought, and of the rows: an old application that still writes to
+//! the file, or a target that is empty while the file is full. In go the applied versions and what the receipts say;
+//! out comes a [`Since`] for each data step. Cheap first: only a file in another state than the receipt's is looked
+//! into, as far as the [`Effort`] goes. A source that cannot be looked into is no reason for a command to fail.
 
 use crate::copy::brought::Brought;
 use crate::copy::compare::{self, Asked, Changes, TableChanges};
@@ -28,11 +28,11 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL 
 /// How much a look may cost.
 #[derive(Debug, Clone, Copy)]
 pub struct Effort {
-    /// A file of the size and with the change counter that it had is hashed up to this many bytes, and else taken to be the
-    /// same one.
+    /// A file of the size and with the change counter that it had is hashed up to this many bytes, and else taken to be
+    /// the same one.
     hash_bytes: u64,
-    /// The rows of a file that has changed are counted up to this many bytes, if that is not 0. A count that is given up is
-    /// left in the session.
+    /// The rows of a file that has changed are counted up to this many bytes, if that is not 0. A count that is given
+    /// up is left in the session.
     count_bytes: u64,
     /// Hashing and counting take no longer than this, all steps together.
     patience: Duration,
@@ -71,7 +71,8 @@ impl Limit {
         format!("that takes longer than {}", humantime::format_duration(self.effort.patience))
     }
 
-    /// Whether `source` is in another state than `then`, as [`Fingerprint::differs_from`] has it, told by a thread of its own.
+    /// Whether `source` is in another state than `then`, as [`Fingerprint::differs_from`] has it, told by a thread of
+    /// its own.
     async fn differs(
         &self,
         then: &Fingerprint,

@@ -1,5 +1,5 @@
-//! `outgrow verify`: the SQLite file against the database, cell by cell, any time after the copy. Both sides are read in
-//! one snapshot each; nothing that stays is written, and a role that may only SELECT is enough.
+//! `outgrow verify`: the SQLite file against the database, cell by cell, any time after the copy. Both sides are read
+//! in one snapshot each; nothing that stays is written, and a role that may only SELECT is enough.
 
 use crate::cli::VerifyArgs;
 use crate::config::Config;
@@ -15,8 +15,8 @@ use serde::Serialize;
 use std::time::Instant;
 use tokio_postgres::Client;
 
-/// A policy that hides rows would make them look missing: with `row_security` off the server refuses instead. Not READ ONLY,
-/// for values that the server must read are put into a temporary table; all of it is rolled back.
+/// A policy that hides rows would make them look missing: with `row_security` off the server refuses instead. Not READ
+/// ONLY, for values that the server must read are put into a temporary table; all of it is rolled back.
 const BEGIN: &str =
     "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL row_security = off; SET LOCAL jit = off";
 
@@ -62,8 +62,9 @@ impl Verified {
 /// Compares what the applied steps brought with the source.
 ///
 /// # Errors
-/// [`Error::Config`] if there is no step, [`Error::NoSource`] if no source is named, [`Error::Source`] if it cannot be read, [`Error::Diverged`] if a
-/// step's file was edited since, and those of [`postgres::connect`]. Differences are no error.
+/// [`Error::Config`] if there is no step, [`Error::NoSource`] if no source is named, [`Error::Source`] if it cannot be
+/// read, [`Error::Diverged`] if a step's file was edited since, and those of [`postgres::connect`]. Differences are no
+/// error.
 pub async fn verify(config: &Config, args: &VerifyArgs, interrupt: &Interrupt) -> Result<Verified, Error> {
     let started = Instant::now();
     let versions = migration::load(&config.migrations)?;

@@ -1,4 +1,5 @@
-//! One at a time: any number of runs at once, one applies, the others wait and find head. The application goes on meanwhile.
+//! One at a time: any number of runs at once, one applies, the others wait and find head. The application goes on
+//! meanwhile.
 
 use crate::support::{Outcome, Project};
 use std::process::Stdio;

@@ -1,4 +1,5 @@
-//! What has become of the source since a step copied it: said by `status`, `doctor` and `migrate`, and no more than is known.
+//! What has become of the source since a step copied it: said by `status`, `doctor` and `migrate`, and no more than is
+//! known.
 
 use crate::rules::with_rules;
 use crate::support::{Outcome, Project, Role};

@@ -22,7 +22,8 @@ pub(super) enum Fate {
 
 /// Appends length and bytes of `value`, NULL for one that has none; the length is patched in when it is known.
 ///
-/// The value is lent, and copied for the codec alone: it was written a moment ago in parts, which a copy has to wait for.
+/// The value is lent, and copied for the codec alone: it was written a moment ago in parts, which a copy has to wait
+/// for.
 pub(super) fn convert(column: &BoundColumn, value: &ValueRef<'_>, out: &mut Vec<u8>) -> Fate {
     let null = match value {
         ValueRef::Null => Some(Fate::Fits(Fit::Exact)),

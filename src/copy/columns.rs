@@ -1,5 +1,5 @@
-//! Binds the columns of one table: each source column to the target column of its name or of its rule, that to the codec
-//! of its type, and what a misfit does is decided here, once.
+//! Binds the columns of one table: each source column to the target column of its name or of its rule, that to the
+//! codec of its type, and what a misfit does is decided here, once.
 
 use super::bind::{cut, same_name};
 use super::codec;
@@ -31,8 +31,8 @@ impl BoundTable {
         columns.chain(self.constants.iter().map(|constant| constant.target.name.as_str()))
     }
 
-    /// The same columns of the table's own rows, as `COPY … TO` names them. A table is read sooner than a query of it, and of a
-    /// partitioned one, or of no columns, there is the query alone. (PostgreSQL: COPY, Notes.)
+    /// The same columns of the table's own rows, as `COPY … TO` names them. A table is read sooner than a query of it,
+    /// and of a partitioned one, or of no columns, there is the query alone. (PostgreSQL: COPY, Notes.)
     pub(super) fn copied(&self) -> String {
         let (columns, table) = (quote_all(self.target_columns()), &self.target);
         if table.partitioned || columns.is_empty() {

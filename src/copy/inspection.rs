@@ -1,5 +1,5 @@
-//! What is asked of the source beside its rows, each on a thread of its own: its fingerprint, while they are read and loaded,
-//! and whether its structure is sound, while the server reads them back.
+//! What is asked of the source beside its rows, each on a thread of its own: its fingerprint, while they are read and
+//! loaded, and whether its structure is sound, while the server reads them back.
 
 use super::load::Options;
 use crate::error::Error;

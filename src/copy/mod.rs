@@ -1,16 +1,16 @@
 //! One data step, inside the transaction of its version. In go the step and the source; rows land in the target, and
 //! out comes the [`Receipt`], which is also stored. Nothing here commits.
 //!
-//! Before the load [`ready`] locks the tables, [`aside`] takes triggers, keys and indexes out of the way, and [`emptied`] lets
-//! the server write rows as frozen. What it refuses all the same is looked up for the whole step by [`constraint`], in copies of
-//! the tables ([`shadow`]): rows that break a rule, rows for which a rule cannot be computed ([`raising`]), and whatever else the
-//! server refuses ([`refused`]).
+//! Before the load [`ready`] locks the tables, [`aside`] takes triggers, keys and indexes out of the way, and
+//! [`emptied`] lets the server write rows as frozen. What it refuses all the same is looked up for the whole step by
+//! [`constraint`], in copies of the tables ([`shadow`]): rows that break a rule, rows for which a rule cannot be
+//! computed ([`raising`]), and whatever else the server refuses ([`refused`]).
 //!
 //! The path of a row: [`reader`] scans SQLite on a thread of its own and converts cells with the codecs that [`bind`]
 //! chose, column by column; finished chunks cross a bounded channel to [`load`], which feeds them to the server's COPY,
-//! by way of a [`stage`] where the server itself must read values (and says which [`fits`]). The [`inspection`] of the source as a
-//! whole goes on beside all that.
-//! Afterwards every row is read back and compared ([`proof`]), [`sequence`]s continue above the largest id, and the [`receipt`] is written.
+//! by way of a [`stage`] where the server itself must read values (and says which [`fits`]). The [`inspection`] of the
+//! source as a whole goes on beside all that. Afterwards every row is read back and compared ([`proof`]), [`sequence`]s
+//! continue above the largest id, and the [`receipt`] is written.
 
 mod aside;
 pub mod back;
@@ -79,9 +79,9 @@ use std::time::{Duration, SystemTime};
 use tokio_postgres::Client;
 use tokio_postgres::error::{DbError, SqlState};
 
-/// A source of fewer bytes is loaded with keys and indexes in place and not as frozen: each new index, and each table that is
-/// emptied for it, is a file on the server's disk, and what is set aside is compared with what comes back; all that takes longer
-/// than to look each of so few rows up in every index.
+/// A source of fewer bytes is loaded with keys and indexes in place and not as frozen: each new index, and each table
+/// that is emptied for it, is a file on the server's disk, and what is set aside is compared with what comes back; all
+/// that takes longer than to look each of so few rows up in every index.
 const SMALL: u64 = 128 * 1024;
 
 /// The same of one table, where there are so many that it shows.
@@ -93,8 +93,8 @@ const MANY_TABLES: usize = 20;
 /// Copies the tables of `step` from the file `source` and records the receipt.
 ///
 /// # Errors
-/// [`Error::Source`], [`Error::Misfits`] and [`Error::Unfit`] if the source cannot be taken as it is, [`Error::Target`] if
-/// the tables are not ready, [`Error::Proof`] if what is stored is not what was read. The caller rolls back.
+/// [`Error::Source`], [`Error::Misfits`] and [`Error::Unfit`] if the source cannot be taken as it is, [`Error::Target`]
+/// if the tables are not ready, [`Error::Proof`] if what is stored is not what was read. The caller rolls back.
 pub async fn run(
     client: &Client,
     version: &Version,
@@ -103,8 +103,8 @@ pub async fn run(
     options: &Options,
 ) -> Result<Receipt, Error> {
     let started = SystemTime::now();
-    // what functions of the target would warn of may hold the content of rows; and the estimates for the step's queries of the
-    // catalog are high enough for compiling them, which takes far longer than running them
+    // what functions of the target would warn of may hold the content of rows; and the estimates for the step's queries
+    // of the catalog are high enough for compiling them, which takes far longer than running them
     let settings = format!("SET LOCAL client_min_messages = error; SET LOCAL jit = off; {SPELLING}");
     client.batch_execute(&settings).await.map_err(Error::database("preparing the step"))?;
     own::require(client).await?;
@@ -241,8 +241,8 @@ struct Whole {
     aside: Aside,
 }
 
-/// Loads all tables with triggers, keys and indexes set aside, and puts these back. What the server refuses is looked up
-/// for the whole step, from the savepoint at which nothing was loaded and everything was in its place.
+/// Loads all tables with triggers, keys and indexes set aside, and puts these back. What the server refuses is looked
+/// up for the whole step, from the savepoint at which nothing was loaded and everything was in its place.
 async fn load_whole(client: &Client, mut reading: Reading) -> Result<Whole, Error> {
     let (version, options) = (reading.version, reading.options.clone());
     ready::require(client, &reading.tables).await?;
@@ -284,9 +284,10 @@ async fn load_whole(client: &Client, mut reading: Reading) -> Result<Whole, Erro
     Err(constraint::explain(client, reading, failure).await)
 }
 
-/// Sets triggers, keys and indexes aside and empties the tables that will be frozen, all of which takes longer than it saves where
-/// there are few rows. What is dropped and made takes locks, of which the server has a limited number: where they do not suffice,
-/// no more is set aside than must be. (PostgreSQL: Lock Management, `max_locks_per_transaction`.)
+/// Sets triggers, keys and indexes aside and empties the tables that will be frozen, all of which takes longer than it
+/// saves where there are few rows. What is dropped and made takes locks, of which the server has a limited number:
+/// where they do not suffice, no more is set aside than must be. (PostgreSQL: Lock Management,
+/// `max_locks_per_transaction`.)
 async fn make_way(
     client: &Client,
     tables: &[BoundTable],
@@ -314,7 +315,8 @@ async fn set_aside(
     Ok((aside, emptied::truncate(client, tables, large).await?))
 }
 
-/// The tables for which it pays, by object identifier: none of a small source, and of a step of many tables those of many rows.
+/// The tables for which it pays, by object identifier: none of a small source, and of a step of many tables those of
+/// many rows.
 fn large_tables(reading: &Reading) -> Result<HashSet<u32>, Error> {
     if reading.source.snapshot_bytes()? < SMALL {
         return Ok(HashSet::new());
@@ -326,14 +328,14 @@ fn large_tables(reading: &Reading) -> Result<HashSet<u32>, Error> {
     Ok(large.map(|table| table.target.oid).collect())
 }
 
-/// The most values of a column that the server keeps of its sample while a step counts. The sample is 300 rows for each, and a
-/// server's own 100 would make it the longest part of a load of many columns. It is for the first queries: to the server all
-/// rows of the step are changes that nobody has counted yet, so that autovacuum does it again, as it is set, within its next
-/// round. (PostgreSQL: ANALYZE, Notes; The Autovacuum Daemon.)
+/// The most values of a column that the server keeps of its sample while a step counts. The sample is 300 rows for
+/// each, and a server's own 100 would make it the longest part of a load of many columns. It is for the first queries:
+/// to the server all rows of the step are changes that nobody has counted yet, so that autovacuum does it again, as it
+/// is set, within its next round. (PostgreSQL: ANALYZE, Notes; The Autovacuum Daemon.)
 const STATISTICS: i32 = 25;
 
-/// Puts back what was set aside. Between indexes and foreign keys the server counts what was loaded, for the plans by which
-/// it checks the keys, and for the application's first queries.
+/// Puts back what was set aside. Between indexes and foreign keys the server counts what was loaded, for the plans by
+/// which it checks the keys, and for the application's first queries.
 async fn put_back(
     client: &Client,
     tables: &[BoundTable],
@@ -378,8 +380,9 @@ async fn disproved(
     Error::Proof(lines)
 }
 
-/// Refuses a file that cannot be the source of `step`, before any version is applied: it is no SQLite database, is damaged
-/// (a large one is looked at later, while the server is busy), lacks a table, or holds rows that the step does not name.
+/// Refuses a file that cannot be the source of `step`, before any version is applied: it is no SQLite database, is
+/// damaged (a large one is looked at later, while the server is busy), lacks a table, or holds rows that the step does
+/// not name.
 ///
 /// # Errors
 /// [`Error::Source`] and [`Error::Misfits`].
@@ -398,8 +401,8 @@ pub fn require_source(
     if faults.is_empty() { Ok(()) } else { Err(Error::Misfits { file: source.file, misfits: faults }) }
 }
 
-/// Refuses a `step` whose tables and columns do not fit those of the target as it is now, or whose tables hold rows there already.
-/// What the source's rows hold is not asked.
+/// Refuses a `step` whose tables and columns do not fit those of the target as it is now, or whose tables hold rows
+/// there already. What the source's rows hold is not asked.
 ///
 /// # Errors
 /// [`Error::Source`], [`Error::Misfits`] and [`Error::Target`].

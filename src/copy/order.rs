@@ -50,8 +50,8 @@ fn refused(tables: &[BoundTable], circle: &[u32]) -> Error {
     )])
 }
 
-/// Indexes of `tables` in order, or the tables that are part of a circle or behind one. Of those that nothing keeps waiting, the
-/// first in the list is next.
+/// Indexes of `tables` in order, or the tables that are part of a circle or behind one. Of those that nothing keeps
+/// waiting, the first in the list is next.
 fn sorted(tables: &[u32], keys: &[Kept]) -> Result<Vec<usize>, Vec<u32>> {
     let index: HashMap<u32, usize> =
         tables.iter().enumerate().map(|(index, table)| (*table, index)).collect();

@@ -1,6 +1,6 @@
 //! `outgrow doctor`: whether a run from here, against this target, with this source, would succeed. In go the resolved
-//! configuration and nothing else; out comes a [`Finding`] for each thing that a run depends on, with what to do about it.
-//! What cannot be asked is itself a finding. Nothing is changed, and no lock is taken.
+//! configuration and nothing else; out comes a [`Finding`] for each thing that a run depends on, with what to do about
+//! it. What cannot be asked is itself a finding. Nothing is changed, and no lock is taken.
 
 mod ground;
 mod others;

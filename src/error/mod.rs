@@ -330,7 +330,8 @@ pub fn is_circumstance(code: &SqlState) -> bool {
     ["40", "53", "55", "57", "58"].iter().any(|class| code.code().starts_with(class))
 }
 
-/// Whether an SQLSTATE is the server's last word: somebody ended the session, or the server ends. (PostgreSQL: Error Codes, class 57.)
+/// Whether an SQLSTATE is the server's last word: somebody ended the session, or the server ends. (PostgreSQL: Error
+/// Codes, class 57.)
 #[must_use]
 pub fn ends_session(code: &SqlState) -> bool {
     code.code().starts_with("57P0")

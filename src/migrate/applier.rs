@@ -1,5 +1,5 @@
-//! What refinery's runner drives. In go the pending versions; each is applied in a transaction of its own, together with
-//! the history row that refinery words, and out comes what was applied, or the error with what stays.
+//! What refinery's runner drives. In go the pending versions; each is applied in a transaction of its own, together
+//! with the history row that refinery words, and out comes what was applied, or the error with what stays.
 
 use super::Applied;
 use super::transaction::{Attempts, LATER, Limits, Written, roll_back, settle};
@@ -30,7 +30,8 @@ pub(super) struct Applier<'a> {
     pub client: Client,
     /// The versions to apply, in order.
     pub todo: VecDeque<&'a Version>,
-    /// The newest version that is applied: what the runner is told of the history, which the plan has been held against.
+    /// The newest version that is applied: what the runner is told of the history, which the plan has been held
+    /// against.
     pub newest: Option<Migration>,
     /// The source of data steps; `None` under `--without-data`.
     pub source: Option<PathBuf>,
@@ -228,9 +229,9 @@ impl Applier<'_> {
         }
     }
 
-    /// A file's statements, in one round trip: the transaction is opened in the same message, and [`Limits::finish`] follows before
-    /// the server has answered. Statements complete one by one, so that an error the server gives no position for can
-    /// still be placed: in the one after the last that completed.
+    /// A file's statements, in one round trip: the transaction is opened in the same message, and [`Limits::finish`]
+    /// follows before the server has answered. Statements complete one by one, so that an error the server gives no
+    /// position for can still be placed: in the one after the last that completed.
     async fn run_sql(&self, version: &Version, history_row: &str) -> Result<(), Error> {
         let running = || Error::database(format!("running {}", version.file.display()));
         let (begin, opening) = self.limits.begin(self.scope);
@@ -293,8 +294,8 @@ impl Applier<'_> {
     }
 }
 
-/// What became of a version that ended with `error`. The commit of SQL is sent before the server has answered, that of a step when
-/// everything else is done. A session that is ended meanwhile ends before or after it.
+/// What became of a version that ended with `error`. The commit of SQL is sent before the server has answered, that of
+/// a step when everything else is done. A session that is ended meanwhile ends before or after it.
 fn fate(version: &Version, error: &Error) -> Fate {
     match error {
         Error::Diverged(_) | Error::Locked(_) => Fate::NotBegun,

@@ -145,7 +145,8 @@ pub async fn migrate(
     })
 }
 
-/// Warns of a source that has changed since its rows were brought, and of a target that is empty while the source is not.
+/// Warns of a source that has changed since its rows were brought, and of a target that is empty while the source is
+/// not.
 async fn look_back(
     plan: &Plan,
     client: &Client,
@@ -228,8 +229,8 @@ fn limits(config: &Config, args: &MigrateArgs) -> Limits {
     }
 }
 
-/// Where there is no session to keep, the lock is held by each version's transaction: a lock of the session would be taken
-/// on a process of the server that serves somebody else a moment later, and stay there.
+/// Where there is no session to keep, the lock is held by each version's transaction: a lock of the session would be
+/// taken on a process of the server that serves somebody else a moment later, and stay there.
 async fn scope(client: &Client, url: &DatabaseUrl, pending: &[&Version]) -> Result<Scope, Error> {
     let what = match pooler::of(client, url).await? {
         Pooling::Session => return Ok(Scope::Session),

@@ -34,8 +34,9 @@ impl Limits {
         self.attempt.min(self.locks)
     }
 
-    /// Opens the transaction of a version. Its file may let go of every lock of the session, and not of one that belongs to
-    /// the transaction. Where the lock belongs to transactions, it is open already. Out come the statements, and how many.
+    /// Opens the transaction of a version. Its file may let go of every lock of the session, and not of one that
+    /// belongs to the transaction. Where the lock belongs to transactions, it is open already. Out come the statements,
+    /// and how many.
     pub(super) fn begin(self, scope: Scope) -> (String, usize) {
         let settings = self.settings(self.attempt(), true);
         match scope {
@@ -46,12 +47,12 @@ impl Limits {
         }
     }
 
-    /// Ends the transaction of a version. A savepoint can be made inside a transaction alone: where the version's statements
-    /// did not run or are not in one, nothing is recorded. A file may leave settings, a role, temporary tables and more behind
-    /// (`pg_dump` empties the `search_path`): the history must stay reachable, and the next version must start as this one did,
-    /// under the lock and the limits. Behind a pooler prepared statements are the pooler's, and a lock of the session would be
-    /// nobody's.
-    /// (PostgreSQL: SAVEPOINT; Message Flow, "Multiple Statements in a Simple Query".)
+    /// Ends the transaction of a version. A savepoint can be made inside a transaction alone: where the version's
+    /// statements did not run or are not in one, nothing is recorded. A file may leave settings, a role, temporary
+    /// tables and more behind (`pg_dump` empties the `search_path`): the history must stay reachable, and the next
+    /// version must start as this one did, under the lock and the limits. Behind a pooler prepared statements are the
+    /// pooler's, and a lock of the session would be nobody's. (PostgreSQL: SAVEPOINT; Message Flow, "Multiple
+    /// Statements in a Simple Query".)
     pub(super) fn finish(self, scope: Scope, history_row: &str, written: Written) -> String {
         let limits = limits::once_more(self.attempt(), self.statement);
         let reset = format!(
@@ -79,16 +80,17 @@ impl Limits {
 pub(super) enum Written {
     /// Before the server says that it is done.
     AtOnce,
-    /// A moment later, and at the latest with the next one that is written at once: the log on the disk has an order, so that a
-    /// crash takes the last versions, each with its history row, or none. For versions that such a commit follows in the same run.
+    /// A moment later, and at the latest with the next one that is written at once: the log on the disk has an order,
+    /// so that a crash takes the last versions, each with its history row, or none. For versions that such a commit
+    /// follows in the same run.
     Later,
 }
 
 /// (PostgreSQL: Asynchronous Commit.)
 pub(super) const LATER: &str = "SET LOCAL synchronous_commit = off";
 
-/// Waits until everything that this session committed is on the server's disk; false if that is not known. A transaction with
-/// a number of its own is written, and what came before it.
+/// Waits until everything that this session committed is on the server's disk; false if that is not known. A
+/// transaction with a number of its own is written, and what came before it.
 pub(super) async fn settle(client: &Client) -> bool {
     let settled = client.batch_execute("BEGIN; SELECT pg_catalog.pg_current_xact_id(); COMMIT").await;
     settled.inspect_err(|error| log::debug!("settling: {}", server_message(error))).is_ok()
@@ -105,10 +107,11 @@ pub(super) async fn roll_back(client: &Client) {
 /// The pauses before the first repetition, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
-/// The attempts at one transaction. What was rolled back for the sake of others can be tried again: a lock that was not to be
-/// had in time, a deadlock, a conflict of serializable transactions. A short wait for each lock and a longer one in between
-/// lets the application work: whoever asks for a table queues behind a statement that waits for it. The total is counted
-/// from the first attempt, so that work that took long is not repeated. (PostgreSQL: Error Codes; Explicit Locking.)
+/// The attempts at one transaction. What was rolled back for the sake of others can be tried again: a lock that was not
+/// to be had in time, a deadlock, a conflict of serializable transactions. A short wait for each lock and a longer one
+/// in between lets the application work: whoever asks for a table queues behind a statement that waits for it. The
+/// total is counted from the first attempt, so that work that took long is not repeated. (PostgreSQL: Error Codes;
+/// Explicit Locking.)
 pub(super) struct Attempts {
     started: Instant,
     limit: Duration,

@@ -1,10 +1,10 @@
-//! A version whose first line is `-- outgrow: no-transaction`: for CREATE INDEX CONCURRENTLY and what else cannot be in a
-//! transaction. It is not atomic but resumable: in go its statements, one by one; the table `outgrow_progress` says how far
-//! they came, until the version stands in the history like any other.
+//! A version whose first line is `-- outgrow: no-transaction`: for CREATE INDEX CONCURRENTLY and what else cannot be in
+//! a transaction. It is not atomic but resumable: in go its statements, one by one; the table `outgrow_progress` says
+//! how far they came, until the version stands in the history like any other.
 //!
-//! A statement that can be in a transaction gets one of its own, together with the note that it is done: it is run exactly
-//! once. What the server refuses there runs outside, noted before and after; stopped in between, it is run again. What only
-//! sets something of the session (`SET search_path`) is said again to the session that goes on.
+//! A statement that can be in a transaction gets one of its own, together with the note that it is done: it is run
+//! exactly once. What the server refuses there runs outside, noted before and after; stopped in between, it is run
+//! again. What only sets something of the session (`SET search_path`) is said again to the session that goes on.
 //!
 //! Nothing of ours is in a transaction meanwhile: such a statement waits for every transaction that is older.
 
@@ -30,8 +30,8 @@ pub(super) const NOTE: &str = "outside a transaction: resumable, not atomic";
 /// Runs what is left of `version` and records it.
 ///
 /// # Errors
-/// [`Error::Stopped`] with the statement that the next run goes on with; [`Error::Diverged`] if what has run is no longer
-/// what the file says.
+/// [`Error::Stopped`] with the statement that the next run goes on with; [`Error::Diverged`] if what has run is no
+/// longer what the file says.
 pub(super) async fn run(
     client: &Client,
     version: &Version,
@@ -221,7 +221,8 @@ impl Running<'_> {
         )
     }
 
-    /// Sends such a note. Where the file let go of the lock, another run may have taken it, and goes on with the very version.
+    /// Sends such a note. Where the file let go of the lock, another run may have taken it, and goes on with the very
+    /// version.
     async fn noted(&self, note: &str) -> Result<(), Error> {
         let answer = rows(self.client, note).await.map_err(Error::database("noting what has run"))?;
         if answer.first().is_some_and(|row| row.get(0) == Some("f")) {

@@ -76,7 +76,8 @@ pub fn located(file: &Path, text: &str, said: &DbError, sent: Sent, completed: u
     }
 }
 
-/// As many characters of what the server says are shown at most: it quotes the rest of the file after a quote that does not end.
+/// As many characters of what the server says are shown at most: it quotes the rest of the file after a quote that does
+/// not end.
 const SHOWN_CHARACTERS: usize = 1000;
 
 fn cut(mut said: String) -> String {

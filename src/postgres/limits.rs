@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-/// A query that sets the limits, for the transaction if `local`: for a `lock`, and for one `statement` (`None` is no limit).
-/// It also sets what else a run must not owe to the habits of the platform: time-outs that are meant for requests, and hours
-/// until the server notices that a machine is gone, while a lock is held. (PostgreSQL: Client Connection Defaults;
-/// Connection Settings, "TCP Settings".)
+/// A query that sets the limits, for the transaction if `local`: for a `lock`, and for one `statement` (`None` is no
+/// limit). It also sets what else a run must not owe to the habits of the platform: time-outs that are meant for
+/// requests, and hours until the server notices that a machine is gone, while a lock is held. (PostgreSQL: Client
+/// Connection Defaults; Connection Settings, "TCP Settings".)
 ///
 /// `transaction_timeout` came with PostgreSQL 17; `client_connection_check_interval` is for some systems alone.
 #[must_use]
@@ -32,15 +32,16 @@ pub fn lock(lock: Duration) -> String {
     format!("SET LOCAL lock_timeout = {}", milliseconds(lock))
 }
 
-/// Sets the limits of what is left of a transaction after `RESET ALL`: for a `lock`, and for one `statement` (`None` is no limit).
+/// Sets the limits of what is left of a transaction after `RESET ALL`: for a `lock`, and for one `statement` (`None` is
+/// no limit).
 #[must_use]
 pub fn once_more(lock: Duration, statement: Option<Duration>) -> String {
     format!("{}; SET LOCAL statement_timeout = {}", self::lock(lock), statement.map_or(0, milliseconds))
 }
 
-/// How the server spells values and names, and reads what says too little of itself, such as a time without a zone in an array:
-/// for the transaction, in one way wherever it is asked, whatever server, database, role or machine have set. (PostgreSQL: Client
-/// Connection Defaults, "Locale and Formatting".)
+/// How the server spells values and names, and reads what says too little of itself, such as a time without a zone in
+/// an array: for the transaction, in one way wherever it is asked, whatever server, database, role or machine have set.
+/// (PostgreSQL: Client Connection Defaults, "Locale and Formatting".)
 pub const SPELLING: &str = "SET LOCAL extra_float_digits = 1; SET LOCAL datestyle = 'ISO, MDY'; SET LOCAL intervalstyle = postgres; \
                             SET LOCAL timezone = 'UTC'; SET LOCAL bytea_output = hex; SET LOCAL quote_all_identifiers = off";
 

@@ -1,9 +1,9 @@
 //! One run at a time: an advisory lock, which the server releases with the session or the transaction it belongs to,
 //! however that ends. (PostgreSQL: Explicit Locking, "Advisory Locks".)
 //!
-//! Who waits for it asks again and again, and never inside a statement: a waiting statement holds a snapshot, and the holder's
-//! CREATE INDEX CONCURRENTLY waits for every older snapshot, so that each would wait for the other. (PostgreSQL: CREATE
-//! INDEX, "Building Indexes Concurrently".)
+//! Who waits for it asks again and again, and never inside a statement: a waiting statement holds a snapshot, and the
+//! holder's CREATE INDEX CONCURRENTLY waits for every older snapshot, so that each would wait for the other.
+//! (PostgreSQL: CREATE INDEX, "Building Indexes Concurrently".)
 
 use super::backoff::Backoff;
 use super::interrupt::Interrupt;
@@ -145,8 +145,8 @@ impl TableHolder {
     }
 }
 
-/// The oldest other transaction that holds a lock on one of `tables`, or on one that they refer to, whose locks the foreign keys
-/// take as well; first who keeps even readers out. What cannot be seen is left out.
+/// The oldest other transaction that holds a lock on one of `tables`, or on one that they refer to, whose locks the
+/// foreign keys take as well; first who keeps even readers out. What cannot be seen is left out.
 pub async fn table_holder(client: &Client, tables: &[String]) -> Option<TableHolder> {
     match client.query_typed(TABLE_HOLDER, &[(&tables, Type::TEXT_ARRAY)]).await.as_deref() {
         Ok([row]) => {

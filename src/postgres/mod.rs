@@ -1,7 +1,7 @@
 //! The target: one session with the server. In goes a [`DatabaseUrl`]; out come a connected client ([`session`]) whose
-//! notices are logged, the answer to Ctrl-C ([`interrupt`]), how long things may take ([`limits`]), the lock against concurrent
-//! runs ([`lock`]), whether it holds there ([`pooler`]), what the catalog says of tables, columns ([`catalog`]) and the rules that
-//! rows must keep ([`rule`]), and the rows that are read back ([`copy_out`]).
+//! notices are logged, the answer to Ctrl-C ([`interrupt`]), how long things may take ([`limits`]), the lock against
+//! concurrent runs ([`lock`]), whether it holds there ([`pooler`]), what the catalog says of tables, columns
+//! ([`catalog`]) and the rules that rows must keep ([`rule`]), and the rows that are read back ([`copy_out`]).
 
 pub mod backoff;
 pub mod catalog;
@@ -87,8 +87,8 @@ pub async fn open(url: &DatabaseUrl, interrupt: &Interrupt) -> Result<Session, E
     Ok(session)
 }
 
-/// The rows of a query without parameters, as text. By simple query: a prepared statement would belong to a session, and
-/// behind a pooler that may be another one a moment later.
+/// The rows of a query without parameters, as text. By simple query: a prepared statement would belong to a session,
+/// and behind a pooler that may be another one a moment later.
 ///
 /// # Errors
 /// The driver's.
@@ -101,8 +101,8 @@ pub async fn rows(client: &Client, query: &str) -> Result<Vec<SimpleQueryRow>, t
     Ok(rows.collect())
 }
 
-/// What `query` answers about the tables whose object identifiers are its `$1`. In one round trip, where a statement that is
-/// prepared first takes two: a server far away is asked a dozen such things for a step.
+/// What `query` answers about the tables whose object identifiers are its `$1`. In one round trip, where a statement
+/// that is prepared first takes two: a server far away is asked a dozen such things for a step.
 ///
 /// # Errors
 /// The driver's.

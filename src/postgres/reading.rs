@@ -1,5 +1,5 @@
-//! A transaction in which a command reads and which is always rolled back: one for everything, so that a pooler in transaction
-//! mode lends one process for all of it.
+//! A transaction in which a command reads and which is always rolled back: one for everything, so that a pooler in
+//! transaction mode lends one process for all of it.
 
 use super::pooler::FORGET;
 use super::{limits, lock};
@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Row};
 
-/// Opens it with the statements of `opening`, BEGIN first, values spelt in one way ([`limits::SPELLING`]); a lock is waited for no
-/// longer than `lock`.
+/// Opens it with the statements of `opening`, BEGIN first, values spelt in one way ([`limits::SPELLING`]); a lock is
+/// waited for no longer than `lock`.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -48,8 +48,8 @@ fn unreadable_part(name: &str, part: &str, owner: &str, role: &str) -> String {
     )
 }
 
-/// Refuses tables that this role may not read, all in one message: those of `names` that are there, and if `all` every table that
-/// a query without a schema finds.
+/// Refuses tables that this role may not read, all in one message: those of `names` that are there, and if `all` every
+/// table that a query without a schema finds.
 ///
 /// # Errors
 /// [`Error::Hidden`].
@@ -60,8 +60,8 @@ pub async fn require(client: &Client, names: &[&str], all: bool) -> Result<(), E
     if faults.is_empty() { Ok(()) } else { Err(Error::Hidden(faults)) }
 }
 
-/// Why `name` could not be read: in words with what to do, if this role may not, and the session still answers; with who holds it,
-/// if somebody does.
+/// Why `name` could not be read: in words with what to do, if this role may not, and the session still answers; with
+/// who holds it, if somebody does.
 pub async fn refused(client: &Client, name: &str, doing: String, source: tokio_postgres::Error) -> Error {
     if source.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) {
         let names = [name.to_owned()];
@@ -84,8 +84,8 @@ pub async fn refused(client: &Client, name: &str, doing: String, source: tokio_p
     Error::Database { doing, source }
 }
 
-/// `error`, in words with what to do if this role may read some columns of a table alone. Ends the transaction, for no other
-/// would answer.
+/// `error`, in words with what to do if this role may read some columns of a table alone. Ends the transaction, for no
+/// other would answer.
 pub async fn explained(client: &Client, error: Error) -> Error {
     let denied = match &error {
         Error::Database { source, .. } => source

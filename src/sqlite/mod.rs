@@ -1,6 +1,6 @@
 //! The source: an SQLite file, opened read-only and read in one snapshot. In goes a path; out come the schema
-//! ([`schema`]), rows as borrowed values ([`scan`]) and the state it is in ([`fingerprint()`]). Nothing here ever writes to
-//! the file, its log or its journal, and nothing is left beside it ([`traces`]).
+//! ([`schema`]), rows as borrowed values ([`scan`]) and the state it is in ([`fingerprint()`]). Nothing here ever
+//! writes to the file, its log or its journal, and nothing is left beside it ([`traces`]).
 
 mod bookkeeping;
 mod definition;
@@ -33,16 +33,16 @@ use traces::Traces;
 /// A file of this many bytes takes a moment to be looked through.
 const LARGE: u64 = 16 << 20;
 
-/// SQLite asks after so many of its steps whether it is still wanted: within a fraction of a second, unless a single function takes
-/// longer.
+/// SQLite asks after so many of its steps whether it is still wanted: within a fraction of a second, unless a single
+/// function takes longer.
 const STEPS: i32 = 1000;
 
-/// An open source, in the middle of its one read transaction: in rollback-journal mode a writer waits until it ends, in WAL mode
-/// it goes on and what it commits is not seen. (SQLite: Isolation In SQLite.)
+/// An open source, in the middle of its one read transaction: in rollback-journal mode a writer waits until it ends, in
+/// WAL mode it goes on and what it commits is not seen. (SQLite: Isolation In SQLite.)
 pub struct Source {
     connection: Connection,
-    /// The same file, for its bytes. Closing any handle on it lets go of all locks of this process, SQLite's included, so
-    /// this one is opened before the connection and closed after it.
+    /// The same file, for its bytes. Closing any handle on it lets go of all locks of this process, SQLite's included,
+    /// so this one is opened before the connection and closed after it.
     bytes: Arc<File>,
     /// The file.
     pub file: PathBuf,
@@ -63,12 +63,13 @@ pub struct Source {
 }
 
 impl Source {
-    /// Opens `file`, starts the snapshot and reads the schema; a writer may keep us waiting for as long as `wait`, and whatever is
-    /// read afterwards fails once it has `ended`. Not for a file that this process has open already: see [`fingerprint()`].
+    /// Opens `file`, starts the snapshot and reads the schema; a writer may keep us waiting for as long as `wait`, and
+    /// whatever is read afterwards fails once it has `ended`. Not for a file that this process has open already: see
+    /// [`fingerprint()`].
     ///
     /// # Errors
-    /// [`Error::Source`] if it is missing, a folder, empty, cut short, damaged, locked for longer than we wait, in need of
-    /// a repair that would write to it, or not an SQLite database.
+    /// [`Error::Source`] if it is missing, a folder, empty, cut short, damaged, locked for longer than we wait, in need
+    /// of a repair that would write to it, or not an SQLite database.
     pub fn open(
         file: &Path,
         wait: Duration,
@@ -161,8 +162,8 @@ impl Source {
         self.opened.bytes > LARGE
     }
 
-    /// Refuses a file whose structure is damaged, wherever the damage is: a page that is lost takes its rows with it, and no
-    /// scan notices. Reads the whole file.
+    /// Refuses a file whose structure is damaged, wherever the damage is: a page that is lost takes its rows with it,
+    /// and no scan notices. Reads the whole file.
     ///
     /// # Errors
     /// [`Error::Source`] with the first damage that SQLite finds.

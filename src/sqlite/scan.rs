@@ -177,8 +177,8 @@ impl Source {
     }
 }
 
-/// The query of all rows of a table. Never through an index: one that is damaged, or short of a row, must not decide what is
-/// brought.
+/// The query of all rows of a table. Never through an index: one that is damaged, or short of a row, must not decide
+/// what is brought.
 struct Query {
     text: String,
     columns: usize,
@@ -189,8 +189,8 @@ struct Query {
 }
 
 impl Query {
-    /// Of `columns`, the last one first: SQLite reads a row's header as far as the column it is asked for, and one that is longer than
-    /// what the row's own page holds of it is read anew, from the file, for each column further on.
+    /// Of `columns`, the last one first: SQLite reads a row's header as far as the column it is asked for, and one that
+    /// is longer than what the row's own page holds of it is read anew, from the file, for each column further on.
     fn of(table: &Table, columns: &[&str]) -> Query {
         let alias = table.columns.iter().find(|column| column.is_rowid && table.rowid.is_some());
         let alias = alias.and_then(|alias| columns.iter().position(|name| *name == alias.name));
@@ -223,7 +223,8 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    /// How often this thread has read from a file or a socket; none where the system does not say. (Linux: `proc_pid_io(5)`.)
+    /// How often this thread has read from a file or a socket; none where the system does not say. (Linux:
+    /// `proc_pid_io(5)`.)
     fn reads() -> Option<u64> {
         let io = std::fs::read_to_string("/proc/thread-self/io").ok()?;
         io.lines().find_map(|line| line.strip_prefix("syscr: "))?.parse().ok()

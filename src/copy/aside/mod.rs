@@ -3,10 +3,10 @@
 //! the order of the tables nor circles among them matter and each key is checked once, for all rows; and indexes, the
 //! primary key's included, because one sort of all rows is cheaper than finding a place for each.
 //!
-//! Keys and indexes are made again from their own definitions. That this gives the same is tried on the empty table first:
-//! one that comes back different in any column of the catalog, or cannot be dropped or made (a view depends on it, a
-//! key of a table outside the step), stays where it is. What was put back is compared with what was there once more before the
-//! commit ([`facts`]).
+//! Keys and indexes are made again from their own definitions. That this gives the same is tried on the empty table
+//! first: one that comes back different in any column of the catalog, or cannot be dropped or made (a view depends on
+//! it, a key of a table outside the step), stays where it is. What was put back is compared with what was there once
+//! more before the commit ([`facts`]).
 
 mod facts;
 mod part;
@@ -27,8 +27,8 @@ use trigger::Trigger;
 /// How much is set aside.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Extent<'a> {
-    /// Triggers, and of these tables the foreign keys and indexes; the keys of the others if no order of the tables satisfies all
-    /// of them.
+    /// Triggers, and of these tables the foreign keys and indexes; the keys of the others if no order of the tables
+    /// satisfies all of them.
     Of(&'a HashSet<u32>),
     /// Triggers and foreign keys.
     Rules,
@@ -126,10 +126,10 @@ impl Aside {
 
     /// Puts foreign keys and triggers back. The server checks all rows by each key here, and what was deferred.
     ///
-    /// It joins the two tables on one processor, and would rather hash one of them than go through two indexes side by side,
-    /// since it takes the pages of an index for scattered. They are not: they were just made, and in tables with `frozen` rows
-    /// the index alone answers. That takes a quarter of the time, and sorting what has no index half of it.
-    /// (PostgreSQL: Index-Only Scans; `enable_hashjoin`.)
+    /// It joins the two tables on one processor, and would rather hash one of them than go through two indexes side by
+    /// side, since it takes the pages of an index for scattered. They are not: they were just made, and in tables with
+    /// `frozen` rows the index alone answers. That takes a quarter of the time, and sorting what has no index half of
+    /// it. (PostgreSQL: Index-Only Scans; `enable_hashjoin`.)
     ///
     /// # Errors
     /// The driver's, with SQLSTATE class 23, if a row violates a constraint.
@@ -226,7 +226,8 @@ async fn sorted_out<T: AsRef<Part>>(
     Ok((right, refused))
 }
 
-/// Whether `parts` can be dropped and made; with tables and what the catalog said of them, whether it says the same again.
+/// Whether `parts` can be dropped and made; with tables and what the catalog said of them, whether it says the same
+/// again.
 async fn come_back<T: AsRef<Part>>(
     client: &Client,
     parts: &[T],

@@ -88,8 +88,8 @@ pub(super) async fn foreign_keys(client: &Client, tables: &[u32]) -> Result<Vec<
     Ok(rows.iter().map(key).collect())
 }
 
-/// The indexes of those of `tables` that are ordinary tables of this role, in the order in which they were made, which is
-/// the order in which the planner looks at them.
+/// The indexes of those of `tables` that are ordinary tables of this role, in the order in which they were made, which
+/// is the order in which the planner looks at them.
 pub(super) async fn indexes(client: &Client, tables: &[u32]) -> Result<Vec<Part>, Error> {
     let rows =
         of_tables(client, INDEXES, tables).await.map_err(Error::database("reading the target's indexes"))?;

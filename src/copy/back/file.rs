@@ -195,7 +195,8 @@ const OTHER_ROW: &str = "a quarantined row that is not as outgrow wrote it (put 
 const OTHER_CELLS: &str = "cells that were kept are not as outgrow wrote them (put them right in outgrow_original, or delete the row \
                            there: its cells are then written in their column's format)";
 
-/// The cells of a quarantined row by column, out of its COPY-binary tuple; `None` if a step has not written them like that.
+/// The cells of a quarantined row by column, out of its COPY-binary tuple; `None` if a step has not written them like
+/// that.
 fn quarantined_row(tuple: &[u8], source: &schema::Table) -> Option<Vec<(String, Option<Cell<'static>>)>> {
     let text = tuple::cells(tuple).next().and_then(tuple::value)?;
     let row: Map<String, Value> = serde_json::from_slice(text).ok()?;

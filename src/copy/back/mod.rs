@@ -1,11 +1,12 @@
-//! The way back: the target's tables as an SQLite file that the application opens as its own. In go the applied steps and an
-//! empty file; out comes what was written, proven, or every reason why not everything goes back.
+//! The way back: the target's tables as an SQLite file that the application opens as its own. In go the applied steps
+//! and an empty file; out comes what was written, proven, or every reason why not everything goes back.
 //!
-//! [`plan`] says which tables there are and what [`fed`] them, by the names that they have now ([`renamed`]), made as the source had them or, for those that never came from SQLite, as [`made`]
-//! from the catalog, and binds both ends as a step does. Rows are read in one snapshot by COPY and cross a bounded channel to
-//! a thread that has the file ([`mod@file`]): there the codec's way back gives a [`row`] its usual cells, each column's format its
-//! spelling, and [`found`] the cells that were kept. Afterwards the file is read through the conversions of the way there, and
-//! must give the very rows that the server sent.
+//! [`plan`] says which tables there are and what [`fed`] them, by the names that they have now ([`renamed`]), made as
+//! the source had them or, for those that never came from SQLite, as [`made`] from the catalog, and binds both ends as
+//! a step does. Rows are read in one snapshot by COPY and cross a bounded channel to a thread that has the file
+//! ([`mod@file`]): there the codec's way back gives a [`row`] its usual cells, each column's format its spelling, and
+//! [`found`] the cells that were kept. Afterwards the file is read through the conversions of the way there, and must
+//! give the very rows that the server sent.
 
 mod fed;
 mod file;
@@ -82,7 +83,8 @@ enum Piece {
     End,
 }
 
-/// Fills the empty `file` with the target's tables, which the versions `applied` made, in the transaction that `client` is in.
+/// Fills the empty `file` with the target's tables, which the versions `applied` made, in the transaction that `client`
+/// is in.
 ///
 /// # Errors
 /// [`Error::Back`] with everything that does not go back; [`Error::Hidden`] if rows of the target cannot be seen;

@@ -1,5 +1,5 @@
-//! Which tables the file has, and how each is fed. The schema is made here, empty, so that SQLite itself says what the tables
-//! are; then both ends are bound by the rules of the step that brought them.
+//! Which tables the file has, and how each is fed. The schema is made here, empty, so that SQLite itself says what the
+//! tables are; then both ends are bound by the rules of the step that brought them.
 
 use super::fed::{self, Fed};
 use super::made;
@@ -203,8 +203,8 @@ fn merged(
     merged
 }
 
-/// Makes the schema in `file`, and binds the tables that SQLite made of it. What it refused, and what cannot be bound, is added
-/// to `refused`.
+/// Makes the schema in `file`, and binds the tables that SQLite made of it. What it refused, and what cannot be bound,
+/// is added to `refused`.
 fn bind<'a>(
     file: &Path,
     definition: &Definition,

@@ -1,6 +1,7 @@
-//! The proof of a file: its rows, read through the conversions of the way there, must add up to the rows that the server sent.
-//! Columns that the server itself reads have no such conversion; of these the file must give the cells that were written, and so
-//! it must of all columns of a table that no source had: its types are ours, and must keep every storage class.
+//! The proof of a file: its rows, read through the conversions of the way there, must add up to the rows that the
+//! server sent. Columns that the server itself reads have no such conversion; of these the file must give the cells
+//! that were written, and so it must of all columns of a table that no source had: its types are ours, and must keep
+//! every storage class.
 
 use super::plan::BackTable;
 use crate::copy::cell::{self, Fate};
@@ -86,7 +87,8 @@ impl<'a> Adding<'a> {
         sums.written.add(&self.scratch);
     }
 
-    /// Adds a row as the file has it: its `value`s by bound column. A cell that the conversion refuses makes the sums unequal.
+    /// Adds a row as the file has it: its `value`s by bound column. A cell that the conversion refuses makes the sums
+    /// unequal.
     pub(super) fn read<'b>(
         &mut self,
         sums: &mut Sums,

@@ -1,5 +1,5 @@
-//! The rules of a step, for a table that later versions may have changed: what they say of the way there must not keep a
-//! column from going back.
+//! The rules of a step, for a table that later versions may have changed: what they say of the way there must not keep
+//! a column from going back.
 
 use crate::copy::bind::same_name;
 use crate::copy::columns::{self, BoundTable};
@@ -38,8 +38,8 @@ pub(super) fn is_gone(to: &catalog::Table, name: &str) -> bool {
     same_name(&to.columns, name, |column| &column.name).is_none()
 }
 
-/// Leaves of the rule for the column that feeds `target` what holds for any type, and nulls or not: its cells are written
-/// as those of the type that it has now. Whether there is such a rule.
+/// Leaves of the rule for the column that feeds `target` what holds for any type, and nulls or not: its cells are
+/// written as those of the type that it has now. Whether there is such a rule.
 fn relax(rules: &mut TableRules, from: &schema::Table, target: &str) -> bool {
     let feeds = |name: &str, rule: Option<&ColumnRules>| {
         rule.and_then(|rule| rule.target.as_deref()).unwrap_or(name).eq_ignore_ascii_case(target)

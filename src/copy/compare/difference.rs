@@ -1,9 +1,10 @@
 //! The second pass, for the buckets that differ: which rows are missing, added or changed, and in which columns.
 //!
-//! Both sides are read once more, at the same time. Of each row in such a bucket a record of hashes is kept ([`sketch`](super::sketch) and
-//! [`spill`](super::spill)), in as many partitions as make the target's records of one fit into [`HELD_BYTES`]. Then the partitions
-//! are met one by one, so that the time grows with the rows and not with their square. Should a partition be larger all the
-//! same, it is met in several rounds, in the order of the keys' hashes: a full memory only makes a round end at a smaller one.
+//! Both sides are read once more, at the same time. Of each row in such a bucket a record of hashes is kept
+//! ([`sketch`](super::sketch) and [`spill`](super::spill)), in as many partitions as make the target's records of one
+//! fit into [`HELD_BYTES`]. Then the partitions are met one by one, so that the time grows with the rows and not with
+//! their square. Should a partition be larger all the same, it is met in several rounds, in the order of the keys'
+//! hashes: a full memory only makes a round end at a smaller one.
 
 use super::count::{BUCKETS, bucket};
 use super::shape::KeyPart;
