@@ -56,7 +56,7 @@ use cli::{Cli, Verb};
 use config::Config;
 use copy::progress::Progress;
 use error::{Error, ExitCode};
-use output::{Junit, Output};
+use output::{Junit, Output, Report};
 use postgres::interrupt::Interrupt;
 
 /// The log target of what the server says unasked (RAISE NOTICE, WARNING), and of which target is taken and waited for:
@@ -76,11 +76,8 @@ pub async fn run(cli: Cli, output: &Output) -> Result<ExitCode, Error> {
     let work = async {
         match &cli.verb {
             Verb::Migrate(args) => {
-                let progress = Progress::default();
-                let watch = output.watch(&progress);
-                let migrated = migrate::migrate(&config, args, &interrupt, &progress).await;
-                drop(watch);
-                output.show(&migrated?)
+                watched(output, async |progress| migrate::migrate(&config, args, &interrupt, progress).await)
+                    .await
             }
             Verb::Status(args) => output.show(&plan::status(&config, args.check, &interrupt).await?),
             Verb::Check(args) => {
@@ -92,16 +89,28 @@ pub async fn run(cli: Cli, output: &Output) -> Result<ExitCode, Error> {
                 junit.map_or(Ok(()), |junit| junit.write(&checked))?;
                 output.show(&checked)
             }
-            Verb::Verify(args) => output.show(&verify::verify(&config, args, &interrupt).await?),
+            Verb::Verify(args) => {
+                watched(output, async |progress| verify::verify(&config, args, &interrupt, progress).await)
+                    .await
+            }
             Verb::Export(args) => {
-                let progress = Progress::default();
-                let watch = output.watch(&progress);
-                let exported = export::export(&config, args, &interrupt, &progress).await;
-                drop(watch);
-                output.show(&exported?)
+                watched(output, async |progress| export::export(&config, args, &interrupt, progress).await)
+                    .await
             }
             Verb::Doctor => output.show(&doctor::doctor(&config, &interrupt).await?),
         }
     };
     interrupt.guard(work).await.map_err(|error| config.explained(error))
+}
+
+/// Does `work` while its progress is shown, and prints what comes of it.
+async fn watched<T: Report>(
+    output: &Output,
+    work: impl AsyncFnOnce(&Progress) -> Result<T, Error>,
+) -> Result<ExitCode, Error> {
+    let progress = Progress::default();
+    let watch = output.watch(&progress);
+    let done = work(&progress).await;
+    drop(watch);
+    output.show(&done?)
 }

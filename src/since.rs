@@ -5,6 +5,7 @@
 
 use crate::copy::brought::Brought;
 use crate::copy::compare::{self, Asked, Changes, TableChanges};
+use crate::copy::progress::Progress;
 use crate::error::Error;
 use crate::migration::Version;
 use crate::migration::step::Step;
@@ -167,8 +168,14 @@ pub async fn look(
             source: source.display().to_string(),
             without_data: receipt.is_some_and(|receipt| receipt.source.is_none()),
         };
-        let asked =
-            Asked { version, step, later: &applied[index + 1..], by_number: false, show_values: false };
+        let asked = Asked {
+            version,
+            step,
+            later: &applied[index + 1..],
+            by_number: false,
+            show_values: false,
+            progress: &Progress::default(),
+        };
         let others =
             brought.values().filter(|other| Some(other.version) != receipt.map(|receipt| receipt.version));
         let others: Vec<&Brought> = others.collect();

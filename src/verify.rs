@@ -4,6 +4,7 @@
 use crate::cli::VerifyArgs;
 use crate::config::Config;
 use crate::copy::compare::{self, Asked, Compared};
+use crate::copy::progress::Progress;
 use crate::copy::{self, Recorded};
 use crate::error::{Error, ExitCode};
 use crate::migration::step::Step;
@@ -65,7 +66,12 @@ impl Verified {
 /// [`Error::Config`] if there is no step, [`Error::NoSource`] if no source is named, [`Error::Source`] if it cannot be
 /// read, [`Error::Diverged`] if a step's file was edited since, and those of [`postgres::connect`]. Differences are no
 /// error.
-pub async fn verify(config: &Config, args: &VerifyArgs, interrupt: &Interrupt) -> Result<Verified, Error> {
+pub async fn verify(
+    config: &Config,
+    args: &VerifyArgs,
+    interrupt: &Interrupt,
+    progress: &Progress,
+) -> Result<Verified, Error> {
     let started = Instant::now();
     let versions = migration::load(&config.migrations)?;
     let url = config.database()?;
@@ -106,6 +112,7 @@ pub async fn verify(config: &Config, args: &VerifyArgs, interrupt: &Interrupt) -
             later: &later,
             by_number: args.step.is_some(),
             show_values: args.show_values,
+            progress,
         };
         (source, verdict) = match compare_step(&client, source, asked, &recorded, args).await {
             Ok(compared) => compared,

@@ -1,4 +1,4 @@
-//! How far a step is. The copy writes it as it goes, and whoever shows it reads it whenever they like: neither waits
+//! How far a step, an export or a comparison is. The copy writes it as it goes, and whoever shows it reads it whenever they like: neither waits
 //! for the other. What it took is kept by phase for the receipt.
 
 use serde::Serialize;
@@ -52,6 +52,8 @@ pub enum Phase {
     Keys,
     /// Rows are read back and compared.
     Proof,
+    /// Rows of the source and the target are read and compared.
+    Comparing,
 }
 
 /// How long a phase took, all tables together.
@@ -117,6 +119,7 @@ impl std::fmt::Display for Phase {
             Phase::Indexes => "indexes",
             Phase::Keys => "keys",
             Phase::Proof => "proof",
+            Phase::Comparing => "comparing",
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Shows how far a step is, on stderr: a bar on a terminal, and elsewhere a line now and then, so that no log of a
+//! Shows how far a step, an export or a comparison is, on stderr: a bar on a terminal, and elsewhere a line now and then, so that no log of a
 //! deployment stands still without a reason.
 
 use super::human;
@@ -83,9 +83,9 @@ fn clear(bars: &MultiProgress, bar: &mut Bar) {
 /// No colours: none is needed, and `NO_COLOR` has nothing to switch off.
 fn style(work: &Work) -> ProgressStyle {
     let template = match (work.phase, work.expected) {
-        (Phase::Indexes | Phase::Keys, _) => "{prefix:8} {msg}  {spinner} {elapsed}",
-        (_, Some(1..)) => "{prefix:8} {msg}  {bar:24} {human_pos} of {human_len} rows  {per_sec}  {eta} left",
-        _ => "{prefix:8} {msg}  {human_pos} rows  {per_sec}  {elapsed}",
+        (Phase::Indexes | Phase::Keys, _) => "{prefix:9} {msg}  {spinner} {elapsed}",
+        (_, Some(1..)) => "{prefix:9} {msg}  {bar:24} {human_pos} of {human_len} rows  {per_sec}  {eta} left",
+        _ => "{prefix:9} {msg}  {human_pos} rows  {per_sec}  {elapsed}",
     };
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
@@ -117,7 +117,9 @@ mod tests {
 
     #[test]
     fn every_template_is_one() {
-        for phase in [Phase::Reading, Phase::Loading, Phase::Indexes, Phase::Keys, Phase::Proof] {
+        for phase in
+            [Phase::Reading, Phase::Loading, Phase::Indexes, Phase::Keys, Phase::Proof, Phase::Comparing]
+        {
             for expected in [None, Some(0), Some(5)] {
                 let work = Work { phase, what: "trade".into(), expected, since: Instant::now() };
                 let bar = ProgressBar::hidden().with_style(style(&work));

@@ -27,6 +27,7 @@ pub use verdict::{Row, Rows, TableVerdict, Unfit, Value};
 
 use super::bind::same_name;
 use super::columns::{self, BoundTable};
+use super::progress::Progress;
 use super::quarantine;
 use super::receipt::columns_brought;
 use crate::error::{Error, counted};
@@ -75,6 +76,8 @@ pub struct Asked<'a> {
     pub by_number: bool,
     /// The values of rows that differ are wanted.
     pub show_values: bool,
+    /// Where it is shown how far the comparison is.
+    pub progress: &'a Progress,
 }
 
 /// Compares every table of a step, in the transaction that `client` is in. The source is handed back, still in its
@@ -120,7 +123,7 @@ pub async fn compare(
                 let both = Both { from, to, rules: &table.rules };
                 let found;
                 (source, found, quarantined) =
-                    compare_both(client, source, &both, &since, &there, asked.show_values).await?;
+                    compare_both(client, source, &both, &since, &there, asked).await?;
                 found
             }
             (from, to) => {
@@ -170,7 +173,7 @@ async fn compare_both(
     both: &Both<'_>,
     since: &Since<'_>,
     there: &There,
-    show_values: bool,
+    Asked { show_values, progress, .. }: Asked<'_>,
 ) -> Result<(Source, TableVerdict, Option<TableVerdict>), Error> {
     let (rules, mut problems) = since.columns(&source, both.from, both.to, both.rules)?;
     let mut bound = columns::bind(&source, both.from, both.to, &rules, &mut problems)?;
@@ -179,7 +182,7 @@ async fn compare_both(
         not_compared = take_by_input(&mut bound, obstacle);
     }
     not_compared.extend(bound.computed.iter().map(|name| format!("{name} (computed on both sides)")));
-    let subject = Subject::stored(bound, there.keys.get(&both.to.oid));
+    let subject = Subject::stored(bound, there.keys.get(&both.to.oid)).shown(progress);
     let found;
     (source, found) = compare_subject(client, source, subject, show_values).await?;
     let inherited = there.inherited.get(&both.to.oid).cloned().unwrap_or_default();
@@ -193,7 +196,7 @@ async fn compare_both(
     };
     let found;
     (source, found) = if there.has_quarantine {
-        compare_subject(client, source, subject, show_values).await?
+        compare_subject(client, source, subject.shown(progress), show_values).await?
     } else {
         lost(source, subject).await?
     };
@@ -260,6 +263,7 @@ async fn compare_subject(
 ) -> Result<(Source, TableVerdict), Error> {
     let (source, subject) = spelling::spell(client, source, subject).await?;
     let subject = Arc::new(subject);
+    subject.begin(&source);
     let (source, counted) = count::count(client, source, &subject).await?;
     let verdict = TableVerdict {
         table: subject.name.clone(),
@@ -277,6 +281,7 @@ async fn compare_subject(
     }
     let differing =
         Arc::new(Differing { subject, buckets: counted.differing, target_rows: counted.stored.rows });
+    differing.subject.begin(&source);
     let (source, verdict) = difference::find(client, source, &differing, verdict).await?;
     if show_values { value::show(client, source, &differing, verdict).await } else { Ok((source, verdict)) }
 }

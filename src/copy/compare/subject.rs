@@ -6,6 +6,7 @@ use super::shape::{Field, Shape, UNFIT};
 use super::spelling::{Pass, Spelling};
 use crate::copy::cell::{self, Fate};
 use crate::copy::columns::BoundTable;
+use crate::copy::progress::{Phase, Progress};
 use crate::copy::proof::{self, Tally};
 use crate::copy::quarantine;
 use crate::copy::scale::{self, FreeScales};
@@ -40,6 +41,8 @@ pub(super) struct Subject {
     constants: Vec<u8>,
     /// The columns of which both sides are compared without the zeros at their numbers' ends.
     scales: FreeScales,
+    /// Where it is shown how far the reading of the source is.
+    progress: Progress,
 }
 
 /// Which rows of the source are meant.
@@ -123,7 +126,19 @@ impl Subject {
             copied,
             table,
             scales: FreeScales::of(free),
+            progress: Progress::default(),
         }
+    }
+
+    /// The same rows, with `progress` to show how far they are read.
+    pub(super) fn shown(self, progress: &Progress) -> Subject {
+        Subject { progress: progress.clone(), ..self }
+    }
+
+    /// A pass over both sides begins.
+    pub(super) fn begin(&self, source: &Source) {
+        let expected = source.at_most(&self.table.source);
+        self.progress.begin(Phase::Comparing, &self.table.source.name, expected);
     }
 
     /// The same rows, byte by byte, as a step proves them and as its receipt has them.
@@ -146,6 +161,7 @@ impl Subject {
             constants: Vec::new(),
             table,
             scales: FreeScales::default(),
+            progress: Progress::default(),
         })
     }
 
@@ -191,8 +207,11 @@ impl Subject {
         let (mut bytes, mut misfits, mut number) = (Vec::new(), Vec::new(), 0_u64);
         source.scan(&self.table.source, &columns, |cells| {
             number += 1;
-            if number.is_multiple_of(LOOK_UP) && !wanted() {
-                return Err(given_up());
+            if number.is_multiple_of(LOOK_UP) {
+                self.progress.rows(number);
+                if !wanted() {
+                    return Err(given_up());
+                }
             }
             misfits.clear();
             let quarantined = self.encode(cells, &mut bytes, &mut misfits)?;
