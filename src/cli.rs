@@ -50,11 +50,13 @@ fn version_number(text: &str) -> Result<i32, &'static str> {
 }
 
 fn wait(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(wait) if wait <= Duration::from_secs(600) => Ok(wait),
-        Ok(_) => Err("expected at most 10m".into()),
-        Err(error) => Err(error.to_string()),
-    }
+    let wait = duration(text)?;
+    if wait <= Duration::from_secs(600) { Ok(wait) } else { Err("expected at most 10m".into()) }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = humantime::parse_duration(text);
+    parsed.map_err(|_| "expected a number with its unit, such as 500ms, 60s or 5m".into())
 }
 
 const EXIT_CODES: &str = "\
@@ -105,7 +107,7 @@ pub struct Global {
     pub wait: Option<Duration>,
     /// How long to wait for a lock that somebody else holds, on target or source, such as 500ms, 60s or 5m; 0s does not
     /// wait
-    #[arg(long, global = true, value_name = "DURATION", default_value = "60s", value_parser = humantime::parse_duration)]
+    #[arg(long, global = true, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     pub lock_timeout: Duration,
     /// Print one JSON document instead of text
     #[arg(long, global = true)]
@@ -154,11 +156,11 @@ pub struct MigrateArgs {
     pub show_values: bool,
     /// How long one statement of a version waits for a lock before the version is rolled back and tried again; all
     /// attempts together end with --lock-timeout
-    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration)]
     pub lock_attempt: Duration,
     /// How long one statement of a version may take; 0s is no limit [default: no limit, whatever the server or the role
     /// has]
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub statement_timeout: Option<Duration>,
     /// Record pending data steps as having brought nothing, instead of copying rows: for a new installation
     #[arg(long, conflicts_with = "source")]
@@ -217,7 +219,7 @@ pub struct CheckArgs {
     #[arg(long)]
     pub fail_fast: bool,
     /// How long one statement of a check may take; 0s is no limit
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub statement_timeout: Duration,
     /// Write the results as JUnit XML, too
     #[arg(long, value_name = "FILE")]

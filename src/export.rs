@@ -71,7 +71,10 @@ pub async fn export(
     let client = postgres::connect(url, interrupt).await?;
     reading::begin(&client, BEGIN, config.lock_timeout).await?;
     reading::require(&client, &[], true).await?;
-    let sources = copy::sources(&client).await?;
+    let sources = match copy::sources(&client).await {
+        Ok(sources) => sources,
+        Err(error) => return Err(reading::explained(&client, error).await),
+    };
     destination.require_no_source(&sources)?;
     let plan = if reading::has_table(&client, plan::HISTORY).await? {
         Plan::read(&client, &versions, config.lock_timeout).await?

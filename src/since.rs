@@ -272,7 +272,9 @@ impl Since {
                     Some(changes) => self.in_words(changes),
                     None => format!("{source} has changed since {label} copied it"),
                 };
-                let not_counted = self.not_counted.as_ref().map(|why| format!(" (not counted: {why})"));
+                // an error's own advice stands within the brackets
+                let why = self.not_counted.as_ref().map(|why| why.replace("\n  next: ", "; "));
+                let not_counted = why.map(|why| format!(" (not counted: {why})"));
                 let count = if changes.is_some() { "" } else { "outgrow status counts the rows, " };
                 let next = format!(
                     "what was written to it since is not in the target: stop what still writes to it; {count}outgrow verify \
@@ -391,7 +393,10 @@ mod tests {
             said[0].found.ends_with("is not known (not counted: that takes longer than 50ms)"),
             "{said:?}"
         );
-        since.not_counted = None;
+        (since.source_changed, since.not_counted) =
+            (Some(true), Some("no room\n  next: make some".to_owned()));
+        assert!(since.says()[0].found.ends_with("(not counted: no room; make some)"));
+        (since.source_changed, since.not_counted) = (None, None);
         assert!(since.says().is_empty());
         Ok(())
     }

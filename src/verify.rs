@@ -86,7 +86,10 @@ pub async fn verify(
     let plan = Plan::read(&client, &versions, config.lock_timeout).await?;
     let mut steps = Vec::new();
     for (version, step) in applied(&plan, &versions, args.step)? {
-        let recorded = copy::recorded(&client, version.number).await?;
+        let recorded = match copy::recorded(&client, version.number).await {
+            Ok(recorded) => recorded,
+            Err(error) => return Err(reading::explained(&client, error).await),
+        };
         steps.push((version, step, recorded));
     }
     if steps.iter().all(|(_, _, recorded)| left_out(recorded, args)) {

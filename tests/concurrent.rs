@@ -214,3 +214,22 @@ fn reading_the_history_does_not_wait_for_ever_for_a_lock() {
     let outcome = project.outgrow(["doctor"]).exits(1);
     outcome.prints(&["reading the history", "somebody, idle in transaction, holds one on"]);
 }
+
+#[test]
+fn reading_a_table_does_not_wait_for_ever_for_a_lock() {
+    let project = Project::one_table("id int", "CREATE TABLE t (id); INSERT INTO t VALUES (1)");
+    project.outgrow(["migrate"]).succeeds();
+    for table in ["t", "outgrow_receipt"] {
+        let mut holder = project.connect();
+        holder
+            .batch_execute(&format!("SET application_name = 'somebody'; BEGIN; LOCK TABLE {table}"))
+            .expect("the lock");
+        for arguments in [vec!["verify"], vec!["export", "out.db"]] {
+            let mut run = project.command(arguments);
+            project.run(run.args(["--lock-timeout", "50ms"])).exits(4).says(&[
+                "canceling statement due to lock timeout",
+                &format!("somebody, idle in transaction, holds one on {table}; to end it: SELECT pg_terminate_backend("),
+            ]);
+        }
+    }
+}

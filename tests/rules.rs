@@ -288,15 +288,6 @@ fn two_tables_cannot_go_to_one_and_one_without_columns_goes_nowhere() {
 }
 
 #[test]
-fn verify_does_not_wait_for_ever_for_a_lock() {
-    let project = Project::one_table("v int", "CREATE TABLE t (v); INSERT INTO t VALUES (1)");
-    project.outgrow(["migrate"]).succeeds();
-    let mut holder = project.connect();
-    holder.batch_execute("BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE").expect("the lock");
-    project.outgrow(["verify", "--lock-timeout", "50ms"]).exits(4).says(&["table t", "lock timeout"]);
-}
-
-#[test]
 fn a_name_that_postgresql_has_cut_is_pointed_out() {
     let (long, cut) = (format!("t{}", "ñ".repeat(40)), format!("t{}", "ñ".repeat(31)));
     let project = Project::step(

@@ -12,7 +12,7 @@ use super::rows;
 use crate::error::Error;
 use std::fmt;
 use std::time::{Duration, Instant};
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, SimpleQueryRow};
 
 /// The key, "outgrow" in ASCII: one lock in each database. The server's table of locks shows its two halves.
@@ -148,7 +148,20 @@ impl TableHolder {
 /// The oldest other transaction that holds a lock on one of `tables`, or on one that they refer to, whose locks the
 /// foreign keys take as well; first who keeps even readers out. What cannot be seen is left out.
 pub async fn table_holder(client: &Client, tables: &[String]) -> Option<TableHolder> {
-    match client.query_typed(TABLE_HOLDER, &[(&tables, Type::TEXT_ARRAY)]).await.as_deref() {
+    one_holder(client, TABLE_HOLDER, (&tables, Type::TEXT_ARRAY)).await
+}
+
+/// The oldest other transaction that keeps even readers out of a table; first of one that `doing` names.
+pub async fn excluder(client: &Client, doing: &str) -> Option<TableHolder> {
+    one_holder(client, EXCLUDER, (&doing, Type::TEXT)).await
+}
+
+async fn one_holder(
+    client: &Client,
+    query: &str,
+    parameter: (&(dyn ToSql + Sync), Type),
+) -> Option<TableHolder> {
+    match client.query_typed(query, &[parameter]).await.as_deref() {
         Ok([row]) => {
             Some(TableHolder { table: row.get(0), pid: row.get(1), name: row.get(2), state: row.get(3) })
         }
@@ -165,3 +178,11 @@ WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_catalog.pg_backend_p
        OR c.oid IN (SELECT k.confrelid FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class f ON f.oid = k.conrelid
                     WHERE k.contype = 'f' AND f.relname = ANY ($1)))
 ORDER BY l.mode <> 'AccessExclusiveLock', a.xact_start LIMIT 1";
+
+const EXCLUDER: &str = "\
+SELECT c.relname::text, l.pid, coalesce(nullif(a.application_name, ''), '(no application name)'), coalesce(a.state, '?')
+FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class c ON c.oid = l.relation JOIN pg_catalog.pg_stat_activity a USING (pid)
+WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_catalog.pg_backend_pid() AND l.mode = 'AccessExclusiveLock'
+  AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+  AND c.relkind IN ('r', 'p') AND pg_catalog.pg_table_is_visible(c.oid)
+ORDER BY position(c.relname::text IN $1) = 0, a.xact_start LIMIT 1";

@@ -84,16 +84,22 @@ pub async fn refused(client: &Client, name: &str, doing: String, source: tokio_p
     Error::Database { doing, source }
 }
 
-/// `error`, in words with what to do if this role may read some columns of a table alone. Ends the transaction, for no
-/// other would answer.
+/// `error`, in words with what to do if this role may read some columns of a table alone, or with who keeps readers out. Ends
+/// the transaction then, for no other would answer.
 pub async fn explained(client: &Client, error: Error) -> Error {
-    let denied = match &error {
-        Error::Database { source, .. } => source
-            .as_db_error()
-            .filter(|said| *said.code() == SqlState::INSUFFICIENT_PRIVILEGE)
-            .map(|said| said.message().to_owned()),
-        _ => None,
+    let (doing, said) = match &error {
+        Error::Database { doing, source } => (doing, source.as_db_error()),
+        _ => return error,
     };
+    let code = said.map(|said| said.code());
+    if code == Some(&SqlState::LOCK_NOT_AVAILABLE) && end(client).await.is_ok() {
+        return match lock::excluder(client, doing).await {
+            Some(holder) => holder.explain(error),
+            None => error,
+        };
+    }
+    let denied =
+        said.filter(|said| *said.code() == SqlState::INSUFFICIENT_PRIVILEGE).map(|said| said.message());
     let Some(denied) = denied else { return error };
     if end(client).await.is_err() {
         return error;
