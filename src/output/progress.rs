@@ -3,7 +3,8 @@
 
 use super::human;
 use crate::copy::progress::{Phase, Progress, Work};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanFloatCount, MultiProgress, ProgressBar, ProgressState, ProgressStyle};
+use std::fmt;
 use std::io::IsTerminal;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
@@ -84,10 +85,15 @@ fn clear(bars: &MultiProgress, bar: &mut Bar) {
 fn style(work: &Work) -> ProgressStyle {
     let template = match (work.phase, work.expected) {
         (Phase::Indexes | Phase::Keys, _) => "{prefix:9} {msg}  {spinner} {elapsed}",
-        (_, Some(1..)) => "{prefix:9} {msg}  {bar:24} {human_pos} of {human_len} rows  {per_sec}  {eta} left",
-        _ => "{prefix:9} {msg}  {human_pos} rows  {per_sec}  {elapsed}",
+        (_, Some(1..)) => "{prefix:9} {msg}  {bar:24} {human_pos} of {human_len} rows  {rate}  {eta} left",
+        _ => "{prefix:9} {msg}  {human_pos} rows  {rate}  {elapsed}",
     };
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    let rate = |state: &ProgressState, out: &mut dyn fmt::Write| {
+        // what it is written to is drawn, or is not
+        let _ = write!(out, "{:.0}/s", HumanFloatCount(state.per_sec()));
+    };
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    style.with_key("rate", rate)
 }
 
 /// The same in words.
