@@ -152,4 +152,8 @@ fn how_long_is_waited_depends_on_where_we_are() {
     for wait in ["11m", "soon", "-1s"] {
         project.outgrow(["status", &format!("--wait={wait}")]).exits(2).says(&["--wait"]);
     }
+    project
+        .outgrow(["status", "--wait", "5"])
+        .exits(2)
+        .says(&["expected a number with its unit, such as 500ms"]);
 }
