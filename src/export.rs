@@ -9,7 +9,7 @@ use crate::copy;
 use crate::copy::back::{self, Written};
 use crate::copy::progress::{Progress, Took};
 use crate::error::{Error, ExitCode};
-use crate::migration::{self, Version};
+use crate::migration;
 use crate::plan::{self, History, Plan, State};
 use crate::postgres::{self, interrupt::Interrupt, reading};
 use crate::sqlite::{self, Fingerprint};
@@ -71,10 +71,8 @@ pub async fn export(
     let client = postgres::connect(url, interrupt).await?;
     reading::begin(&client, BEGIN, config.lock_timeout).await?;
     reading::require(&client, &[], true).await?;
-    let sources = match copy::sources(&client).await {
-        Ok(sources) => sources,
-        Err(error) => return Err(reading::explained(&client, error).await),
-    };
+    let sources = copy::sources(&client).await;
+    let sources = reading::explained(&client, sources).await?;
     destination.require_no_source(&sources)?;
     let plan = if reading::has_table(&client, plan::HISTORY).await? {
         Plan::read(&client, &versions, config.lock_timeout).await?
@@ -101,17 +99,10 @@ pub async fn export(
     if !edited.is_empty() {
         return Err(Error::Diverged(edited));
     }
-    let is_applied = |version: &&Version| {
-        let entry = plan.entries.iter().find(|entry| entry.version == version.number);
-        entry.is_some_and(|entry| entry.state == State::Applied)
-    };
-    let applied: Vec<&Version> = versions.iter().filter(is_applied).collect();
+    let applied = plan.applied(&versions);
     let temporary = destination.temporary()?;
     let written = back::write(&client, &applied, &temporary, config.lock_timeout, interrupt, progress).await;
-    let written = match written {
-        Ok(written) => written,
-        Err(error) => return Err(destination.named(reading::explained(&client, error).await)),
-    };
+    let written = reading::explained(&client, written).await.map_err(|error| destination.named(error))?;
     reading::end(&client).await?;
     let bytes = destination.take(temporary)?;
     Ok(Exported {

@@ -268,11 +268,7 @@ impl Plan {
         let (Some(source), Some(brought)) = (source(config), &self.history.brought) else {
             return Vec::new();
         };
-        let is_applied = |version: &&Version| {
-            let found = self.entries.binary_search_by_key(&version.number, |entry| entry.version);
-            found.is_ok_and(|index| self.entries[index].state == State::Applied)
-        };
-        let applied: Vec<&Version> = versions.iter().filter(is_applied).collect();
+        let applied = self.applied(versions);
         let mut found = since::look(client, source, &applied, brought, effort, interrupt).await;
         // what a step is about to bring is not missing
         let pending = self.pending();
@@ -285,6 +281,16 @@ impl Plan {
         let is_coming = |table: &String| coming.iter().any(|name| name.eq_ignore_ascii_case(table));
         found.iter_mut().for_each(|since| since.missing_in_target.retain(|table| !is_coming(table)));
         found
+    }
+
+    /// Those of `versions` that are applied and unchanged.
+    #[must_use]
+    pub fn applied<'a>(&self, versions: &'a [Version]) -> Vec<&'a Version> {
+        let is_applied = |version: &&Version| {
+            let found = self.entries.binary_search_by_key(&version.number, |entry| entry.version);
+            found.is_ok_and(|index| self.entries[index].state == State::Applied)
+        };
+        versions.iter().filter(is_applied).collect()
     }
 
     /// The numbers of the versions to apply, in order.

@@ -86,10 +86,8 @@ pub async fn verify(
     let plan = Plan::read(&client, &versions, config.lock_timeout).await?;
     let mut steps = Vec::new();
     for (version, step) in applied(&plan, &versions, args.step)? {
-        let recorded = match copy::recorded(&client, version.number).await {
-            Ok(recorded) => recorded,
-            Err(error) => return Err(reading::explained(&client, error).await),
-        };
+        let recorded = copy::recorded(&client, version.number).await;
+        let recorded = reading::explained(&client, recorded).await?;
         steps.push((version, step, recorded));
     }
     if steps.iter().all(|(_, _, recorded)| left_out(recorded, args)) {
@@ -104,11 +102,8 @@ pub async fn verify(
     let mut verdicts = Vec::new();
     for (version, step, recorded) in steps {
         let verdict;
-        let applied = |later: &&Version| {
-            let entry = plan.entries.iter().find(|entry| entry.version == later.number);
-            later.number > version.number && entry.is_some_and(|entry| entry.state == State::Applied)
-        };
-        let later: Vec<&Version> = versions.iter().filter(applied).collect();
+        let mut later = plan.applied(&versions);
+        later.retain(|later| later.number > version.number);
         let asked = Asked {
             version,
             step,
@@ -117,10 +112,8 @@ pub async fn verify(
             show_values: args.show_values,
             progress,
         };
-        (source, verdict) = match compare_step(&client, source, asked, &recorded, args).await {
-            Ok(compared) => compared,
-            Err(error) => return Err(reading::explained(&client, error).await),
-        };
+        let compared = compare_step(&client, source, asked, &recorded, args).await;
+        (source, verdict) = reading::explained(&client, compared).await?;
         verdicts.push(verdict);
     }
     reading::end(&client).await?;

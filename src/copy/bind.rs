@@ -31,7 +31,6 @@ pub(super) fn bind(
     let mut tables = Vec::new();
     for (from, table) in from.present {
         let name = table.target_name();
-        let other = same_name(others, name, |other| &other.0);
         match same_name(target, name, |known| &known.name) {
             Some(to) if tables.iter().any(|known: &BoundTable| known.target.oid == to.oid) => {
                 faults.push(format!(
@@ -53,7 +52,7 @@ pub(super) fn bind(
             }
             None => {
                 let rule = format!("[table.{}]", columns::key(&from.name));
-                faults.push(match other {
+                faults.push(match same_name(others, name, |other| &other.0) {
                     Some((_, kind)) => format!(
                         "table {name}: the step names it, and in the target that is {kind}: name the table behind it, {rule} with \
                          target = \"…\", or create a table of that name in a version before the step"

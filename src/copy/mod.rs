@@ -1,10 +1,10 @@
 //! One data step, inside the transaction of its version. In go the step and the source; rows land in the target, and
 //! out comes the [`Receipt`], which is also stored. Nothing here commits.
 //!
-//! Before the load [`ready`] locks the tables, [`aside`] takes triggers, keys and indexes out of the way, and
-//! [`emptied`] lets the server write rows as frozen. What it refuses all the same is looked up for the whole step by
-//! [`constraint`], in copies of the tables ([`shadow`]): rows that break a rule, rows for which a rule cannot be
-//! computed ([`raising`]), and whatever else the server refuses ([`refused`]).
+//! For the load of the [`whole`] step [`ready`] locks the tables, [`aside`] takes triggers, keys and indexes out of the
+//! way, and [`emptied`] lets the server write rows as frozen. What it refuses all the same is looked up for the whole
+//! step by [`constraint`], in copies of the tables ([`shadow`]): rows that break a rule, rows for which a rule cannot
+//! be computed ([`raising`]), and whatever else the server refuses ([`refused`]).
 //!
 //! The path of a row: [`reader`] scans SQLite on a thread of its own and converts cells with the codecs that [`bind`]
 //! chose, column by column; finished chunks cross a bounded channel to [`load`], which feeds them to the server's COPY,
@@ -46,6 +46,7 @@ mod shadow;
 mod spool;
 mod stage;
 mod tuple;
+mod whole;
 
 pub use load::Options;
 pub use originals::ColumnFormat;
@@ -58,37 +59,22 @@ pub const PROGRESS: &str = "outgrow_progress";
 const TABLES_OF_OURS: [&str; 5] =
     ["refinery_schema_history", receipt::TABLE, quarantine::TABLE, originals::TABLE, PROGRESS];
 
-use crate::error::{Error, server_message};
+use crate::error::Error;
 use crate::migration::Version;
 use crate::migration::step::{Step, StepTable};
 use crate::postgres::interrupt::Interrupt;
 use crate::postgres::limits::SPELLING;
 use crate::postgres::{catalog, key};
 use crate::sqlite::Source;
-use aside::{Aside, Extent};
 use columns::BoundTable;
 use inspection::{Hashing, Inspection};
-use load::{Destination, Failure, Loaded, Reading};
+use load::Reading;
 use originals::Originals;
-use progress::Progress;
-use quarantine::Quarantine;
 use reader::{AfterMisfit, Count};
-use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 use tokio_postgres::Client;
-use tokio_postgres::error::{DbError, SqlState};
-
-/// A source of fewer bytes is loaded with keys and indexes in place and not as frozen: each new index, and each table
-/// that is emptied for it, is a file on the server's disk, and what is set aside is compared with what comes back; all
-/// that takes longer than to look each of so few rows up in every index.
-const SMALL: u64 = 128 * 1024;
-
-/// The same of one table, where there are so many that it shows.
-const FEW_ROWS: u64 = 1000;
-
-/// A step of fewer tables is not held up by them.
-const MANY_TABLES: usize = 20;
+use whole::Whole;
 
 /// Copies the tables of `step` from the file `source` and records the receipt.
 ///
@@ -115,7 +101,7 @@ pub async fn run(
     let definition = reading.source.definition()?;
     let reading = Reading { originals: Some(Originals::new(version.number, keys)), ..reading };
     let Whole { source, hashing, tables, quarantine, originals, counts, aside } =
-        load_whole(client, reading).await?;
+        whole::load(client, reading).await?;
     let inspection = Inspection::of(source, options);
     let unequal = if options.proof {
         load::prove(client, &tables, &counts, &options.progress).await?
@@ -227,133 +213,6 @@ fn target_names(step: &Step) -> Vec<&str> {
 fn table_receipts(tables: &[BoundTable], counts: &[Count], absent: Vec<String>) -> Vec<TableReceipt> {
     let copied = tables.iter().zip(counts).map(|(table, count)| TableReceipt::of(table, count));
     copied.chain(absent.into_iter().map(TableReceipt::absent)).collect()
-}
-
-/// A load that nothing refused.
-struct Whole {
-    source: Source,
-    hashing: Hashing,
-    tables: Vec<BoundTable>,
-    quarantine: Quarantine,
-    originals: Option<Originals>,
-    counts: Vec<Count>,
-    /// What was set aside for it, and is back in its place.
-    aside: Aside,
-}
-
-/// Loads all tables with triggers, keys and indexes set aside, and puts these back. What the server refuses is looked
-/// up for the whole step, from the savepoint at which nothing was loaded and everything was in its place.
-async fn load_whole(client: &Client, mut reading: Reading) -> Result<Whole, Error> {
-    let (version, options) = (reading.version, reading.options.clone());
-    ready::require(client, &reading.tables).await?;
-    // not before: it holds the file open, and a step whose tables are in use opens it again for another attempt
-    let hashing = Hashing::of(&reading.source);
-    client.batch_execute("SAVEPOINT outgrow_load").await.map_err(Error::database("preparing the load"))?;
-    let large = large_tables(&reading)?;
-    let (aside, emptied) = make_way(client, &reading.tables, &large).await?;
-    reading.tables = order::by_foreign_keys(client, reading.tables, &aside.kept).await?;
-    let target = |_, table: &BoundTable| Destination {
-        name: table.target.quoted(),
-        frozen: emptied.contains(&table.target.oid),
-    };
-    let loaded = load::load(client, reading, target).await?;
-    let Loaded { source, tables, quarantine, originals, counts, .. } = loaded;
-    let counts = match counts {
-        Ok(counts) => put_back(client, &tables, &aside, &emptied, &options.progress)
-            .await
-            .map(|()| counts)
-            .map_err(|error| {
-                let table =
-                    error.as_db_error().and_then(DbError::table).unwrap_or("keys and indexes").to_owned();
-                Failure::of(error, &table, || "putting keys, indexes and triggers back".into())
-            }),
-        Err(failure) => Err(failure),
-    };
-    let failure = match counts {
-        Ok(counts) => {
-            aside.compare(client).await?;
-            return Ok(Whole { source, hashing, tables, quarantine, originals, counts, aside });
-        }
-        Err(Failure::Other(error)) => return Err(error),
-        Err(failure) => failure,
-    };
-    // whatever a damaged source gave, that it is damaged comes first
-    let source = Inspection::of(source, &options).result().await?;
-    let reading =
-        Reading { source, tables, version, options, after_misfit: AfterMisfit::ReadOn, originals: None };
-    Err(constraint::explain(client, reading, failure).await)
-}
-
-/// Sets triggers, keys and indexes aside and empties the tables that will be frozen, all of which takes longer than it
-/// saves where there are few rows. What is dropped and made takes locks, of which the server has a limited number:
-/// where they do not suffice, no more is set aside than must be. (PostgreSQL: Lock Management,
-/// `max_locks_per_transaction`.)
-async fn make_way(
-    client: &Client,
-    tables: &[BoundTable],
-    large: &HashSet<u32>,
-) -> Result<(Aside, Vec<u32>), Error> {
-    match set_aside(client, tables, large).await {
-        Err(Error::Database { doing, source })
-            if !large.is_empty() && source.code() == Some(&SqlState::OUT_OF_MEMORY) =>
-        {
-            log::info!("{doing}: {}; keys and indexes stay in place", server_message(&source));
-            let doing = Error::database("preparing the load");
-            client.batch_execute("ROLLBACK TO SAVEPOINT outgrow_load").await.map_err(doing)?;
-            set_aside(client, tables, &HashSet::new()).await
-        }
-        done => done,
-    }
-}
-
-async fn set_aside(
-    client: &Client,
-    tables: &[BoundTable],
-    large: &HashSet<u32>,
-) -> Result<(Aside, Vec<u32>), Error> {
-    let aside = Aside::set(client, tables, Extent::Of(large)).await?;
-    Ok((aside, emptied::truncate(client, tables, large).await?))
-}
-
-/// The tables for which it pays, by object identifier: none of a small source, and of a step of many tables those of
-/// many rows.
-fn large_tables(reading: &Reading) -> Result<HashSet<u32>, Error> {
-    if reading.source.snapshot_bytes()? < SMALL {
-        return Ok(HashSet::new());
-    }
-    let large = reading.tables.iter().filter(|table| {
-        let rows = reading.source.at_most(&table.source);
-        reading.tables.len() < MANY_TABLES || rows.is_none_or(|rows| rows > FEW_ROWS)
-    });
-    Ok(large.map(|table| table.target.oid).collect())
-}
-
-/// The most values of a column that the server keeps of its sample while a step counts. The sample is 300 rows for
-/// each, and a server's own 100 would make it the longest part of a load of many columns. It is for the first queries:
-/// to the server all rows of the step are changes that nobody has counted yet, so that autovacuum does it again, as it
-/// is set, within its next round. (PostgreSQL: ANALYZE, Notes; The Autovacuum Daemon.)
-const STATISTICS: i32 = 25;
-
-/// Puts back what was set aside. Between indexes and foreign keys the server counts what was loaded, for the plans by
-/// which it checks the keys, and for the application's first queries.
-async fn put_back(
-    client: &Client,
-    tables: &[BoundTable],
-    aside: &Aside,
-    frozen: &[u32],
-    progress: &Progress,
-) -> Result<(), tokio_postgres::Error> {
-    aside.put_indexes_back(client, progress).await?;
-    let owned = tables.iter().filter(|table| table.target.owned);
-    let names: Vec<String> = owned.map(|table| table.target.quoted()).collect();
-    if !names.is_empty() {
-        let target = format!(
-            "SELECT pg_catalog.set_config('default_statistics_target', \
-             least(pg_catalog.current_setting('default_statistics_target')::int, {STATISTICS})::text, true)"
-        );
-        client.batch_execute(&format!("{target}; ANALYZE {}", names.join(", "))).await?;
-    }
-    aside.put_keys_back(client, frozen, progress).await
 }
 
 /// A failed proof with the rows that differ, as far as a second comparison, row by row, finds them.

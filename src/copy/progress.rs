@@ -1,5 +1,5 @@
-//! How far a step, an export or a comparison is. The copy writes it as it goes, and whoever shows it reads it whenever they like: neither waits
-//! for the other. What it took is kept by phase for the receipt.
+//! How far a step, an export or a comparison is. The copy writes it as it goes, and whoever shows it reads it whenever
+//! they like: neither waits for the other. What it took is kept by phase for the receipt.
 
 use serde::Serialize;
 use std::sync::atomic::{AtomicU64, Ordering};

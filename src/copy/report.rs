@@ -5,7 +5,7 @@ use super::constraint::Found;
 use super::misfits::NAMED_ROWS;
 use super::reader;
 use super::refused::{self, RefusedRows};
-use crate::error::Error;
+use crate::error::{Error, counted};
 use crate::postgres::rule::Rule;
 use crate::sqlite::Source;
 use crate::sqlite::scan::Place;
@@ -114,11 +114,11 @@ fn line(table: &BoundTable, reason: &Reason<'_>, places: &BTreeMap<u64, Place>) 
     });
     let groups = groups.collect::<Vec<_>>().join(", ");
     let more = if reason.groups.len() > NAMED_ROWS { ", …" } else { "" };
-    let rows = if reason.rows == 1 { "row" } else { "rows" };
+    let rows = counted(reason.rows.unsigned_abs(), "row");
     let at_least = if reason.at_least { "at least " } else { "" };
     let by = reason.by.as_ref().map(|by| format!("; {by}")).unwrap_or_default();
     let rowid = if places.values().any(|place| matches!(place, Place::Rowid(_))) { "rowid " } else { "" };
-    format!("{subject}: {} in {at_least}{} {rows}, {rowid}{groups}{more}{by}", reason.what, reason.rows)
+    format!("{subject}: {} in {at_least}{rows}, {rowid}{groups}{more}{by}", reason.what)
 }
 
 /// What the source calls the target's column, where it has it.

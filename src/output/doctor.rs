@@ -3,7 +3,7 @@
 use super::human::{columns, lines};
 use super::{Report, printable};
 use crate::doctor::{Diagnosis, Finding, State};
-use crate::error::ExitCode;
+use crate::error::{ExitCode, counted};
 
 impl Report for Diagnosis {
     fn text(&self) -> String {
@@ -26,10 +26,8 @@ impl Report for Diagnosis {
         let unread = if self.findings.iter().any(is_step) { ", rows not read" } else { "" };
         let answer = match (problems, warnings) {
             (0, 0) => format!("ready{unread}"),
-            (0, 1) => format!("ready{unread}, 1 warning"),
-            (0, _) => format!("ready{unread}, {warnings} warnings"),
-            (1, _) => "not ready, 1 problem".to_owned(),
-            (_, _) => format!("not ready, {problems} problems"),
+            (0, _) => format!("ready{unread}, {}", counted(warnings as u64, "warning")),
+            (_, _) => format!("not ready, {}", counted(problems as u64, "problem")),
         };
         format!("{}\n{}: {answer}", lines(&table), self.database.as_deref().unwrap_or("no target"))
     }

@@ -24,12 +24,11 @@ impl Report for Migrated {
             applied(&mut table, version);
         }
         align_right(&mut table, &[1, 2, 3, 4]);
-        let (count, took) = (self.applied.len(), duration(self.seconds));
-        let versions = if count == 1 { "version" } else { "versions" };
-        let what = match (self.dry_run, count) {
+        let versions = counted(self.applied.len() as u64, "version");
+        let what = match (self.dry_run, self.applied.len()) {
             (true, 0) => "nothing to do".to_owned(),
-            (true, _) => format!("{count} {versions} would be applied, nothing was written"),
-            (false, _) => format!("{count} {versions} applied in {took}"),
+            (true, _) => format!("{versions} would be applied, nothing was written"),
+            (false, _) => format!("{versions} applied in {}", duration(self.seconds)),
         };
         format!("{}\n{}: {at}, {what}", lines(&table), self.database).trim_start_matches('\n').to_owned()
     }
@@ -162,17 +161,16 @@ fn state(entry: &Entry) -> String {
     match entry.state {
         State::Applied => format!("applied {when} UTC"),
         State::Pending => match entry.statements_done {
-            Some(done) => format!("pending, stopped after {}: migrate goes on there", statements(done)),
+            Some(done) => {
+                let statements = counted(done.unsigned_abs().into(), "statement");
+                format!("pending, stopped after {statements}: migrate goes on there")
+            }
             None => "pending".to_owned(),
         },
         State::Divergent => format!("divergent: the file was changed after {when} UTC"),
         State::Missing => format!("missing: applied {when} UTC, no such file"),
         State::Late => "late: not applied, and below the newest that is".to_owned(),
     }
-}
-
-fn statements(count: i32) -> String {
-    if count == 1 { "1 statement".to_owned() } else { format!("{count} statements") }
 }
 
 pub(super) fn columns() -> Table {

@@ -1,5 +1,5 @@
-//! Shows how far a step, an export or a comparison is, on stderr: a bar on a terminal, and elsewhere a line now and then, so that no log of a
-//! deployment stands still without a reason.
+//! Shows how far a step, an export or a comparison is, on stderr: a bar on a terminal, and elsewhere a line now and
+//! then, so that no log of a deployment stands still without a reason.
 
 use super::human;
 use crate::copy::progress::{Phase, Progress, Work};

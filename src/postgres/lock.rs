@@ -148,20 +148,20 @@ impl TableHolder {
 /// The oldest other transaction that holds a lock on one of `tables`, or on one that they refer to, whose locks the
 /// foreign keys take as well; first who keeps even readers out. What cannot be seen is left out.
 pub async fn table_holder(client: &Client, tables: &[String]) -> Option<TableHolder> {
-    one_holder(client, TABLE_HOLDER, (&tables, Type::TEXT_ARRAY)).await
+    one_holder(client, HOLDS, (&tables, Type::TEXT_ARRAY)).await
 }
 
 /// The oldest other transaction that keeps even readers out of a table; first of one that `doing` names.
 pub async fn excluder(client: &Client, doing: &str) -> Option<TableHolder> {
-    one_holder(client, EXCLUDER, (&doing, Type::TEXT)).await
+    one_holder(client, EXCLUDES, (&doing, Type::TEXT)).await
 }
 
 async fn one_holder(
     client: &Client,
-    query: &str,
+    which: &str,
     parameter: (&(dyn ToSql + Sync), Type),
 ) -> Option<TableHolder> {
-    match client.query_typed(query, &[parameter]).await.as_deref() {
+    match client.query_typed(&format!("{HOLDERS} {which} LIMIT 1"), &[parameter]).await.as_deref() {
         Ok([row]) => {
             Some(TableHolder { table: row.get(0), pid: row.get(1), name: row.get(2), state: row.get(3) })
         }
@@ -169,20 +169,19 @@ async fn one_holder(
     }
 }
 
-const TABLE_HOLDER: &str = "\
+/// The other sessions that hold a lock on a table. (PostgreSQL: System Views, `pg_locks`.)
+const HOLDERS: &str = "\
 SELECT c.relname::text, l.pid, coalesce(nullif(a.application_name, ''), '(no application name)'), coalesce(a.state, '?')
 FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class c ON c.oid = l.relation JOIN pg_catalog.pg_stat_activity a USING (pid)
 WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_catalog.pg_backend_pid()
-  AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+  AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())";
+
+const HOLDS: &str = "\
   AND (c.relname = ANY ($1)
        OR c.oid IN (SELECT k.confrelid FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class f ON f.oid = k.conrelid
                     WHERE k.contype = 'f' AND f.relname = ANY ($1)))
-ORDER BY l.mode <> 'AccessExclusiveLock', a.xact_start LIMIT 1";
+ORDER BY l.mode <> 'AccessExclusiveLock', a.xact_start";
 
-const EXCLUDER: &str = "\
-SELECT c.relname::text, l.pid, coalesce(nullif(a.application_name, ''), '(no application name)'), coalesce(a.state, '?')
-FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class c ON c.oid = l.relation JOIN pg_catalog.pg_stat_activity a USING (pid)
-WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_catalog.pg_backend_pid() AND l.mode = 'AccessExclusiveLock'
-  AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
-  AND c.relkind IN ('r', 'p') AND pg_catalog.pg_table_is_visible(c.oid)
-ORDER BY position(c.relname::text IN $1) = 0, a.xact_start LIMIT 1";
+const EXCLUDES: &str = "\
+  AND l.mode = 'AccessExclusiveLock' AND c.relkind IN ('r', 'p') AND pg_catalog.pg_table_is_visible(c.oid)
+ORDER BY position(c.relname::text IN $1) = 0, a.xact_start";

@@ -84,9 +84,19 @@ pub async fn refused(client: &Client, name: &str, doing: String, source: tokio_p
     Error::Database { doing, source }
 }
 
-/// `error`, in words with what to do if this role may read some columns of a table alone, or with who keeps readers out. Ends
-/// the transaction then, for no other would answer.
-pub async fn explained(client: &Client, error: Error) -> Error {
+/// `read`, its error in words with what to do if this role may read some columns of a table alone, or with who keeps
+/// readers out. Ends the transaction then, for no other would answer.
+///
+/// # Errors
+/// That of `read`.
+pub async fn explained<T>(client: &Client, read: Result<T, Error>) -> Result<T, Error> {
+    match read {
+        Ok(read) => Ok(read),
+        Err(error) => Err(reason(client, error).await),
+    }
+}
+
+async fn reason(client: &Client, error: Error) -> Error {
     let (doing, said) = match &error {
         Error::Database { doing, source } => (doing, source.as_db_error()),
         _ => return error,

@@ -264,12 +264,10 @@ impl Insert<'_> {
     /// # Errors
     /// SQLite's, if the file cannot be written.
     pub fn row(&mut self, cells: &[Option<&Cell<'_>>]) -> Result<std::result::Result<(), String>> {
-        let literals: Vec<Option<String>> = cells.iter().map(|cell| self.literal((*cell)?)).collect();
-        let added = if literals.iter().any(Option::is_some) {
-            let values = literals
-                .iter()
-                .zip(1..)
-                .map(|(literal, number)| literal.clone().unwrap_or(format!("?{number}")));
+        let literal = |cell: &Option<&Cell<'_>>| cell.and_then(|cell| self.literal(cell));
+        let added = if self.units.is_some() && cells.iter().any(|cell| literal(cell).is_some()) {
+            let values = cells.iter().zip(1..);
+            let values = values.map(|(cell, number)| literal(cell).unwrap_or_else(|| format!("?{number}")));
             let values: Vec<String> = values.collect();
             let sql = format!("{} VALUES ({})", self.into, values.join(", "));
             add(&mut self.connection.prepare(&sql)?, cells)

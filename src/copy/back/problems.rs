@@ -2,6 +2,7 @@
 
 use crate::copy::compare::{Row, Rows, TableVerdict};
 use crate::copy::misfits::NAMED_ROWS;
+use crate::error::counted;
 use crate::sqlite::schema;
 use std::collections::BTreeMap;
 
@@ -32,10 +33,9 @@ impl Problems {
 }
 
 fn in_rows(count: u64, named: &[String]) -> String {
-    let (more, plural) =
-        (if count > named.len() as u64 { ", …" } else { "" }, if count == 1 { "row" } else { "rows" });
+    let more = if count > named.len() as u64 { ", …" } else { "" };
     let names = if named.is_empty() { String::new() } else { format!(": {}{more}", named.join(", ")) };
-    format!("in {count} {plural}{names}")
+    format!("in {}{names}", counted(count, "row"))
 }
 
 /// What became of a table's cells in the file, a line for each of its `columns`: the target's name and the file's

@@ -5,7 +5,7 @@ use crate::copy::bind::same_name;
 use crate::copy::receipt::{ForTheWayBack, Spelt};
 use crate::migration::Version;
 use crate::migration::statement::Rename;
-use crate::migration::step::{Step, StepTable, TableRules};
+use crate::migration::step::{Step, TableRules};
 use crate::postgres::catalog;
 
 /// A name that the step filled, and what it is after the renames.
@@ -52,11 +52,12 @@ pub(super) fn follow(
         target.iter().any(|table| table.name == name)
     });
     let mut followed = step.clone();
+    let names = step.tables.iter().map(|table| table.target_name().to_owned());
+    let by_name: Vec<(String, usize)> = names.zip(0..).collect();
     for (spelt, Brought { table, mut columns }) in receipt.tables.iter_mut().zip(brought) {
         let there = target.iter().find(|known| known.name == table.now);
         let there = there.map(|known| known.columns.as_slice()).unwrap_or_default();
         settle(columns.iter_mut().collect(), |name| there.iter().any(|column| column.name == name));
-        let by_name: Vec<(String, usize)> = step.tables.iter().map(named).zip(0..).collect();
         if let Some((_, at)) = same_name(&by_name, &table.was, |(name, _)| name) {
             let rules = &mut followed.tables[*at].rules;
             if table.now != table.was {
@@ -67,10 +68,6 @@ pub(super) fn follow(
         rename_spelt(spelt, table.now, &columns);
     }
     followed
-}
-
-fn named(table: &StepTable) -> String {
-    table.target_name().to_owned()
 }
 
 fn apply(rename: &Rename, brought: &mut [Brought], label: &str) {
