@@ -188,9 +188,10 @@ fn what_became_of_tables_and_columns_is_guessed_from_later_versions() {
         "\"bots\", \"old\"",
         "CREATE TABLE bots (id, name, n); INSERT INTO bots VALUES (1, 'a', 2); CREATE TABLE old (id); INSERT INTO old VALUES (1)",
     );
-    project.write("migrations/V3__names.sql", "ALTER TABLE bots RENAME COLUMN \"Name\" TO title;");
+    let by_hand = |statement: &str| format!("DO $$ BEGIN {statement}; END $$;");
+    project.write("migrations/V3__names.sql", &by_hand("ALTER TABLE bots RENAME COLUMN \"Name\" TO title"));
     project.write("migrations/V4__tidy.sql", "DROP TABLE old; ALTER TABLE bots ADD later int DEFAULT 5;");
-    project.write("migrations/V5__not_yet.sql", "CREATE TABLE x (); ALTER TABLE bots RENAME TO robots;");
+    project.write("migrations/V5__not_yet.sql", &by_hand("ALTER TABLE bots RENAME TO robots"));
     project.outgrow(["migrate", "--to", "4"]).succeeds();
     project.outgrow(["verify"]).exits(1).prints(&[
         "bots      1 row  differs: columns that cannot be compared",
@@ -208,6 +209,32 @@ fn what_became_of_tables_and_columns_is_guessed_from_later_versions() {
         problem.contains("V3__names seems to rename it, V4__tidy names it, V5__not_yet seems to rename it"),
         "{problem}"
     );
+}
+
+#[test]
+fn what_a_later_version_renamed_is_compared_under_its_new_name() {
+    let project = Project::step(
+        "CREATE TABLE bots (id int PRIMARY KEY, \"Name\" text, n int)",
+        "\"bots\"",
+        "CREATE TABLE bots (id INTEGER PRIMARY KEY, name, n);
+         INSERT INTO bots VALUES (1, 'a', 2), (2, 'b', 'x'), (3, 'c', 4)",
+    );
+    let step =
+        "source = \"sqlite\"\ntables = [\"bots\"]\n[table.bots.column]\nn = { misfit = \"quarantine\" }\n";
+    project.write("migrations/V2__import.toml", step);
+    project.write(
+        "migrations/V3__names.sql",
+        "ALTER TABLE bots RENAME COLUMN \"Name\" TO title; ALTER TABLE bots RENAME n TO size; ALTER TABLE bots RENAME TO robots;",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    project.outgrow(["verify"]).succeeds().prints(&["robots               2 rows  equal", "robots, quarantined   1 row  equal"]);
+    project.execute("UPDATE robots SET size = 3 WHERE id = 3");
+    project.outgrow(["verify"]).exits(1).prints(&["columns that differ: size in 1"]);
+    project.execute("UPDATE robots SET size = 4 WHERE id = 3");
+    project.sqlite("app.db", "UPDATE bots SET n = 5 WHERE id = 1; INSERT INTO bots VALUES (4, 'd', 'y')");
+    let status = project.outgrow(["status", "--json"]).succeeds().json();
+    let bots = serde_json::json!({"table": "bots", "exact": true, "new": 1, "changed": 1, "deleted": 0});
+    assert_eq!(status["source"][0]["changes"]["tables"], serde_json::json!([bots]), "{status}");
 }
 
 #[test]

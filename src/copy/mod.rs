@@ -39,6 +39,7 @@ mod reader;
 mod ready;
 mod receipt;
 mod refused;
+mod renamed;
 mod report;
 mod scale;
 mod sequence;

@@ -257,21 +257,6 @@ pub async fn recorded(client: &Client, version: i32) -> Result<Recorded, Error> 
     })
 }
 
-/// The columns that the step `version` brought, by table of the target; nothing of a table whose receipt does not say.
-pub(super) async fn columns_brought(
-    client: &Client,
-    version: i32,
-) -> Result<BTreeMap<String, Vec<String>>, Error> {
-    if recorded(client, version).await? == Recorded::Unknown {
-        return Ok(BTreeMap::new());
-    }
-    let query = format!("SELECT tables FROM {TABLE} WHERE version = $1");
-    let row = client.query_one(&query, &[&version]).await.map_err(Error::database("reading the receipt"))?;
-    let tables = row.try_get::<_, Json<Vec<Spelt>>>(0).map(|tables| tables.0).unwrap_or_default();
-    let known = tables.into_iter().filter(|table| !table.types.is_empty());
-    Ok(known.map(|table| (table.table, table.types.into_keys().collect())).collect())
-}
-
 /// What a receipt says for the way back.
 #[derive(Debug, Default)]
 pub(super) struct ForTheWayBack {
@@ -302,6 +287,20 @@ impl ForTheWayBack {
     /// The step brought the table of that name.
     pub(super) fn copied(&self, table: &str) -> bool {
         self.tables.iter().any(|known| known.table.eq_ignore_ascii_case(table) && known.state == "copied")
+    }
+
+    /// The columns of the target that the step brought, by table; nothing of a table of which it does not say.
+    pub(super) fn columns(&self) -> BTreeMap<String, Vec<String>> {
+        let known = self.tables.iter().filter(|table| !table.types.is_empty());
+        known.map(|table| (table.table.clone(), table.types.keys().cloned().collect())).collect()
+    }
+}
+
+/// What a role that may not read receipts knows as well: nothing.
+pub(super) async fn if_readable(client: &Client, version: i32) -> Result<ForTheWayBack, Error> {
+    match recorded(client, version).await? {
+        Recorded::Unknown => Ok(ForTheWayBack::default()),
+        _ => for_the_way_back(client, version).await,
     }
 }
 

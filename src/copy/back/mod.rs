@@ -1,7 +1,7 @@
 //! The way back: the target's tables as an SQLite file that the application opens as its own. In go the applied steps
 //! and an empty file; out comes what was written, proven, or every reason why not everything goes back.
 //!
-//! [`plan`] says which tables there are and what [`fed`] them, by the names that they have now ([`renamed`]), made as
+//! [`plan`] says which tables there are and what [`fed`] them, by the names that they have now ([`super::renamed`]), made as
 //! the source had them or, for those that never came from SQLite, as [`made`] from the catalog, and binds both ends as
 //! a step does. Rows are read in one snapshot by COPY and cross a bounded channel to a thread that has the file
 //! ([`mod@file`]): there the codec's way back gives a [`row`] its usual cells, each column's format its spelling, and
@@ -17,7 +17,6 @@ mod notes;
 mod plan;
 mod problems;
 mod proof;
-mod renamed;
 mod row;
 mod rules;
 mod sequence;

@@ -11,7 +11,7 @@ use crate::copy::bind::same_name;
 use crate::copy::brought::BroughtTable;
 use crate::copy::columns::{self, BoundTable};
 use crate::copy::proof::Tally;
-use crate::copy::receipt::columns_brought;
+use crate::copy::renamed::{self, Followed};
 use crate::error::Error;
 use crate::migration::step::StepTable;
 use crate::postgres::{catalog, key};
@@ -64,27 +64,27 @@ pub async fn changes(
     asked: Asked<'_>,
     receipt: &[BroughtTable],
 ) -> Result<Changes, Error> {
-    let target = crate::copy::target(client, asked.step).await?;
+    let Followed { step, target, receipt: recorded } =
+        renamed::look_up(client, asked.version, asked.step, asked.later).await?;
     let oids: Vec<u32> = target.iter().map(|table| table.oid).collect();
-    let with_quarantine = asked.step.tables.iter().any(|table| quarantines(&table.rules));
+    let with_quarantine = step.tables.iter().any(|table| quarantines(&table.rules));
     let there = There {
         has_quarantine: visible::require(client, &target, with_quarantine).await?,
         keys: key::primary_keys(client, &oids).await?,
     };
-    let brought = columns_brought(client, asked.version.number).await?;
-    let since = Since { version: asked.version, later: asked.later, brought };
+    let since = Since { version: asked.version, later: asked.later, brought: recorded.columns() };
     let names: Vec<&str> = source.tables.iter().map(|table| table.name.as_str()).collect();
     let there_too = catalog::tables(client, &names).await?;
     let mut found = Changes::default();
-    since.tables_left_behind(asked.step, &source, &there_too, &mut found.problems)?;
-    for table in &asked.step.tables {
+    since.tables_left_behind(&step, &source, &there_too, &mut found.problems)?;
+    for (table, was) in step.tables.iter().zip(&asked.step.tables) {
         let name = table.target_name();
         if since.loaded_again(name).is_some() {
             continue;
         }
         let from = same_name(&source.tables, &table.name, |known| &known.name).cloned();
         let to = same_name(&target, name, |known| &known.name);
-        let then = same_name(receipt, to.map_or(name, |to| &to.name), |known| &known.table);
+        let then = same_name(receipt, was.target_name(), |known| &known.table);
         let changed;
         match (from, to) {
             (Some(from), Some(to)) => {

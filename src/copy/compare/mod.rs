@@ -29,7 +29,7 @@ use super::bind::same_name;
 use super::columns::{self, BoundTable};
 use super::progress::Progress;
 use super::quarantine;
-use super::receipt::columns_brought;
+use super::renamed::{self, Followed};
 use crate::error::{Error, counted};
 use crate::migration::Version;
 use crate::migration::step::{Policy, Step, StepTable, TableRules};
@@ -91,9 +91,10 @@ pub async fn compare(
     mut source: Source,
     asked: Asked<'_>,
 ) -> Result<(Source, Compared), Error> {
-    let target = super::target(client, asked.step).await?;
+    let Followed { step, target, receipt } =
+        renamed::look_up(client, asked.version, asked.step, asked.later).await?;
     let oids: Vec<u32> = target.iter().map(|table| table.oid).collect();
-    let with_quarantine = asked.step.tables.iter().any(|table| quarantines(&table.rules));
+    let with_quarantine = step.tables.iter().any(|table| quarantines(&table.rules));
     let there = There {
         has_quarantine: visible::require(client, &target, with_quarantine).await?,
         obstacle: spelling::obstacle(client).await?,
@@ -101,13 +102,12 @@ pub async fn compare(
         keys: key::primary_keys(client, &oids).await?,
     };
     let mut problems = Vec::new();
-    let brought = columns_brought(client, asked.version.number).await?;
-    let since = Since { version: asked.version, later: asked.later, brought };
+    let since = Since { version: asked.version, later: asked.later, brought: receipt.columns() };
     let names: Vec<&str> = source.tables.iter().map(|table| table.name.as_str()).collect();
     let there_too = catalog::tables(client, &names).await?;
-    let left = since.tables_left_behind(asked.step, &source, &there_too, &mut problems)?;
+    let left = since.tables_left_behind(&step, &source, &there_too, &mut problems)?;
     let mut tables = Vec::new();
-    for table in &asked.step.tables {
+    for table in &step.tables {
         let started = Instant::now();
         let from = same_name(&source.tables, &table.name, |known| &known.name)
             .filter(|known| known.unreadable.is_none())

@@ -1,12 +1,14 @@
 //! Tables and columns that a version renamed after the step that brought them: the step and its receipt, by the names
 //! that are in the target now. What the statements of later versions do not say is not followed.
 
-use crate::copy::bind::same_name;
-use crate::copy::receipt::{ForTheWayBack, Spelt};
+use super::bind::same_name;
+use super::receipt::{self, ForTheWayBack, Spelt};
+use crate::error::Error;
 use crate::migration::Version;
 use crate::migration::statement::Rename;
-use crate::migration::step::{Step, TableRules};
+use crate::migration::step::{Step, StepTable, TableRules};
 use crate::postgres::catalog;
+use tokio_postgres::Client;
 
 /// A name that the step filled, and what it is after the renames.
 struct Name {
@@ -33,6 +35,34 @@ impl Brought {
             columns: spelt.types.keys().map(|column| Name::new(column)).collect(),
         }
     }
+}
+
+/// A step by the names of now.
+pub(super) struct Followed {
+    pub step: Step,
+    /// What the catalog has under the names of its tables.
+    pub target: Vec<catalog::Table>,
+    /// What is recorded of it; nothing if this role may not read that, and then nothing is followed either.
+    pub receipt: ForTheWayBack,
+}
+
+/// The step of `version` after the versions applied `later`, and the tables that it filled.
+pub(super) async fn look_up(
+    client: &Client,
+    version: &Version,
+    step: &Step,
+    later: &[&Version],
+) -> Result<Followed, Error> {
+    let mut receipt = receipt::if_readable(client, version.number).await?;
+    let renames: Vec<Rename> = later.iter().flat_map(|later| later.renames()).collect();
+    let new_names = renames.iter().filter(|rename| rename.column.is_none()).map(|rename| rename.to.as_str());
+    let names: Vec<&str> = step.tables.iter().map(StepTable::target_name).chain(new_names).collect();
+    let mut target = catalog::tables(client, &names).await?;
+    let step = follow(version, step, later, &target, &mut receipt);
+    target.retain(|known| {
+        step.tables.iter().any(|table| table.target_name().eq_ignore_ascii_case(&known.name))
+    });
+    Ok(Followed { step, target, receipt })
 }
 
 /// The step of `version`, and its `receipt`, after those of `applied` that come later.
