@@ -227,7 +227,10 @@ fn what_a_later_version_renamed_is_compared_under_its_new_name() {
         "ALTER TABLE bots RENAME COLUMN \"Name\" TO title; ALTER TABLE bots RENAME n TO size; ALTER TABLE bots RENAME TO robots;",
     );
     project.outgrow(["migrate"]).succeeds();
-    project.outgrow(["verify"]).succeeds().prints(&["robots               2 rows  equal", "robots, quarantined   1 row  equal"]);
+    project
+        .outgrow(["verify"])
+        .succeeds()
+        .prints(&["robots               2 rows  equal", "robots, quarantined   1 row  equal"]);
     project.execute("UPDATE robots SET size = 3 WHERE id = 3");
     project.outgrow(["verify"]).exits(1).prints(&["columns that differ: size in 1"]);
     project.execute("UPDATE robots SET size = 4 WHERE id = 3");

@@ -8,7 +8,7 @@ use super::originals::Originals;
 use super::progress::{Phase, Progress};
 use super::proof;
 use super::quarantine::Quarantine;
-use super::reader::{self, AfterMisfit, CHUNKS_IN_FLIGHT, Count, Outlet, Piece};
+use super::reader::{self, AfterMisfit, CHUNKS_IN_FLIGHT, Count, Gathered, Outlet, Piece};
 use super::refused::{self, Refusal};
 use super::shadow;
 use super::stage::{LookingUp, Stage};
@@ -172,20 +172,18 @@ pub(super) struct Reading {
 }
 
 /// The reader at work on its own thread.
-type Running = JoinHandle<(Source, Vec<BoundTable>, Quarantine, Option<Originals>, Result<(), Error>)>;
+type Running = JoinHandle<Result<(Source, Vec<BoundTable>, Gathered), Error>>;
 
 impl Reading {
     fn start(self) -> (Running, Receiver<Piece>) {
         let (sender, pieces) = mpsc::channel(CHUNKS_IN_FLIGHT);
         let outlet = Outlet { pieces: sender, interrupt: self.options.interrupt.clone() };
         let running = tokio::task::spawn_blocking(move || {
-            let Reading { source, tables, version, options, after_misfit, mut originals } = self;
-            let (mut misfits, mut quarantine) = (Found::new(options.show_values), Quarantine::new(version));
-            let kept = originals.as_mut();
-            let read =
-                reader::read(&source, &tables, after_misfit, &outlet, &mut misfits, &mut quarantine, kept);
-            let result = read.and_then(|()| misfits.into_result(&source.file));
-            (source, tables, quarantine, originals, result)
+            let Reading { source, tables, version, options, after_misfit, originals } = self;
+            let (misfits, quarantine) = (Found::new(options.show_values), Quarantine::new(version));
+            let gathered = Gathered { misfits, quarantine, originals };
+            let (tables, gathered) = reader::read(&source, tables, after_misfit, outlet, gathered)?;
+            Ok((source, tables, gathered))
         });
         (running, pieces)
     }
@@ -194,12 +192,14 @@ impl Reading {
 /// Waits for the reader. A misfit or a read error is why a COPY was left open, so it comes before what was written; a
 /// failure that is not about rows is why the reader was stopped.
 async fn ended(running: Running, written: Result<Vec<Count>, Failure>) -> Result<Loaded, Error> {
-    let (source, tables, quarantine, originals, read) = running.await.map_err(std::io::Error::other)?;
-    let (counts, refused) = match (read, written) {
-        (Ok(()), written) => (written, None),
-        (Err(Error::Unfit { misfits, .. }), written) => (Err(Failure::Values(misfits)), written.err()),
-        (Err(_), Err(Failure::Other(error))) | (Err(error), _) => (Err(Failure::Other(error)), None),
+    let read = running.await.map_err(std::io::Error::other)?;
+    let (source, tables, Gathered { misfits, quarantine, originals }, written) = match (read, written) {
+        (Ok((source, tables, gathered)), written) => (source, tables, gathered, written),
+        (Err(_), Err(Failure::Other(error))) | (Err(error), _) => return Err(error),
     };
+    let misfits = misfits.into_reports();
+    let (counts, refused) =
+        if misfits.is_empty() { (written, None) } else { (Err(Failure::Values(misfits)), written.err()) };
     Ok(Loaded { source, tables, quarantine, originals, counts, refused, unread: Vec::new() })
 }
 

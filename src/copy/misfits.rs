@@ -3,12 +3,11 @@
 
 use super::columns::{BoundTable, key};
 use super::quarantine;
-use crate::error::{Error, Misfits as Report};
+use crate::error::Misfits as Report;
 use crate::sqlite::scan::Place;
 use crate::value::Misfit;
 use rusqlite::types::ValueRef;
 use std::collections::BTreeMap;
-use std::path::Path;
 
 /// How many rows are named for each misfit; all are counted.
 pub(super) const NAMED_ROWS: usize = 5;
@@ -54,16 +53,9 @@ impl Misfits {
         }
     }
 
-    /// Fine if there is none.
-    pub(super) fn into_result(self, file: &Path) -> Result<(), Error> {
-        if self.groups.is_empty() {
-            return Ok(());
-        }
-        Err(Error::Unfit {
-            file: file.to_owned(),
-            misfits: self.groups.into_values().collect(),
-            constraints: Vec::new(),
-        })
+    /// A report for each table, column and reason.
+    pub(super) fn into_reports(self) -> Vec<Report> {
+        self.groups.into_values().collect()
     }
 }
 

@@ -4,7 +4,7 @@
 //! the server itself reads and spells otherwise follow from the row's stage, each row of them by the hash of its key as
 //! it is stored.
 
-use super::columns::BoundTable;
+use super::columns::{BoundColumn, BoundTable};
 use super::lossless::Lossless;
 use super::spool::Spool;
 use super::stage::Stage;
@@ -181,23 +181,21 @@ struct Known {
 }
 
 /// The reading of one table: its formats, and the cells of the row under way that are to be kept.
-pub(super) struct Keeping<'a> {
-    table: &'a BoundTable,
+pub(super) struct Keeping {
     known: Vec<Known>,
     key: Key,
     cells: Map<String, serde_json::Value>,
     rows: u64,
-    originals: &'a mut Originals,
 }
 
-impl<'a> Keeping<'a> {
+impl Keeping {
     /// Finds the formats of `table`, whose cells are read in the order of `columns`.
     pub(super) fn new(
         source: &Source,
-        table: &'a BoundTable,
+        table: &BoundTable,
         columns: &[&str],
-        originals: &'a mut Originals,
-    ) -> Keeping<'a> {
+        originals: &Originals,
+    ) -> Keeping {
         let mut samples: Vec<Vec<(Vec<u8>, Value)>> = vec![Vec::new(); table.columns.len()];
         let (mut nulls, mut empties, mut bytes) = (vec![0_u32; samples.len()], vec![0_u32; samples.len()], 0);
         let sampled = source.sample(&table.source, columns, SAMPLE_ROWS, |cells| {
@@ -230,7 +228,7 @@ impl<'a> Keeping<'a> {
         });
         let known = known.collect();
         let key = Key::of(table, originals.keys.get(&table.target.oid));
-        Keeping { table, known, key, cells: Map::new(), rows: 0, originals }
+        Keeping { known, key, cells: Map::new(), rows: 0 }
     }
 
     /// By column: the way back gives every cell that the codec calls exact.
@@ -238,10 +236,16 @@ impl<'a> Keeping<'a> {
         self.known.iter().map(|known| known.format == Some(Format::Usual) && !known.empty).collect()
     }
 
-    /// Looks at the cell of the column at `index`, which was sent as `field`, with its length. Returns whether from now
-    /// on only those need a look that the codec does not call exact.
-    pub(super) fn cell(&mut self, index: usize, field: &[u8], value: ValueRef<'_>) -> bool {
-        let (column, known) = (&self.table.columns[index], &mut self.known[index]);
+    /// Looks at the cell of the `column` at `index`, which was sent as `field`, with its length. Returns whether from
+    /// now on only those need a look that the codec does not call exact.
+    pub(super) fn cell(
+        &mut self,
+        index: usize,
+        column: &BoundColumn,
+        field: &[u8],
+        value: ValueRef<'_>,
+    ) -> bool {
+        let known = &mut self.known[index];
         let comes_back = match tuple::value(field) {
             None if known.empty => value == ValueRef::Text(b""),
             None => value == ValueRef::Null,
@@ -263,7 +267,12 @@ impl<'a> Keeping<'a> {
     }
 
     /// The row under way ends: what it has to keep is kept, unless it is not sent.
-    pub(super) fn end_row(&mut self, sent: Option<&[u8]>) -> Result<(), Error> {
+    pub(super) fn end_row(
+        &mut self,
+        table: &BoundTable,
+        sent: Option<&[u8]>,
+        originals: &mut Originals,
+    ) -> Result<(), Error> {
         if self.cells.is_empty() {
             return Ok(());
         }
@@ -271,12 +280,12 @@ impl<'a> Keeping<'a> {
         let Some(row) = sent else { return Ok(()) };
         self.rows += 1;
         let key = self.key.hash(&tuple::cells(row).collect::<Vec<_>>());
-        self.originals.add(self.table, key, cells)
+        originals.add(table, key, cells)
     }
 
     /// What the receipt says.
-    pub(super) fn spelling(self) -> Spelling {
-        let columns = self.table.columns.iter().zip(self.known);
+    pub(super) fn spelling(self, table: &BoundTable) -> Spelling {
+        let columns = table.columns.iter().zip(self.known);
         let formats = columns.map(|(column, known)| {
             let format = known.format.unwrap_or_default();
             (column.target.name.clone(), ColumnFormat { format, empty: known.empty })
@@ -284,7 +293,7 @@ impl<'a> Keeping<'a> {
         Spelling {
             formats: formats.filter(|(_, format)| *format != ColumnFormat::default()).collect(),
             originals: self.rows,
-            key: self.key.names(self.table),
+            key: self.key.names(table),
         }
     }
 }

@@ -12,8 +12,9 @@ use super::sequence::Ids;
 use crate::error::Error;
 use crate::migration::step::Policy;
 use crate::postgres::interrupt::Interrupt;
-use crate::sqlite::Source;
+use crate::sqlite::feed::Sink;
 use crate::sqlite::scan::{Cells, Place};
+use crate::sqlite::{Source, schema};
 use crate::value::{Fit, Misfit};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -111,29 +112,31 @@ pub(super) struct Count {
     pub ids: Vec<Ids>,
 }
 
+/// What is gathered while a step is read, beside the rows that are sent.
+pub(super) struct Gathered {
+    pub misfits: Misfits,
+    /// The rows that went elsewhere.
+    pub quarantine: Quarantine,
+    /// Takes the cells that do not come back by themselves; none where nothing will be kept.
+    pub originals: Option<Originals>,
+}
+
 /// Reads every table in order, or until nobody takes the pieces any more, who then knows why.
 pub(super) fn read(
     source: &Source,
-    tables: &[BoundTable],
+    tables: Vec<BoundTable>,
     after_misfit: AfterMisfit,
-    outlet: &Outlet,
-    misfits: &mut Misfits,
-    quarantine: &mut Quarantine,
-    mut originals: Option<&mut Originals>,
-) -> Result<(), Error> {
+    outlet: Outlet,
+    gathered: Gathered,
+) -> Result<(Vec<BoundTable>, Gathered), Error> {
+    let (mut read, mut step) = (Vec::with_capacity(tables.len()), Step { after_misfit, outlet, gathered });
     for table in tables {
-        let columns = columns(table);
-        let mut reading = Reading::new(table, &columns, outlet, misfits, quarantine);
-        if let Some(originals) = originals.as_deref_mut() {
-            reading.keep(Keeping::new(source, table, &columns, originals));
-        }
-        if after_misfit != AfterMisfit::ReadOn {
-            reading.send_on(after_misfit);
-        }
-        source.scan(&table.source, &columns, |cells| reading.row(cells))?;
-        reading.end()?;
+        let reading = source.feed(Reading::new(source, table, step))?;
+        let table;
+        (table, step) = reading.end()?;
+        read.push(table);
     }
-    Ok(())
+    Ok((read, step.gathered))
 }
 
 /// Where the rows are that [`read`] sent as the `wanted` ones of `table`, counted from 1.
@@ -184,13 +187,17 @@ enum Change {
     Nulled,
 }
 
-struct Reading<'a> {
-    table: &'a BoundTable,
+/// What goes from table to table.
+struct Step {
     after_misfit: AfterMisfit,
-    names: &'a [&'a str],
-    outlet: &'a Outlet,
-    misfits: &'a mut Misfits,
-    quarantine: &'a mut Quarantine,
+    outlet: Outlet,
+    gathered: Gathered,
+}
+
+/// The reading of one table.
+struct Reading {
+    table: BoundTable,
+    step: Step,
     chunk: Vec<u8>,
     /// Number of columns, as each tuple begins with it.
     width: [u8; 2],
@@ -204,54 +211,15 @@ struct Reading<'a> {
     repaired: Vec<u64>,
     nulled: Vec<u64>,
     quarantined: Vec<u64>,
-    keeping: Option<Keeping<'a>>,
+    /// What is to be kept, while anything will be.
+    keeping: Option<Keeping>,
     /// By column: a cell that the codec calls exact comes back by itself.
     usual: Vec<bool>,
 }
 
-impl<'a> Reading<'a> {
-    fn new(
-        table: &'a BoundTable,
-        names: &'a [&'a str],
-        outlet: &'a Outlet,
-        misfits: &'a mut Misfits,
-        quarantine: &'a mut Quarantine,
-    ) -> Reading<'a> {
-        let mut chunk = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 8);
-        chunk.extend_from_slice(HEADER);
-        // PostgreSQL has at most 1600 columns in a table
-        let width = i16::try_from(table.target_columns().count()).unwrap_or(i16::MAX).to_be_bytes();
-        let none = || vec![0; table.columns.len()];
-        Reading {
-            table,
-            after_misfit: AfterMisfit::ReadOn,
-            names,
-            outlet,
-            misfits,
-            quarantine,
-            chunk,
-            width,
-            constants: table.constants.iter().flat_map(|constant| constant.field.clone()).collect(),
-            count: Count { ids: Ids::of(table), ..Count::default() },
-            normalised: none(),
-            first_normalised: vec![None; table.columns.len()],
-            changes: Vec::new(),
-            repaired: none(),
-            nulled: none(),
-            quarantined: none(),
-            keeping: None,
-            usual: vec![true; table.columns.len()],
-        }
-    }
-
-    fn keep(&mut self, keeping: Keeping<'a>) {
-        self.usual = keeping.usual();
-        self.keeping = Some(keeping);
-    }
-
-    fn send_on(&mut self, after_misfit: AfterMisfit) {
-        self.after_misfit = after_misfit;
-        self.width = (i16::from_be_bytes(self.width) + 1).to_be_bytes();
+impl Sink for Reading {
+    fn wants(&self) -> (&schema::Table, Vec<&str>) {
+        (&self.table.source, columns(&self.table))
     }
 
     fn row(&mut self, cells: &Cells<'_>) -> Result<(), Error> {
@@ -262,12 +230,13 @@ impl<'a> Reading<'a> {
             let read = cells.value(index);
             let Ok(value) = &read else { return read.map(drop).map_err(unreadable) };
             let at = self.chunk.len();
-            let fate = cell::convert(&self.table.columns[index], value, &mut self.chunk);
+            let column = &self.table.columns[index];
+            let fate = cell::convert(column, value, &mut self.chunk);
             if self.usual[index] && matches!(fate, Fate::Fits(Fit::Exact)) {
                 continue;
             }
             if let Some(keeping) = &mut self.keeping {
-                self.usual[index] = keeping.cell(index, &self.chunk[at..], *value);
+                self.usual[index] = keeping.cell(index, column, &self.chunk[at..], *value);
             }
             match fate {
                 Fate::Fits(Fit::Exact) => {}
@@ -279,34 +248,23 @@ impl<'a> Reading<'a> {
                     unfit = true;
                     // nothing will be kept
                     self.keeping = None;
-                    self.misfits.add(self.table, index, misfit, cells.place(), *value);
+                    self.step.gathered.misfits.add(&self.table, index, misfit, cells.place(), *value);
                 }
             }
         }
         for ids in &mut self.count.ids {
-            ids.add(self.table, &self.chunk[start..]);
+            ids.add(&self.table, &self.chunk[start..]);
         }
         if let Some((index, misfit)) = quarantine {
             self.chunk.truncate(start);
-            self.changes.clear();
-            self.quarantined[index] += 1;
-            self.keeping.as_mut().map_or(Ok(()), |keeping| keeping.end_row(None))?;
-            let name = &self.table.source.name;
-            let tally = &mut self.count.quarantine;
-            if !self.quarantine.add(name, self.names[index], misfit.0, self.names, cells, tally)? {
-                let (place, value) = (cells.place(), cells.value(index).map_err(unreadable)?);
-                self.misfits.add(self.table, index, Misfit(quarantine::TOO_LARGE), place, value);
-            }
-            return Ok(());
+            return self.quarantine(cells, index, misfit);
         }
         self.chunk.extend_from_slice(&self.constants);
-        if self.after_misfit != AfterMisfit::ReadOn {
+        if self.step.after_misfit != AfterMisfit::ReadOn {
             self.chunk.extend_from_slice(&[0, 0, 0, 1, u8::from(unfit)]);
         }
-        if let Some(keeping) = &mut self.keeping {
-            keeping.end_row(Some(&self.chunk[start..]))?;
-        }
-        self.count_changes(cells)?;
+        self.keep(Some(start))?;
+        self.count_changes(cells);
         self.count.tally.add(&self.chunk[start..]);
         self.count.bytes += (self.chunk.len() - start) as u64;
         if self.chunk.len() >= CHUNK_BYTES {
@@ -314,9 +272,63 @@ impl<'a> Reading<'a> {
         }
         Ok(())
     }
+}
+
+impl Reading {
+    fn new(source: &Source, table: BoundTable, step: Step) -> Reading {
+        let mut chunk = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 8);
+        chunk.extend_from_slice(HEADER);
+        let marks = usize::from(step.after_misfit != AfterMisfit::ReadOn);
+        // PostgreSQL has at most 1600 columns in a table
+        let width = i16::try_from(table.target_columns().count() + marks).unwrap_or(i16::MAX);
+        let originals = step.gathered.originals.as_ref();
+        let keeping = originals.map(|originals| Keeping::new(source, &table, &columns(&table), originals));
+        let none = || vec![0; table.columns.len()];
+        Reading {
+            chunk,
+            width: width.to_be_bytes(),
+            constants: table.constants.iter().flat_map(|constant| constant.field.clone()).collect(),
+            count: Count { ids: Ids::of(&table), ..Count::default() },
+            normalised: none(),
+            first_normalised: vec![None; table.columns.len()],
+            changes: Vec::new(),
+            repaired: none(),
+            nulled: none(),
+            quarantined: none(),
+            usual: keeping.as_ref().map_or_else(|| vec![true; table.columns.len()], Keeping::usual),
+            keeping,
+            table,
+            step,
+        }
+    }
+
+    /// A row that a rule sends to the quarantine because of the cell at `index`.
+    fn quarantine(&mut self, cells: &Cells<'_>, index: usize, misfit: Misfit) -> Result<(), Error> {
+        self.changes.clear();
+        self.quarantined[index] += 1;
+        self.keep(None)?;
+        let names = columns(&self.table);
+        let (table, tally) = (&self.table.source.name, &mut self.count.quarantine);
+        let Gathered { misfits, quarantine, .. } = &mut self.step.gathered;
+        if !quarantine.add(table, names[index], misfit.0, &names, cells, tally)? {
+            let (place, value) = (cells.place(), cells.value(index).map_err(unreadable)?);
+            misfits.add(&self.table, index, Misfit(quarantine::TOO_LARGE), place, value);
+        }
+        Ok(())
+    }
+
+    /// The row under the cursor ends; it was sent from `start` on, if it was.
+    fn keep(&mut self, start: Option<usize>) -> Result<(), Error> {
+        match (&mut self.keeping, &mut self.step.gathered.originals) {
+            (Some(keeping), Some(originals)) => {
+                keeping.end_row(&self.table, start.map(|start| &self.chunk[start..]), originals)
+            }
+            _ => Ok(()),
+        }
+    }
 
     /// Counts what became of the cells of a row that is stored.
-    fn count_changes(&mut self, cells: &Cells<'_>) -> Result<(), Error> {
+    fn count_changes(&mut self, cells: &Cells<'_>) {
         for (index, change) in self.changes.drain(..) {
             match change {
                 Change::Normalised => {
@@ -329,31 +341,30 @@ impl<'a> Reading<'a> {
                 Change::Nulled => self.nulled[index] += 1,
             }
         }
-        Ok(())
     }
 
     fn sends(&self) -> bool {
-        self.after_misfit != AfterMisfit::ReadOn || self.misfits.is_empty()
+        self.step.after_misfit != AfterMisfit::ReadOn || self.step.gathered.misfits.is_empty()
     }
 
     fn send(&mut self) -> Result<(), Error> {
         let next = Vec::with_capacity(self.chunk.capacity().min(2 * CHUNK_BYTES));
         let mut full = Bytes::from(std::mem::replace(&mut self.chunk, next));
         if !self.sends() {
-            return self.outlet.send(None);
+            return self.step.outlet.send(None);
         }
         let long = full.len() > PART_BYTES;
         while !full.is_empty() {
             let part = full.split_to(full.len().min(PART_BYTES));
-            self.outlet.send(Some(Piece::Chunk(part, self.count.tally.rows)))?;
+            self.step.outlet.send(Some(Piece::Chunk(part, self.count.tally.rows)))?;
         }
         if long {
-            self.outlet.wait_for_all();
+            self.step.outlet.wait_for_all();
         }
         Ok(())
     }
 
-    fn end(mut self) -> Result<(), Error> {
+    fn end(mut self) -> Result<(BoundTable, Step), Error> {
         self.chunk.extend_from_slice(&TRAILER);
         self.send()?;
         let by_column = |counts: &[u64]| {
@@ -369,10 +380,12 @@ impl<'a> Reading<'a> {
             repaired: by_column(&self.repaired),
             nulled: by_column(&self.nulled),
             quarantined: by_column(&self.quarantined),
-            spelling: self.keeping.take().map(Keeping::spelling).unwrap_or_default(),
+            spelling: self.keeping.take().map(|keeping| keeping.spelling(&self.table)).unwrap_or_default(),
             ids: std::mem::take(&mut self.count.ids),
-            ..self.count
+            ..std::mem::take(&mut self.count)
         };
-        self.outlet.send(self.sends().then(|| Piece::End(Box::new(count))))
+        let end = self.sends().then(|| Piece::End(Box::new(count)));
+        self.step.outlet.send(end)?;
+        Ok((self.table, self.step))
     }
 }

@@ -1,13 +1,15 @@
 //! The source: an SQLite file, opened read-only and read in one snapshot. In goes a path; out come the schema
-//! ([`schema`]), rows as borrowed values ([`scan`]) and the state it is in ([`fingerprint()`]). Nothing here ever
+//! ([`schema`]), rows as borrowed values ([`scan`], or [`feed`] where there are many) and the state it is in ([`fingerprint()`]). Nothing here ever
 //! writes to the file, its log or its journal, and nothing is left beside it ([`traces`]).
 
 mod bookkeeping;
 mod definition;
 pub mod draft;
+pub mod feed;
 mod fingerprint;
 pub mod full_text;
 mod header;
+mod query;
 pub mod scan;
 pub mod schema;
 mod snapshot;

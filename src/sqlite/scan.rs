@@ -1,11 +1,13 @@
 //! Rows of one table as borrowed values, in the table's own order.
 
 use super::Source;
+use super::query::{Order, Query};
 use super::schema::{Kind, Table};
-use super::snapshot::{damaged, in_words};
+use super::snapshot::in_words;
 use crate::error::Error;
-use crate::identifier::{quote, quote_all};
+use crate::identifier::quote;
 use rusqlite::Row;
+use rusqlite::functions::Context;
 use rusqlite::types::ValueRef;
 
 /// Where a row is found again: by its rowid, or, without one, by its number in the table's own order, from 1.
@@ -28,12 +30,32 @@ impl std::fmt::Display for Place {
 
 /// One row under the cursor.
 pub struct Cells<'a> {
-    row: &'a Row<'a>,
+    pub(super) values: Values<'a>,
     /// How many columns were asked for.
-    columns: usize,
-    ordinal: u64,
+    pub(super) columns: usize,
+    pub(super) ordinal: u64,
     /// The rowid, and the index of a column that is its alias.
-    rowid: Option<(i64, Option<usize>)>,
+    pub(super) rowid: Option<(i64, Option<usize>)>,
+}
+
+/// Where SQLite has the cells: the query's columns in their order.
+#[derive(Clone, Copy)]
+pub(super) enum Values<'a> {
+    /// A statement's row.
+    Row(&'a Row<'a>),
+    /// The arguments of a function.
+    Arguments(&'a Context<'a>),
+}
+
+impl<'a> Values<'a> {
+    #[inline]
+    pub(super) fn get(self, index: usize) -> rusqlite::Result<ValueRef<'a>> {
+        match self {
+            Values::Row(row) => row.get_ref(index),
+            Values::Arguments(context) if index < context.len() => Ok(context.get_raw(index)),
+            Values::Arguments(_) => Err(rusqlite::Error::InvalidColumnIndex(index)),
+        }
+    }
 }
 
 impl Cells<'_> {
@@ -46,7 +68,7 @@ impl Cells<'_> {
         match self.rowid {
             Some((rowid, Some(alias))) if alias == index => Ok(ValueRef::Integer(rowid)),
             // the last one comes first
-            _ => self.row.get_ref(self.columns.wrapping_sub(index + 1)),
+            _ => self.values.get(self.columns.wrapping_sub(index + 1)),
         }
     }
 
@@ -66,35 +88,24 @@ impl Source {
         &self,
         table: &Table,
         columns: &[&str],
+        each: impl FnMut(&Cells<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.each(&Query::of(table, columns), Order::of(self, table), each)
+    }
+
+    /// Calls `each` with every row of `query`.
+    pub(super) fn each(
+        &self,
+        query: &Query,
+        mut order: Order,
         mut each: impl FnMut(&Cells<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let unreadable = |error: rusqlite::Error| self.unreadable(table, &error);
-        let order = match quote_all(table.key.iter().map(String::as_str)) {
-            key if key.is_empty() => String::new(),
-            key => format!(" ORDER BY {key}"),
-        };
-        let query = Query::of(table, columns);
-        let text = format!("{}{order}", query.text);
-        let mut statement = self.connection.prepare(&text).map_err(unreadable)?;
+        let unreadable = |error: rusqlite::Error| self.unreadable(&query.table, &error);
+        let mut statement = self.connection.prepare(&query.in_order()).map_err(unreadable)?;
         let mut rows = statement.query([]).map_err(unreadable)?;
-        let (mut ordinal, mut last) = (0, None);
         while let Some(row) = rows.next().map_err(unreadable)? {
-            ordinal += 1;
-            let cells = query.cells(row, ordinal).map_err(unreadable)?;
-            // a page reached twice, or in the wrong place, brings rows that were there already
-            if let Some((rowid, _)) = cells.rowid.filter(|_| table.kind != Kind::Virtual) {
-                if last.is_some_and(|last| last >= rowid) {
-                    return Err(Error::Source {
-                        file: self.file.clone(),
-                        reason: format!(
-                            "table {}: {}",
-                            table.name,
-                            damaged(&format!("rowid {rowid} out of order"))
-                        ),
-                    });
-                }
-                last = Some(rowid);
-            }
+            let cells = query.cells(Values::Row(row), order.next_number()).map_err(unreadable)?;
+            order.add(&cells)?;
             each(&cells)?;
         }
         Ok(())
@@ -112,16 +123,16 @@ impl Source {
         most: u64,
         mut each: impl FnMut(&Cells<'_>) -> Result<bool, Error>,
     ) -> Result<(), Error> {
-        let unreadable = |error: rusqlite::Error| self.unreadable(table, &error);
+        let unreadable = |error: rusqlite::Error| self.unreadable(&table.name, &error);
         let rowid = table.rowid.filter(|_| table.kind == Kind::Ordinary);
         let ends = [Some(String::new()), rowid.map(|rowid| format!(" ORDER BY {rowid} DESC"))];
         let query = Query::of(table, columns);
         for order in ends.into_iter().flatten() {
-            let text = format!("{}{order} LIMIT {most}", query.text);
+            let text = query.rows(&format!("{order} LIMIT {most}"));
             let mut statement = self.connection.prepare(&text).map_err(unreadable)?;
             let mut rows = statement.query([]).map_err(unreadable)?;
             while let Some(row) = rows.next().map_err(unreadable)? {
-                if !each(&query.cells(row, 0).map_err(unreadable)?)? {
+                if !each(&query.cells(Values::Row(row), 0).map_err(unreadable)?)? {
                     break;
                 }
             }
@@ -129,11 +140,8 @@ impl Source {
         Ok(())
     }
 
-    fn unreadable(&self, table: &Table, error: &rusqlite::Error) -> Error {
-        Error::Source {
-            file: self.file.clone(),
-            reason: format!("table {}: {}", table.name, in_words(error)),
-        }
+    pub(super) fn unreadable(&self, table: &str, error: &rusqlite::Error) -> Error {
+        Error::Source { file: self.file.clone(), reason: format!("table {table}: {}", in_words(error)) }
     }
 
     /// How many rows `table` has at most, where that can be known without reading it: rowids are used once, and may
@@ -157,10 +165,9 @@ impl Source {
     /// [`Error::Source`] if SQLite cannot read it.
     pub fn holds_rows(&self, table: &Table) -> Result<bool, Error> {
         let query = format!("SELECT EXISTS (SELECT 1 FROM {} NOT INDEXED)", quote(&table.name));
-        self.connection.query_row(&query, [], |row| row.get(0)).map_err(|error| Error::Source {
-            file: self.file.clone(),
-            reason: format!("table {}: {}", table.name, in_words(&error)),
-        })
+        self.connection
+            .query_row(&query, [], |row| row.get(0))
+            .map_err(|error| self.unreadable(&table.name, &error))
     }
 
     /// Whether any row of `table` has a value in `column`.
@@ -168,53 +175,11 @@ impl Source {
     /// # Errors
     /// [`Error::Source`] if SQLite cannot read it.
     pub fn holds_values(&self, table: &Table, column: &str) -> Result<bool, Error> {
-        let (table, column) = (quote(&table.name), quote(column));
-        let query = format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE {column} IS NOT NULL)");
-        self.connection.query_row(&query, [], |row| row.get(0)).map_err(|error| Error::Source {
-            file: self.file.clone(),
-            reason: format!("table {table}: {}", in_words(&error)),
-        })
-    }
-}
-
-/// The query of all rows of a table. Never through an index: one that is damaged, or short of a row, must not decide
-/// what is brought.
-struct Query {
-    text: String,
-    columns: usize,
-    /// Which of the query's columns is the rowid, if the table has one.
-    rowid: Option<usize>,
-    /// Which of those asked for is its alias.
-    alias: Option<usize>,
-}
-
-impl Query {
-    /// Of `columns`, the last one first: SQLite reads a row's header as far as the column it is asked for, and one that
-    /// is longer than what the row's own page holds of it is read anew, from the file, for each column further on.
-    fn of(table: &Table, columns: &[&str]) -> Query {
-        let alias = table.columns.iter().find(|column| column.is_rowid && table.rowid.is_some());
-        let alias = alias.and_then(|alias| columns.iter().position(|name| *name == alias.name));
-        let mut list: Vec<String> = columns.iter().rev().map(|name| quote(name)).collect();
-        let rowid = table.rowid.map(|name| match alias {
-            Some(at) => columns.len() - 1 - at,
-            None => {
-                list.push(name.to_owned());
-                columns.len()
-            }
-        });
-        if list.is_empty() {
-            list.push("NULL".to_owned());
-        }
-        let text = format!("SELECT {} FROM {} NOT INDEXED", list.join(", "), quote(&table.name));
-        Query { text, columns: columns.len(), rowid, alias }
-    }
-
-    fn cells<'a>(&self, row: &'a Row<'a>, ordinal: u64) -> rusqlite::Result<Cells<'a>> {
-        let rowid = match self.rowid {
-            Some(at) => Some((row.get_ref(at)?.as_i64()?, self.alias)),
-            None => None,
-        };
-        Ok(Cells { row, columns: self.columns, ordinal, rowid })
+        let (from, column) = (quote(&table.name), quote(column));
+        let query = format!("SELECT EXISTS (SELECT 1 FROM {from} WHERE {column} IS NOT NULL)");
+        self.connection
+            .query_row(&query, [], |row| row.get(0))
+            .map_err(|error| self.unreadable(&table.name, &error))
     }
 }
 
