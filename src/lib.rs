@@ -24,7 +24,7 @@
 //! [`postgres::session`] over hosts and addresses, with `postgres::tls`, whose certificates `postgres::certificate`
 //! judges.
 //!
-//! One cell: [`sqlite::scan`] lends it as a borrowed value; `copy::reader` hands it to the [`value::Codec`] that
+//! One cell: [`sqlite::feed`] lends it as a borrowed value; `copy::reader` hands it to the [`value::Codec`] that
 //! `copy::codec` chose for its column from the target's [`postgres::catalog`]; the codec appends COPY-binary bytes to a
 //! chunk, which crosses a bounded channel to `copy::load` and goes to the server. What stands in its way there is set
 //! aside by `copy::aside`; what the target's own rules ([`postgres::rule`]) refuse is found by `copy::constraint`. What

@@ -164,7 +164,7 @@ fn outcomes(kind: &Type, modifier: i32, rules: &Rules, cells: &[Cell<'_>]) -> (S
     let codec = choose(&column, rules).expect("a codec");
     let outcome = |cell: &Cell<'_>| {
         let mut bytes = Vec::new();
-        let found = (codec.encode)(cell.value(), &mut bytes);
+        let found = (codec.encode)(&cell.value(), &mut bytes);
         let back = || literal(&(codec.decode)(&bytes).expect("a cell"));
         let what = match found {
             Ok(Fit::Exact) => "kept".to_owned(),

@@ -46,7 +46,7 @@ impl Oracle {
         let mut expected = Vec::new();
         for (id, (cell, literal, fit)) in (0_i32..).zip(rows) {
             let (value, mut bytes) = (self.cell(cell), Vec::new());
-            let found = (codec.encode)(value.value(), &mut bytes);
+            let found = (codec.encode)(&value.value(), &mut bytes);
             assert_eq!(found, Ok(*fit), "{cell} as {kind}");
             let back = (codec.decode)(&bytes).expect("a cell");
             assert_eq!(back.is(value.value()), *fit == Fit::Exact, "{cell} as {kind} comes back as {back:?}");
@@ -80,7 +80,7 @@ impl Oracle {
     #[track_caller]
     fn refused(&self, codec: &Codec, cells: &[&str]) {
         for cell in cells {
-            let found = (codec.encode)(self.cell(cell).value(), &mut Vec::new());
+            let found = (codec.encode)(&self.cell(cell).value(), &mut Vec::new());
             assert!(found.is_err(), "{cell} is {found:?}");
         }
     }

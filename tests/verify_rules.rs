@@ -189,9 +189,9 @@ fn what_became_of_tables_and_columns_is_guessed_from_later_versions() {
         "CREATE TABLE bots (id, name, n); INSERT INTO bots VALUES (1, 'a', 2); CREATE TABLE old (id); INSERT INTO old VALUES (1)",
     );
     let by_hand = |statement: &str| format!("DO $$ BEGIN {statement}; END $$;");
-    project.write("migrations/V3__names.sql", &by_hand("ALTER TABLE bots RENAME COLUMN \"Name\" TO title"));
+    project.write("migrations/V3__names.sql", by_hand("ALTER TABLE bots RENAME COLUMN \"Name\" TO title"));
     project.write("migrations/V4__tidy.sql", "DROP TABLE old; ALTER TABLE bots ADD later int DEFAULT 5;");
-    project.write("migrations/V5__not_yet.sql", &by_hand("ALTER TABLE bots RENAME TO robots"));
+    project.write("migrations/V5__not_yet.sql", by_hand("ALTER TABLE bots RENAME TO robots"));
     project.outgrow(["migrate", "--to", "4"]).succeeds();
     project.outgrow(["verify"]).exits(1).prints(&[
         "bots      1 row  differs: columns that cannot be compared",

@@ -57,14 +57,14 @@ fuzz_target!(|input: (u8, u8, u8, &[u8])| {
     let _ = (codec.decode)(bytes);
     // what is appended goes behind what is there
     let mut out = vec![7];
-    let Ok(fit) = (codec.encode)(cell.value(), &mut out) else { return };
+    let Ok(fit) = (codec.encode)(&cell.value(), &mut out) else { return };
     let sent = &out[1..];
     let back = (codec.decode)(sent).expect("what is taken comes back");
     if fit != Fit::Repaired {
         assert_eq!(fit == Fit::Exact, back.is(cell.value()), "{cell:?} comes back as {back:?}");
     }
     let mut again = Vec::new();
-    let exact = (codec.encode)(back.value(), &mut again);
+    let exact = (codec.encode)(&back.value(), &mut again);
     assert_eq!(exact, Ok(Fit::Exact), "{cell:?} comes back as {back:?}");
     // the zeros of a text '1.50' are kept by numeric, and by no number of SQLite
     if type_oid != NUMERIC {

@@ -21,9 +21,6 @@ pub(super) enum Fate {
 }
 
 /// Appends length and bytes of `value`, NULL for one that has none; the length is patched in when it is known.
-///
-/// The value is lent, and copied for the codec alone: it was written a moment ago in parts, which a copy has to wait
-/// for.
 pub(super) fn convert(column: &BoundColumn, value: &ValueRef<'_>, out: &mut Vec<u8>) -> Fate {
     let null = match value {
         ValueRef::Null => Some(Fate::Fits(Fit::Exact)),
@@ -56,7 +53,7 @@ fn field(column: &BoundColumn, value: &ValueRef<'_>, out: &mut Vec<u8>) -> Resul
     }
     let at = out.len();
     out.extend_from_slice(&[0; 4]);
-    let fit = (column.codec.encode)(*value, out)?;
+    let fit = (column.codec.encode)(value, out)?;
     let length = i32::try_from(out.len() - at - 4).map_err(|_| Misfit("a value longer than 2 GB"))?;
     out[at..at + 4].copy_from_slice(&length.to_be_bytes());
     Ok(fit)

@@ -253,7 +253,7 @@ fn constant(target: &catalog::Column, value: &toml::Value) -> Result<Vec<u8>, St
         ));
     }
     let mut field = vec![0; 4];
-    (codec.encode)(value, &mut field)
+    (codec.encode)(&value, &mut field)
         .map_err(|misfit| format!("{}, {} takes {}", misfit.0, target.type_name, codec.expects))?;
     let length = i32::try_from(field.len() - 4).map_err(|_| "it is longer than 2 GB")?;
     field[..4].copy_from_slice(&length.to_be_bytes());

@@ -207,7 +207,7 @@ impl Keeping {
                     ValueRef::Text(long) | ValueRef::Blob(long) if long.len() > SAMPLE_BYTES => {}
                     value => {
                         if let (Ok(_), Ok(owned)) =
-                            ((column.codec.encode)(value, &mut field), Value::try_from(value))
+                            ((column.codec.encode)(&value, &mut field), Value::try_from(value))
                         {
                             bytes += field.len();
                             samples[index].push((field, owned));

@@ -77,7 +77,7 @@ mod tests {
 
     fn cell(text: &str) -> Vec<u8> {
         let (mut cell, codec) = (Vec::new(), numeric::numeric(-1, &Rules::default()));
-        (codec.encode)(ValueRef::Text(text.as_bytes()), &mut cell).expect("a number");
+        (codec.encode)(&ValueRef::Text(text.as_bytes()), &mut cell).expect("a number");
         let mut whole = Vec::new();
         tuple::append(&mut whole, &cell);
         whole

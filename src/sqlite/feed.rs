@@ -40,8 +40,14 @@ impl<S: Sink> Fed<S> {
     /// Takes one row; whether it was the last, because something failed.
     fn take(&mut self, context: &Context<'_>) -> rusqlite::Result<bool> {
         let cells = self.query.cells(Values::Arguments(context), self.order.next_number())?;
-        self.ended = self.order.add(&cells).and_then(|()| self.sink.row(&cells));
-        Ok(self.ended.is_err())
+        if let Err(error) = self.order.add(&cells) {
+            self.ended = Err(error);
+        } else if let Err(error) = self.sink.row(&cells) {
+            self.ended = Err(error);
+        } else {
+            return Ok(false);
+        }
+        Ok(true)
     }
 }
 

@@ -228,7 +228,7 @@ pub(super) mod tests {
 
     fn encoded(codec: &Codec, text: &str) -> Result<(String, Fit), Misfit> {
         let mut out = Vec::new();
-        let fit = (codec.encode)(ValueRef::Text(text.as_bytes()), &mut out)?;
+        let fit = (codec.encode)(&ValueRef::Text(text.as_bytes()), &mut out)?;
         Ok((String::from_utf8_lossy(&out).into_owned(), fit))
     }
 

@@ -31,7 +31,9 @@ use smallvec::SmallVec;
 use std::borrow::Cow;
 
 /// Appends the binary form of a value that is not NULL: the very bytes that the server gives back for it.
-pub type Encode = Box<dyn Fn(ValueRef<'_>, &mut Vec<u8>) -> Result<Fit, Misfit> + Send + Sync>;
+///
+/// The value is lent: it was written a moment ago in parts, which a copy of it would have to wait for.
+pub type Encode = Box<dyn Fn(&ValueRef<'_>, &mut Vec<u8>) -> Result<Fit, Misfit> + Send + Sync>;
 
 /// The cell that the application would have stored for a binary form; `None` if SQLite has none (`infinity` as a date).
 pub type Decode = Box<dyn for<'a> Fn(&'a [u8]) -> Option<Cell<'a>> + Send + Sync>;
@@ -79,14 +81,14 @@ impl Codec {
         decode: impl for<'a> Fn(&'a [u8]) -> Option<Cell<'a>> + Clone + Send + Sync + 'static,
     ) -> Codec {
         let back = decode.clone();
-        let encode = move |value: ValueRef<'_>, out: &mut Vec<u8>| {
+        let encode = move |value: &ValueRef<'_>, out: &mut Vec<u8>| {
             let start = out.len();
-            if let Some(fit) = encode(value, out)? {
-                debug_assert!(fit != Fit::Exact || back(&out[start..]).is_some_and(|cell| cell.is(value)));
+            if let Some(fit) = encode(*value, out)? {
+                debug_assert!(fit != Fit::Exact || back(&out[start..]).is_some_and(|cell| cell.is(*value)));
                 return Ok(fit);
             }
             match back(&out[start..]) {
-                Some(cell) if cell.is(value) => Ok(Fit::Exact),
+                Some(cell) if cell.is(*value) => Ok(Fit::Exact),
                 Some(_) => Ok(Fit::Normalised),
                 None => Err(Misfit("a value that could not be given back")),
             }

@@ -107,7 +107,7 @@ fn number_of(value: ValueRef<'_>) -> Option<Decimal> {
 fn keeps(name: &str, codec: &Codec, cell: &Cell<'_>) -> Result<bool, TestCaseError> {
     // what is appended goes behind what is there
     let mut bytes = vec![7];
-    let Ok(fit) = (codec.encode)(cell.value(), &mut bytes) else { return Ok(false) };
+    let Ok(fit) = (codec.encode)(&cell.value(), &mut bytes) else { return Ok(false) };
     let sent = &bytes[1..];
     let back =
         (codec.decode)(sent).ok_or_else(|| TestCaseError::fail(format!("{name}: {cell:?} is lost")))?;
@@ -120,7 +120,7 @@ fn keeps(name: &str, codec: &Codec, cell: &Cell<'_>) -> Result<bool, TestCaseErr
         back
     );
     let mut again = Vec::new();
-    let exact = (codec.encode)(back.value(), &mut again);
+    let exact = (codec.encode)(&back.value(), &mut again);
     prop_assert_eq!(exact, Ok(Fit::Exact), "{}: {:?} comes back as {:?}", name, cell, back);
     // the zeros of a text '1.50' are kept by numeric, and by no number of SQLite
     if name != "numeric" {

@@ -178,7 +178,7 @@ mod tests {
 
     fn sent(codec: &Codec, bytes: &[u8]) -> Result<(String, Fit), Misfit> {
         let mut out = Vec::new();
-        let fit = (codec.encode)(ValueRef::Text(bytes), &mut out)?;
+        let fit = (codec.encode)(&ValueRef::Text(bytes), &mut out)?;
         Ok((String::from_utf8(out).expect("UTF-8"), fit))
     }
 

@@ -109,7 +109,7 @@ fn spelt<'a>(
     }
     let cell = format.apply(field, usual.clone());
     scratch.clear();
-    let same = (column.codec.encode)(cell.value(), scratch).is_ok()
+    let same = (column.codec.encode)(&cell.value(), scratch).is_ok()
         // the zeros after the point of a number are no value
         && (scratch.as_slice() == field || (column.codec.decode)(scratch).as_ref() == Some(&usual));
     // what the server reads by itself has no form here that could be compared

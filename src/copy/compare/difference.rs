@@ -23,7 +23,7 @@ use tokio_postgres::Client;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// How much memory the rows of the target may take that are held at a time, about.
-const HELD_BYTES: usize = 32 << 20;
+const HELD_BYTES: usize = 16 << 20;
 
 /// What a held row takes apart from its columns and its key: two hashes, counts, what the map and the allocator add.
 const ROW_BYTES: usize = 192;

@@ -1,4 +1,4 @@
-//! Records of the rows of one side, by partition of their keys: in memory, and beyond a few megabytes in an unlinked
+//! Records of the rows of one side, by partition of their keys: in memory, and beyond two megabytes in an unlinked
 //! temporary file. A partition of one side is then met with the same partition of the other, so that tables of any size
 //! are compared in memory of one size. (The partitions of a "Grace" hash join.)
 
@@ -7,10 +7,10 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use tempfile::SpooledTempFile;
 
 /// More than this waits on disk instead of in memory.
-const IN_MEMORY_BYTES: usize = 8 << 20;
+const IN_MEMORY_BYTES: usize = 2 << 20;
 
 /// What is gathered of a partition before it is written, about.
-const BLOCK_BYTES: usize = 16 << 10;
+const BLOCK_BYTES: usize = 4 << 10;
 
 /// At most this many partitions, each of which has a block in memory.
 const MOST_PARTITIONS: usize = 1024;

@@ -172,7 +172,7 @@ mod tests {
     fn given_back(codec: &Codec, texts: &[&str]) -> Vec<String> {
         let field = |text: &&str| {
             let mut field = Vec::new();
-            (codec.encode)(ValueRef::Text(text.as_bytes()), &mut field).expect(text);
+            (codec.encode)(&ValueRef::Text(text.as_bytes()), &mut field).expect(text);
             (field, Value::Text((*text).to_owned()))
         };
         let cells: Vec<_> = texts.iter().map(field).collect();
@@ -249,7 +249,7 @@ mod tests {
                 let field = |cell: &Cell<'_>| {
                     let mut field = Vec::new();
                     let value = Value::try_from(cell.value()).ok()?;
-                    (codec.encode)(cell.value(), &mut field).ok().map(|_| (field, value))
+                    (codec.encode)(&cell.value(), &mut field).ok().map(|_| (field, value))
                 };
                 let sample: Vec<_> = sample.iter().filter_map(field).collect();
                 let Some(format) = Format::of(codec, &sample) else { continue };
@@ -257,7 +257,7 @@ mod tests {
                     let usual = (codec.decode)(&field).expect("a cell");
                     let cell = format.apply(&field, usual.clone());
                     let mut again = Vec::new();
-                    let fit = (codec.encode)(cell.value(), &mut again);
+                    let fit = (codec.encode)(&cell.value(), &mut again);
                     prop_assert!(
                         matches!(fit, Ok(Fit::Exact | Fit::Normalised)),
                         "{name}: {format:?} makes {cell:?} of {usual:?}"
