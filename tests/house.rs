@@ -112,3 +112,26 @@ fn only_output_prints() {
         assert!(!prints || file.starts_with("src/output/"), "{file} prints");
     }
 }
+
+/// The fuzz targets are a package of their own, which is not built here: a stale lock file would stop `make fuzz`.
+#[test]
+fn the_lock_file_of_the_fuzz_targets_knows_all_dependencies() {
+    let read = |file: &str| -> toml::Table {
+        let text = std::fs::read_to_string(repository().join(file)).expect(file);
+        text.parse().expect(file)
+    };
+    let manifest = read("Cargo.toml");
+    let wanted: Vec<&String> = manifest["dependencies"].as_table().expect("a table").keys().collect();
+    let lock = read("fuzz/Cargo.lock");
+    let mut packages = lock["package"].as_array().expect("an array").iter();
+    let ours = packages.find(|package| package["name"].as_str() == Some("outgrow")).expect("this package");
+    // a name, and a version where there are several
+    let known: Vec<&str> = ours["dependencies"]
+        .as_array()
+        .expect("an array")
+        .iter()
+        .filter_map(|one| one.as_str()?.split(' ').next())
+        .collect();
+    let missing: Vec<&&String> = wanted.iter().filter(|name| !known.contains(&name.as_str())).collect();
+    assert!(missing.is_empty(), "cargo update --manifest-path fuzz/Cargo.toml outgrow: {missing:?}");
+}
