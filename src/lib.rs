@@ -11,7 +11,7 @@
 //! | command | path |
 //! |---|---|
 //! | `migrate` | [`migrate::migrate`] → [`plan::open`]: [`migration::load`] beside [`postgres::connect`] → [`plan::Plan::of`] → [`postgres::pooler`], [`postgres::lock`] → refinery's runner → its `execute` on our `Applier` → `run_sql`, [`copy::run`] or `migrate::untransacted` |
-//! | `status` | [`plan::status`] → [`plan::open`]: [`migration::load`] beside [`postgres::connect`] → [`plan::Plan::of`] |
+//! | `status` | [`status::status`] → [`plan::open`]: [`migration::load`] beside [`postgres::connect`] → [`plan::Plan::of`] |
 //! | `check` | [`check::check`] reads the folder, then a session and a transaction for each file |
 //! | `verify` | [`verify::verify`] → [`plan::Plan::read`] → [`copy::compare::compare`], which reads both sides table by table |
 //! | `export` | [`export::export`] → [`plan::Plan::read`] → [`copy::back::write`], which reads the server and fills the file |
@@ -49,6 +49,7 @@ pub mod plan;
 pub mod postgres;
 pub mod since;
 pub mod sqlite;
+pub mod status;
 pub mod value;
 pub mod verify;
 
@@ -79,7 +80,7 @@ pub async fn run(cli: Cli, output: &Output) -> Result<ExitCode, Error> {
                 watched(output, async |progress| migrate::migrate(&config, args, &interrupt, progress).await)
                     .await
             }
-            Verb::Status(args) => output.show(&plan::status(&config, args.check, &interrupt).await?),
+            Verb::Status(args) => output.show(&status::status(&config, args.check, &interrupt).await?),
             Verb::Check(args) => {
                 let junit = match &args.junit {
                     Some(file) => Some(Junit::create(&config::path(file, "--junit", "a file")?)?),

@@ -1,13 +1,13 @@
 //! Available against applied. In go the versions of the folder and refinery's history; out comes a [`Plan`]: what is
-//! pending, and every point in which the two disagree. `outgrow status` shows it; `migrate` acts on it.
+//! pending, and every point in which the two disagree. `status` shows it; `migrate` acts on it.
 //!
 //! The rules are those of refinery's `verify_migrations`, which stops at the first disagreement and knows no plan.
 
 use crate::config::Config;
 use crate::copy::PROGRESS;
 use crate::copy::brought::{self, Brought};
-use crate::error::{Error, ExitCode, server_message};
-use crate::migration::{self, Kind, Version};
+use crate::error::{Error, server_message};
+use crate::migration::{Kind, Version};
 use crate::postgres::{self, interrupt::Interrupt, limits, reading};
 use crate::since::{self, Effort, Since};
 use futures_util::future::{Either, select};
@@ -96,66 +96,6 @@ pub struct Plan {
     pub entries: Vec<Entry>,
     /// The history they were held against.
     pub history: History,
-}
-
-/// What `outgrow status` answers.
-#[derive(Debug, Serialize)]
-pub struct Status {
-    /// The database, without its password.
-    pub database: String,
-    /// The newest version in the folder.
-    pub head: i32,
-    /// Nothing is pending, nothing diverges.
-    pub at_head: bool,
-    /// Every version.
-    pub versions: Vec<Entry>,
-    /// What has become of the source, by applied step, if one is named and there.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub source: Vec<Since>,
-    #[serde(skip)]
-    code: ExitCode,
-}
-
-impl Status {
-    /// 0 unless `--check` was asked.
-    #[must_use]
-    pub fn exit_code(&self) -> ExitCode {
-        self.code
-    }
-}
-
-/// `outgrow status`: reads the folder and the history, changes nothing.
-///
-/// # Errors
-/// Those of [`migration::load`], [`postgres::connect`] and [`Plan::read`].
-pub async fn status(config: &Config, check: bool, interrupt: &Interrupt) -> Result<Status, Error> {
-    let (versions, client, history) = open(config, migration::load, interrupt).await?;
-    let url = config.database()?;
-    let mut plan = Plan::of(&versions, history);
-    // first, since a count that is given up leaves its query in the session
-    plan.note_begun(&client, config.lock_timeout).await?;
-    let source = plan.look_back(&client, config, &versions, Effort::WHOLE, interrupt).await;
-    if interrupt.signalled() {
-        return Err(Error::Io(std::io::Error::other("the look at the source was given up")));
-    }
-    for since in &source {
-        let steps = plan.entries.iter_mut().filter(|entry| entry.version == since.version);
-        steps.for_each(|entry| entry.source_changed = since.source_changed);
-    }
-    let code = match (plan.disagreements().is_empty(), plan.pending().is_empty()) {
-        _ if !check => ExitCode::Done,
-        (false, _) => ExitCode::Diverged,
-        (true, false) => ExitCode::No,
-        (true, true) => ExitCode::Done,
-    };
-    Ok(Status {
-        database: url.to_string(),
-        head: versions.last().map_or(0, |version| version.number),
-        at_head: plan.disagreements().is_empty() && plan.pending().is_empty(),
-        versions: plan.entries,
-        source,
-        code,
-    })
 }
 
 /// Connects and reads the history, while `read` reads the folder on a thread of its own. What is wrong with the folder
@@ -301,7 +241,7 @@ impl Plan {
     }
 
     /// Notes how far pending versions came that run outside a transaction, and stopped.
-    async fn note_begun(&mut self, client: &Client, lock: Duration) -> Result<(), Error> {
+    pub(crate) async fn note_begun(&mut self, client: &Client, lock: Duration) -> Result<(), Error> {
         let query = format!("{}; SELECT version, done FROM {PROGRESS}", limits::lock(lock));
         let rows = match postgres::rows(client, &query).await {
             Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => return Ok(()),

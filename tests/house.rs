@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Module → the modules it may import. `main → lib → commands → {copy, migration} → {sqlite, postgres} → value →
 /// error`.
-const MAY_IMPORT: [(&str, &[&str]); 17] = [
+const MAY_IMPORT: [(&str, &[&str]); 18] = [
     ("error", &[]),
     ("identifier", &[]),
     ("cli", &[]),
@@ -21,11 +21,12 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
         "migrate",
         &["cli", "config", "copy", "error", "identifier", "migration", "plan", "postgres", "since", "sqlite"],
     ),
+    ("status", &["config", "error", "migration", "plan", "postgres", "since"]),
     ("verify", &["cli", "config", "copy", "error", "migration", "plan", "postgres", "sqlite"]),
     ("export", &["cli", "config", "copy", "error", "migration", "plan", "postgres", "sqlite"]),
     ("doctor", &["config", "copy", "error", "migration", "plan", "postgres", "since", "sqlite"]),
     ("check", &["cli", "config", "error", "migration", "postgres"]),
-    ("output", &["check", "cli", "copy", "doctor", "error", "export", "migrate", "plan", "verify"]),
+    ("output", &["check", "cli", "copy", "doctor", "error", "export", "migrate", "plan", "status", "verify"]),
 ];
 
 /// External crate → the files that may name it.

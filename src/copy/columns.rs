@@ -25,6 +25,11 @@ pub(super) struct BoundTable {
 }
 
 impl BoundTable {
+    /// The source columns that are read, in the order of the target's.
+    pub(super) fn source_columns(&self) -> Vec<&str> {
+        self.columns.iter().map(|column| column.source.name.as_str()).collect()
+    }
+
     /// What COPY writes, in order: the columns, then the constants.
     pub(super) fn target_columns(&self) -> impl Iterator<Item = &str> {
         let columns = self.columns.iter().map(|column| column.target.name.as_str());

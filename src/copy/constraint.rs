@@ -6,7 +6,8 @@
 use super::columns::BoundTable;
 use super::fits::{self, Unread};
 use super::load::{self, Failure, Loaded, Reading};
-use super::reader::{self, AfterMisfit, Count};
+use super::places;
+use super::reader::{AfterMisfit, Count};
 use super::refused::{self, Refusal};
 use super::shadow::Shadows;
 use super::{breaking, quarantine, raising, report};
@@ -59,7 +60,7 @@ pub(super) async fn explain(client: &Client, reading: Reading, failure: Failure)
 fn placed(mut refusal: Refusal, source: &Source, tables: &[BoundTable]) -> Refusal {
     let table = tables.iter().find(|table| table.target.name == refusal.table);
     if let (Some(table), Some(row)) = (table, refusal.row)
-        && let Ok(places) = reader::places(source, table, &BTreeSet::from([row]))
+        && let Ok(places) = places::find(source, table, &BTreeSet::from([row]))
         && let Some(place) = places.get(&row)
     {
         let rowid = if matches!(place, Place::Rowid(_)) { "rowid " } else { "" };

@@ -4,7 +4,7 @@
 
 use super::columns::BoundTable;
 use super::misfits::{self, NAMED_ROWS};
-use super::reader;
+use super::places;
 use super::refused;
 use super::stage::Stage;
 use crate::error::{Error, Misfits};
@@ -161,7 +161,7 @@ pub(super) fn report(
     for found in together.into_values() {
         let table = &tables[found.table];
         let wanted: BTreeSet<u64> = found.first.iter().map(|(number, _)| *number).collect();
-        let places = reader::places(source, table, &wanted)?;
+        let places = places::find(source, table, &wanted)?;
         let by_rowid = places.values().any(|place| matches!(place, Place::Rowid(_)));
         let (misfit, rule) = reason(&found.code);
         let mut report = misfits::report(table, found.column, misfit, by_rowid);

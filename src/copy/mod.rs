@@ -6,8 +6,8 @@
 //! step by [`constraint`], in copies of the tables ([`shadow`]): rows that break a rule, rows for which a rule cannot
 //! be computed ([`raising`]), and whatever else the server refuses ([`refused`]).
 //!
-//! The path of a row: [`reader`] is fed by SQLite on a thread of its own and converts cells with the codecs that [`bind`]
-//! chose, column by column; finished chunks cross a bounded channel to [`load`], which feeds them to the server's COPY,
+//! The path of a row: [`reader`] is fed by SQLite on a thread of its own and converts cells with the codecs that
+//! [`bind`] chose, column by column; finished chunks cross a bounded channel to [`load`], which feeds them to the server's COPY,
 //! by way of a [`stage`] where the server itself must read values (and says which [`fits`]). The [`inspection`] of the
 //! source as a whole goes on beside all that. Afterwards every row is read back and compared ([`proof`]), [`sequence`]s
 //! continue above the largest id, and the [`receipt`] is written.
@@ -31,6 +31,7 @@ mod misfits;
 mod order;
 mod originals;
 mod own;
+mod places;
 pub mod progress;
 mod proof;
 mod quarantine;

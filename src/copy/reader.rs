@@ -10,14 +10,13 @@ use super::proof::Tally;
 use super::quarantine::{self, Quarantine};
 use super::sequence::Ids;
 use crate::error::Error;
-use crate::migration::step::Policy;
 use crate::postgres::interrupt::Interrupt;
 use crate::sqlite::feed::Sink;
-use crate::sqlite::scan::{Cells, Place};
+use crate::sqlite::scan::{Cells, Place, unreadable};
 use crate::sqlite::{Source, schema};
 use crate::value::{Fit, Misfit};
 use bytes::Bytes;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use tokio::sync::mpsc::Sender;
 
 /// Chunks are sent when they reach this: large enough that the socket is never the limit, small enough that a handful
@@ -139,47 +138,6 @@ pub(super) fn read(
     Ok((read, step.gathered))
 }
 
-/// Where the rows are that [`read`] sent as the `wanted` ones of `table`, counted from 1.
-pub(super) fn places(
-    source: &Source,
-    table: &BoundTable,
-    wanted: &BTreeSet<u64>,
-) -> Result<BTreeMap<u64, Place>, Error> {
-    let (mut places, mut sent, mut scratch) = (BTreeMap::new(), 0, Vec::new());
-    let sends_all = table.columns.iter().all(|column| column.misfit != Policy::Quarantine);
-    source.scan(&table.source, &columns(table), |cells| {
-        if !sends_all && is_quarantined(table, cells, &mut scratch)? {
-            return Ok(());
-        }
-        sent += 1;
-        if wanted.contains(&sent) {
-            places.insert(sent, cells.place());
-        }
-        Ok(())
-    })?;
-    Ok(places)
-}
-
-fn is_quarantined(table: &BoundTable, cells: &Cells<'_>, scratch: &mut Vec<u8>) -> Result<bool, Error> {
-    for (index, column) in table.columns.iter().enumerate() {
-        scratch.clear();
-        let value = cells.value(index).map_err(unreadable)?;
-        if matches!(cell::convert(column, &value, scratch), Fate::Quarantined(_)) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// The source columns that are read, in the order of the target's.
-fn columns(table: &BoundTable) -> Vec<&str> {
-    table.columns.iter().map(|column| column.source.name.as_str()).collect()
-}
-
-fn unreadable(error: rusqlite::Error) -> Error {
-    Error::Io(std::io::Error::other(error))
-}
-
 /// What became of a cell that is counted.
 enum Change {
     Normalised,
@@ -219,7 +177,7 @@ struct Reading {
 
 impl Sink for Reading {
     fn wants(&self) -> (&schema::Table, Vec<&str>) {
-        (&self.table.source, columns(&self.table))
+        (&self.table.source, self.table.source_columns())
     }
 
     fn row(&mut self, cells: &Cells<'_>) -> Result<(), Error> {
@@ -282,7 +240,8 @@ impl Reading {
         // PostgreSQL has at most 1600 columns in a table
         let width = i16::try_from(table.target_columns().count() + marks).unwrap_or(i16::MAX);
         let originals = step.gathered.originals.as_ref();
-        let keeping = originals.map(|originals| Keeping::new(source, &table, &columns(&table), originals));
+        let keeping =
+            originals.map(|originals| Keeping::new(source, &table, &table.source_columns(), originals));
         let none = || vec![0; table.columns.len()];
         Reading {
             chunk,
@@ -307,7 +266,7 @@ impl Reading {
         self.changes.clear();
         self.quarantined[index] += 1;
         self.keep(None)?;
-        let names = columns(&self.table);
+        let names = self.table.source_columns();
         let (table, tally) = (&self.table.source.name, &mut self.count.quarantine);
         let Gathered { misfits, quarantine, .. } = &mut self.step.gathered;
         if !quarantine.add(table, names[index], misfit.0, &names, cells, tally)? {

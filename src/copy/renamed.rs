@@ -54,29 +54,34 @@ pub(super) async fn look_up(
     later: &[&Version],
 ) -> Result<Followed, Error> {
     let mut receipt = receipt::if_readable(client, version.number).await?;
-    let renames: Vec<Rename> = later.iter().flat_map(|later| later.renames()).collect();
+    let renames = after(version, later);
     let new_names = renames.iter().filter(|rename| rename.column.is_none()).map(|rename| rename.to.as_str());
     let names: Vec<&str> = step.tables.iter().map(StepTable::target_name).chain(new_names).collect();
     let mut target = catalog::tables(client, &names).await?;
-    let step = follow(version, step, later, &target, &mut receipt);
+    let step = follow(version, step, &renames, &target, &mut receipt);
     target.retain(|known| {
         step.tables.iter().any(|table| table.target_name().eq_ignore_ascii_case(&known.name))
     });
     Ok(Followed { step, target, receipt })
 }
 
-/// The step of `version`, and its `receipt`, after those of `applied` that come later.
+/// What those of `applied` that come after `version` rename.
+pub(super) fn after(version: &Version, applied: &[&Version]) -> Vec<Rename> {
+    let later = applied.iter().filter(|later| later.number > version.number);
+    later.flat_map(|later| later.renames()).collect()
+}
+
+/// The step of `version`, and its `receipt`, [`after`] the `renames`.
 pub(super) fn follow(
     version: &Version,
     step: &Step,
-    applied: &[&Version],
+    renames: &[Rename],
     target: &[catalog::Table],
     receipt: &mut ForTheWayBack,
 ) -> Step {
     let mut brought: Vec<Brought> = receipt.tables.iter().map(Brought::of).collect();
-    let later = applied.iter().filter(|later| later.number > version.number);
-    for rename in later.flat_map(|later| later.renames()) {
-        apply(&rename, &mut brought, &version.label);
+    for rename in renames {
+        apply(rename, &mut brought, &version.label);
     }
     settle(brought.iter_mut().map(|brought| &mut brought.table).collect(), |name| {
         target.iter().any(|table| table.name == name)

@@ -3,7 +3,7 @@
 use super::columns::BoundTable;
 use super::constraint::Found;
 use super::misfits::NAMED_ROWS;
-use super::reader;
+use super::places;
 use super::refused::{self, RefusedRows};
 use crate::error::{Error, counted};
 use crate::postgres::rule::Rule;
@@ -44,7 +44,7 @@ pub(super) fn lines(
         let wanted: BTreeSet<u64> =
             reasons.iter().flat_map(|reason| reason.groups.iter().flatten().copied()).collect();
         if !wanted.is_empty() {
-            let places = reader::places(source, table, &wanted)?;
+            let places = places::find(source, table, &wanted)?;
             lines.extend(reasons.iter().map(|reason| line(table, reason, &places)));
         }
     }

@@ -12,9 +12,8 @@ use std::path::PathBuf;
 pub(super) struct Query {
     /// The table's name.
     pub table: String,
-    /// What is selected, separated by commas, and how many that are.
-    list: String,
-    width: usize,
+    /// What is selected.
+    list: Vec<String>,
     /// How many of them were asked for.
     columns: usize,
     /// Which of the query's columns is the rowid, if the table has one.
@@ -46,20 +45,12 @@ impl Query {
             key if key.is_empty() => String::new(),
             key => format!(" ORDER BY {key}"),
         };
-        Query {
-            table: table.name.clone(),
-            width: list.len(),
-            list: list.join(", "),
-            columns: columns.len(),
-            rowid,
-            alias,
-            order,
-        }
+        Query { table: table.name.clone(), list, columns: columns.len(), rowid, alias, order }
     }
 
     /// How many values it gives for each row.
     pub(super) fn width(&self) -> usize {
-        self.width
+        self.list.len()
     }
 
     /// Its text, all rows in their order.
@@ -69,13 +60,17 @@ impl Query {
 
     /// Its text, with what comes behind the table: an order, a limit.
     pub(super) fn rows(&self, behind: &str) -> String {
-        format!("SELECT {} FROM {} NOT INDEXED{behind}", self.list, quote(&self.table))
+        format!("SELECT {} {}{behind}", self.list.join(", "), self.from())
     }
 
     /// Its text, the values given to `function`: the rows, in their order, of which this says so.
     pub(super) fn as_arguments(&self, function: &str) -> String {
-        let Query { list, order, .. } = self;
-        format!("SELECT 1 FROM {} NOT INDEXED WHERE {function}({list}){order}", quote(&self.table))
+        let list = self.list.join(", ");
+        format!("SELECT 1 {} WHERE {function}({list}){}", self.from(), self.order)
+    }
+
+    fn from(&self) -> String {
+        format!("FROM {} NOT INDEXED", quote(&self.table))
     }
 
     /// The row that has these `values`, and the number `ordinal`.

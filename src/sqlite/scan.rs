@@ -79,6 +79,12 @@ impl Cells<'_> {
     }
 }
 
+/// A cell that SQLite does not give.
+#[must_use]
+pub fn unreadable(error: rusqlite::Error) -> Error {
+    Error::Io(std::io::Error::other(error))
+}
+
 impl Source {
     /// Calls `each` with every row of `table`, cells in the order of `columns`.
     ///

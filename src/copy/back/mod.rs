@@ -1,9 +1,9 @@
 //! The way back: the target's tables as an SQLite file that the application opens as its own. In go the applied steps
 //! and an empty file; out comes what was written, proven, or every reason why not everything goes back.
 //!
-//! [`plan`] says which tables there are and what [`fed`] them, by the names that they have now ([`super::renamed`]), made as
-//! the source had them or, for those that never came from SQLite, as [`made`] from the catalog, and binds both ends as
-//! a step does. Rows are read in one snapshot by COPY and cross a bounded channel to a thread that has the file
+//! [`plan`] says which tables there are and what [`fed`] them, by the names that they have now ([`super::renamed`]),
+//! made as the source had them or, for those that never came from SQLite, as [`made`] from the catalog, and binds both
+//! ends as a step does. Rows are read in one snapshot by COPY and cross a bounded channel to a thread that has the file
 //! ([`mod@file`]): there the codec's way back gives a [`row`] its usual cells, each column's format its spelling, and
 //! [`found`] the cells that were kept. Afterwards the file is read through the conversions of the way there, and must
 //! give the very rows that the server sent.

@@ -99,7 +99,8 @@ pub(super) async fn of(
     let mut steps = Vec::new();
     for (version, step) in applied.iter().filter_map(|version| Some((*version, version.step()?))) {
         let mut receipt = receipt::for_the_way_back(client, version.number).await?;
-        steps.push((version, renamed::follow(version, step, applied, &target, &mut receipt)));
+        let renames = renamed::after(version, applied);
+        steps.push((version, renamed::follow(version, step, &renames, &target, &mut receipt)));
         receipts.insert(version.number, receipt);
     }
     let steps: Vec<(&Version, &Step)> = steps.iter().map(|(version, step)| (*version, step)).collect();

@@ -124,7 +124,7 @@ pub(super) fn of_file(
     table: &BackTable,
     mut rows: impl FnMut(u64) -> Result<(), Error>,
 ) -> Result<Sums, Error> {
-    let columns: Vec<&str> = table.bound.columns.iter().map(|column| column.source.name.as_str()).collect();
+    let columns = table.bound.source_columns();
     let (mut sums, mut adding, mut row, mut count) = (Sums::default(), Adding::of(table), Vec::new(), 0);
     source.scan(&table.bound.source, &columns, |cells| {
         count += 1;

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::identifier::quote;
 use crate::migration::step::Policy;
 use crate::sqlite::Source;
-use crate::sqlite::scan::{Cells, Place};
+use crate::sqlite::scan::{Cells, Place, unreadable};
 use crate::value::Misfit;
 use tokio::sync::oneshot;
 use tokio_postgres::Client;
@@ -70,10 +70,6 @@ impl SourceRow<'_> {
     pub(super) fn place(&self) -> Place {
         self.cells.place()
     }
-}
-
-fn unreadable(error: rusqlite::Error) -> Error {
-    Error::Io(std::io::Error::other(error))
 }
 
 /// Runs `work` on a thread that may block, and hands the source back with its result. The second argument of `work`
@@ -200,8 +196,7 @@ impl Subject {
         wanted: &dyn Fn() -> bool,
         mut each: impl FnMut(&SourceRow<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let columns: Vec<&str> =
-            self.table.columns.iter().map(|column| column.source.name.as_str()).collect();
+        let columns = self.table.source_columns();
         let mut spelt = self.spelling.as_ref().map(Spelling::open);
         let mut pass = spelt.as_mut().map(|spelt| Pass::over(spelt)).transpose()?;
         let (mut bytes, mut misfits, mut number) = (Vec::new(), Vec::new(), 0_u64);
