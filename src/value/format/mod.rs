@@ -84,7 +84,7 @@ impl Format {
             (Format::Digits, _) => number::digits(usual),
             (Format::Plain, _) => number::plain(usual, 0),
             (Format::Fixed(digits), _) => number::plain(usual, *digits),
-            (Format::Scaled, _) => number::scaled(field),
+            (Format::Scaled, _) => number::scaled(field, usual),
             // one byte: a boolean, and no other number
             (Format::Words { no, yes }, Cell::Integer(truth)) if field.len() == 1 => {
                 Cell::spelt(if *truth == 0 { no } else { yes })
@@ -166,7 +166,7 @@ fn text<'a>(cell: &'a Cell<'_>) -> Option<&'a [u8]> {
 mod tests {
     use super::super::properties::{cells, codecs};
     use super::*;
-    use crate::value::{Fit, Rules, json, number, numeric, temporal, text};
+    use crate::value::{Fit, Read, Rules, json, number, numeric, temporal, text};
     use proptest::prelude::*;
 
     fn given_back(codec: &Codec, texts: &[&str]) -> Vec<String> {
@@ -236,6 +236,21 @@ mod tests {
         assert_eq!(given_back(&codec, &cells), cells);
         let cells = ["2024-01-01 00:00:00.1", "2024-01-02 00:00:00.2", "2024-01-03 10:00:00.123456"];
         assert_eq!(given_back(&codec, &cells), cells);
+    }
+
+    #[test]
+    fn a_time_is_no_numeric_although_its_bytes_read_as_one() {
+        let rules = Rules { read: Some(Read::UnixMillis), ..Rules::default() };
+        let codec = temporal::time(-1, &rules);
+        let cell = |value: Value| {
+            let mut field = Vec::new();
+            (codec.encode)(&ValueRef::from(&value), &mut field).expect("a time");
+            (field, value)
+        };
+        let sample = [cell(Value::Text("0".to_owned())), cell(Value::Integer(66))];
+        let format = Format::of(&codec, &sample).expect("a format");
+        let (field, _) = cell(Value::Integer(1));
+        assert_eq!(format.apply(&field, Cell::Integer(1)), Cell::Integer(1), "{format:?}");
     }
 
     #[test]

@@ -47,9 +47,12 @@ pub(super) fn plain(cell: &Cell<'_>, digits: u16) -> Option<Cell<'static>> {
     Cell::spelt(decimal.spelt())
 }
 
-/// A `numeric` as the server writes it.
-pub(super) fn scaled(field: &[u8]) -> Option<Cell<'static>> {
-    numeric::written(field).and_then(Cell::spelt)
+/// A `numeric` as the server writes it; none of another number, even if its bytes read as a `numeric`.
+pub(super) fn scaled(field: &[u8], usual: &Cell<'_>) -> Option<Cell<'static>> {
+    let written = numeric::written(field)?;
+    let number = Decimal::parse(&written).ok()?.without_trailing_zeros();
+    let same = Decimal::of(usual.value()).is_ok_and(|usual| usual.without_trailing_zeros() == number);
+    if same { Cell::spelt(written) } else { None }
 }
 
 /// The number that `text` writes as SQLite casts it to text.
