@@ -15,6 +15,7 @@ use super::stage::{LookingUp, Stage};
 use crate::error::{Error, Misfits, counted};
 use crate::identifier::quote_all;
 use crate::postgres::interrupt::Interrupt;
+use crate::postgres::prepare_all;
 use crate::sqlite::Source;
 use futures_util::SinkExt;
 use std::path::Path;
@@ -22,7 +23,7 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{self, Receiver};
 use tokio::task::JoinHandle;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Statement};
 
 /// What a load leaves: its two ends, which can be used again, and how it went.
 pub(super) struct Loaded {
@@ -98,10 +99,13 @@ pub(super) async fn load(
         let expected = reading.source.at_most(&table.source);
         routes.push(Route { name, target, copy, stage, expected });
     }
+    let copies = prepare_all(client, routes.iter().map(|route| route.copy.as_str()));
+    let copies = copies.await.map_err(Error::database("preparing the load"))?;
     let (after_misfit, mut unread) = (reading.after_misfit, Vec::new());
     let progress = reading.options.progress.clone();
     let (running, mut pieces) = reading.start();
-    let written = write(client, &routes, &mut pieces, after_misfit, &progress, &mut unread).await;
+    let written =
+        write(client, routes.iter().zip(&copies), &mut pieces, after_misfit, &progress, &mut unread).await;
     if written.is_err() && !client.is_closed() {
         // misfits further on belong into the same report
         while pieces.recv().await.is_some() {}
@@ -203,21 +207,21 @@ async fn ended(running: Running, written: Result<Vec<Count>, Failure>) -> Result
     Ok(Loaded { source, tables, quarantine, originals, counts, refused, unread: Vec::new() })
 }
 
-async fn write(
+async fn write<'a>(
     client: &Client,
-    routes: &[Route],
+    routes: impl ExactSizeIterator<Item = (&'a Route, &'a Statement)>,
     pieces: &mut Receiver<Piece>,
     after_misfit: AfterMisfit,
     progress: &Progress,
     unread: &mut Vec<Unread>,
 ) -> Result<Vec<Count>, Failure> {
     let mut counts = Vec::with_capacity(routes.len());
-    for Route { name, target, copy, stage, expected } in routes {
+    for (Route { name, target, stage, expected, .. }, copy) in routes {
         let started = Instant::now();
         log::info!("copying {name}");
         progress.begin(Phase::Loading, name, *expected);
         let refused = |error| Failure::of(error, name, || format!("copying table {name}"));
-        let mut sink = pin!(client.copy_in(copy.as_str()).await.map_err(refused)?);
+        let mut sink = pin!(client.copy_in(copy).await.map_err(refused)?);
         loop {
             match pieces.recv().await {
                 Some(Piece::Chunk(bytes, rows)) => {
@@ -277,12 +281,15 @@ pub(super) async fn prove(
     counts: &[Count],
     progress: &Progress,
 ) -> Result<Vec<(usize, String)>, Error> {
+    let statements: Vec<String> = tables.iter().map(|table| proof::of(&table.copied())).collect();
+    let statements = prepare_all(client, statements.iter().map(String::as_str));
+    let statements = statements.await.map_err(Error::database("preparing the proof"))?;
     let mut unequal = Vec::new();
-    for (index, (table, count)) in tables.iter().zip(counts).enumerate() {
+    for (index, ((table, count), statement)) in tables.iter().zip(counts).zip(&statements).enumerate() {
         progress.begin(Phase::Proof, &table.target.name, Some(count.tally.rows));
         let found = match Stage::of(index, table, None) {
             Some(stage) => stage.compare(client, count.tally).await?,
-            None => proof::compare(client, table, count.tally, progress).await?,
+            None => proof::compare(client, table, statement, count.tally, progress).await?,
         };
         unequal.extend(found.map(|line| (index, line)));
     }

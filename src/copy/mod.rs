@@ -75,6 +75,7 @@ use originals::Originals;
 use reader::{AfterMisfit, Count};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
+use tokio::join;
 use tokio_postgres::Client;
 use whole::Whole;
 
@@ -176,10 +177,10 @@ async fn prepare(
     source: &Path,
     options: &Options,
 ) -> Result<Prepared, Error> {
-    let target = target(client, step).await?;
-    let others = others(client, step, &target).await?;
     let (file, wait, ended) = (source.to_owned(), options.lock_timeout, options.interrupt.ended());
-    let source = options.interrupt.on_thread(move || Source::open(&file, wait, ended)).await?;
+    let opening = options.interrupt.on_thread(move || Source::open(&file, wait, ended));
+    let (found, source) = join!(found(client, step), opening);
+    let ((target, others), source) = (found?, source?);
     let bound = bind::bind(step, &source, &target, &others)?;
     let reading = Reading {
         source,
@@ -192,20 +193,17 @@ async fn prepare(
     Ok(Prepared { reading, absent: bound.absent, left: bound.left })
 }
 
-/// What the catalog has under the names of the step's tables.
-async fn target(client: &Client, step: &Step) -> Result<Vec<catalog::Table>, Error> {
-    catalog::tables(client, &target_names(step)).await
-}
-
-/// What has the name of a table of `step`, is none, and is not among the tables of the `target`: name and kind.
-async fn others(
+/// What the catalog has under the names of the step's tables: tables, and what is none, by name and kind.
+async fn found(
     client: &Client,
     step: &Step,
-    target: &[catalog::Table],
-) -> Result<Vec<(String, &'static str)>, Error> {
-    let missing = |name: &&str| bind::same_name(target, name, |known| &known.name).is_none();
-    let missing: Vec<&str> = target_names(step).into_iter().filter(missing).collect();
-    if missing.is_empty() { Ok(Vec::new()) } else { catalog::no_tables(client, &missing).await }
+) -> Result<(Vec<catalog::Table>, Vec<(String, &'static str)>), Error> {
+    let names = target_names(step);
+    let tables = catalog::tables(client, &names).await?;
+    let missing = |name: &&str| bind::same_name(&tables, name, |known| &known.name).is_none();
+    let missing: Vec<&str> = names.into_iter().filter(missing).collect();
+    let others = if missing.is_empty() { Vec::new() } else { catalog::no_tables(client, &missing).await? };
+    Ok((tables, others))
 }
 
 fn target_names(step: &Step) -> Vec<&str> {
@@ -274,8 +272,7 @@ pub async fn require_fit(
     lock_timeout: Duration,
     interrupt: &Interrupt,
 ) -> Result<(), Error> {
-    let target = target(client, step).await?;
-    let others = others(client, step, &target).await?;
+    let (target, others) = found(client, step).await?;
     let source = Source::open(source, lock_timeout, interrupt.ended())?;
     let bound = bind::bind(step, &source, &target, &others)?;
     ready::require_empty(client, &bound.tables).await

@@ -10,7 +10,7 @@ use super::progress::Progress;
 use super::reader::HEADER;
 use crate::error::{Error, counted};
 use crate::postgres::copy_out::CopyOut;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Statement, ToStatement};
 use xxhash_rust::xxh3::xxh3_128;
 
 /// How many rows, and the sum of their 128-bit hashes.
@@ -38,10 +38,11 @@ impl Tally {
     }
 }
 
-/// Reads `table` back and compares it with what was `sent`; says how they differ.
+/// Reads `table` back by `statement`, which is [`of`] it, and compares it with what was `sent`; says how they differ.
 pub(super) async fn compare(
     client: &Client,
     table: &BoundTable,
+    statement: &Statement,
     sent: Tally,
     progress: &Progress,
 ) -> Result<Option<String>, Error> {
@@ -51,7 +52,7 @@ pub(super) async fn compare(
         stored.add(row);
         progress.rows(stored.rows);
     };
-    rows(client, name, &table.copied(), each).await?;
+    read(client, name, statement, each).await?;
     Ok(difference(name, sent, stored))
 }
 
@@ -76,12 +77,25 @@ pub(super) async fn rows(
     client: &Client,
     table: &str,
     copied: &str,
+    each: impl FnMut(&[u8]),
+) -> Result<(), Error> {
+    read(client, table, of(copied).as_str(), each).await
+}
+
+/// The statement that gives the rows of what is `copied`.
+pub(super) fn of(copied: &str) -> String {
+    format!("COPY {copied} TO STDOUT (FORMAT binary)")
+}
+
+async fn read<T: ?Sized + ToStatement>(
+    client: &Client,
+    table: &str,
+    statement: &T,
     mut each: impl FnMut(&[u8]),
 ) -> Result<(), Error> {
     // there is a message for each row: nothing is spelt out for one that is no error
     let failed = |error| Error::database(format!("reading table {table} back"))(error);
-    let statement = format!("COPY {copied} TO STDOUT (FORMAT binary)");
-    let mut copy = CopyOut::begin(client, &statement).await.map_err(failed)?;
+    let mut copy = CopyOut::begin(client, statement).await.map_err(failed)?;
     let mut rows = Rows::default();
     while let Some(bytes) = copy.next().await.map_err(failed)? {
         rows.feed(&bytes, &mut each);

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 use tokio_postgres::Client;
-use tokio_postgres::types::Json;
+use tokio_postgres::types::{Json, Type};
 
 /// The table that holds the receipts, beside refinery's history.
 pub const TABLE: &str = "outgrow_receipt";
@@ -186,21 +186,20 @@ pub(super) async fn record(
         "INSERT INTO {TABLE} (version, step, source, tables, left_behind, proof, tool, started_at, finished_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, clock_timestamp())"
     );
+    let source =
+        receipt.source.as_ref().map(|fingerprint| Json(StoredSource { fingerprint, definition: of_source }));
     client
-        .execute(
+        .execute_typed(
             &insert,
             &[
-                &receipt.version,
-                &receipt.step,
-                &receipt
-                    .source
-                    .as_ref()
-                    .map(|fingerprint| Json(StoredSource { fingerprint, definition: of_source })),
-                &Json(&receipt.tables),
-                &Json(&receipt.left),
-                &receipt.proof,
-                &receipt.tool,
-                &receipt.started,
+                (&receipt.version, Type::INT4),
+                (&receipt.step, Type::TEXT),
+                (&source, Type::JSONB),
+                (&Json(&receipt.tables), Type::JSONB),
+                (&Json(&receipt.left), Type::JSONB),
+                (&receipt.proof, Type::TEXT),
+                (&receipt.tool, Type::TEXT),
+                (&receipt.started, Type::TIMESTAMPTZ),
             ],
         )
         .await

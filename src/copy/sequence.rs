@@ -11,7 +11,8 @@ use crate::error::Error;
 use crate::value::Cell;
 use rusqlite::types::ValueRef;
 use std::fmt::Write;
-use tokio_postgres::types::Type;
+use tokio::try_join;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
 /// The ids in one column that a sequence numbers, as they were read.
@@ -104,10 +105,11 @@ pub(super) async fn advance(client: &Client, tables: &[BoundTable], counts: &[Co
     if restarted.is_empty() {
         return Ok(());
     }
-    client.batch_execute(&restarts).await.map_err(doing())?;
     // restarted at the last id and moved once: at the end of its range a sequence is used up, as it must be
     let used = "SELECT pg_catalog.nextval(sequence::regclass) FROM unnest($1::text[]) AS sequence";
-    client.query_typed(used, &[(&restarted, Type::TEXT_ARRAY)]).await.map(drop).map_err(doing())
+    let names: [(&(dyn ToSql + Sync), Type); 1] = [(&restarted, Type::TEXT_ARRAY)];
+    let moved = client.query_typed(used, &names);
+    try_join!(client.batch_execute(&restarts), moved).map(drop).map_err(doing())
 }
 
 /// Says where a sequence numbers values that are no numbers: what it gives next may be taken.

@@ -6,6 +6,7 @@ use super::of_tables;
 use crate::error::Error;
 use crate::identifier::quote;
 use std::collections::HashMap;
+use tokio::try_join;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
@@ -99,8 +100,9 @@ pub async fn tables(client: &Client, names: &[&str]) -> Result<Vec<Table>, Error
         })
         .collect();
     let oids: Vec<u32> = tables.iter().map(|table| table.oid).collect();
-    let labels = labels(client, &oids).await.map_err(reading())?;
-    for row in of_tables(client, COLUMNS, &oids).await.map_err(reading())? {
+    let (labels, columns) =
+        try_join!(labels(client, &oids), of_tables(client, COLUMNS, &oids)).map_err(reading())?;
+    for row in columns {
         let table: u32 = row.get("attrelid");
         if let Some(table) = tables.iter_mut().find(|known| known.oid == table) {
             table.columns.push(column(&row, &labels));

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::thread::sleep;
 use std::time::Duration;
 use tokio::task::yield_now;
-use tokio_postgres::{Client, CopyOutStream, Error};
+use tokio_postgres::{Client, CopyOutStream, Error, ToStatement};
 
 /// A COPY of fewer bytes is over before a pause would pay.
 const LONG: usize = 1024 * 1024;
@@ -24,11 +24,11 @@ pub struct CopyOut {
 }
 
 impl CopyOut {
-    /// Begins `statement`, which is a COPY … TO STDOUT.
+    /// Begins `statement`, which is a COPY … TO STDOUT, prepared or not.
     ///
     /// # Errors
     /// The driver's.
-    pub async fn begin(client: &Client, statement: &str) -> Result<CopyOut, Error> {
+    pub async fn begin<T: ?Sized + ToStatement>(client: &Client, statement: &T) -> Result<CopyOut, Error> {
         Ok(CopyOut { stream: Box::pin(client.copy_out(statement).await?), taken: 0 })
     }
 

@@ -21,6 +21,7 @@ mod wait;
 use crate::config::DatabaseUrl;
 use crate::config::tls::Mode;
 use crate::error::{Error, server_message};
+use futures_util::future::try_join_all;
 use interrupt::Interrupt;
 use session::Session;
 use std::future::poll_fn;
@@ -28,7 +29,9 @@ use std::sync::Once;
 use std::time::Duration;
 use tls::Connector;
 use tokio_postgres::types::Type;
-use tokio_postgres::{AsyncMessage, Client, Connection, Row, SimpleQueryMessage, SimpleQueryRow, Socket};
+use tokio_postgres::{
+    AsyncMessage, Client, Connection, Row, SimpleQueryMessage, SimpleQueryRow, Socket, Statement,
+};
 
 /// Connects, waiting for a target that cannot be reached yet, and starts to pump the connection in the background; a
 /// signal cancels what the session does.
@@ -112,6 +115,17 @@ pub async fn of_tables(
     tables: &[u32],
 ) -> Result<Vec<Row>, tokio_postgres::Error> {
     client.query_typed(query, &[(&tables, Type::OID_ARRAY)]).await
+}
+
+/// Prepares `statements`, all in one round trip.
+///
+/// # Errors
+/// The driver's, for the first that the server refuses.
+pub async fn prepare_all(
+    client: &Client,
+    statements: impl IntoIterator<Item = &str>,
+) -> Result<Vec<Statement>, tokio_postgres::Error> {
+    try_join_all(statements.into_iter().map(|statement| client.prepare(statement))).await
 }
 
 /// Moves bytes until the session ends. What the server says unasked (RAISE NOTICE, WARNING) goes to the log.

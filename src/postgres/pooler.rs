@@ -7,6 +7,7 @@ use super::session::round;
 use super::tls::Connector;
 use crate::config::DatabaseUrl;
 use crate::error::{Error, server_message};
+use tokio::join;
 use tokio::time::timeout;
 use tokio_postgres::Client;
 
@@ -43,11 +44,14 @@ const ROUNDS: usize = 3;
 /// [`Error::Database`] if the connection fails.
 pub async fn of(client: &Client, url: &DatabaseUrl) -> Result<Pooling, Error> {
     let asking = || Error::database("asking which of the server's processes serves us");
-    let ours = who(client).await.map_err(asking())?;
-    if who(client).await.map_err(asking())? != ours {
+    let twice = async { Ok((who(client).await?, who(client).await?)) };
+    let connector = Connector::new(&url.tls)?;
+    let (ours, second) = join!(twice, round(url, connector.as_ref()));
+    let (ours, again) = ours.map_err(asking())?;
+    if ours != again {
         return Ok(Pooling::Transaction);
     }
-    let second = match round(url, Connector::new(&url.tls)?.as_ref()).await {
+    let second = match second {
         Ok(session) => session.client,
         Err(failure) => {
             log::info!(

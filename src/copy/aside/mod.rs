@@ -153,6 +153,9 @@ impl Aside {
             batch.extend(key.part.make());
             client.batch_execute(&statements(batch)).await?;
         }
+        if self.keys.is_empty() && self.triggers.is_empty() {
+            return Ok(());
+        }
         let enable = self.triggers.iter().map(|trigger| trigger.enable.as_str());
         let as_it_was = std::iter::once("SET LOCAL enable_hashjoin TO DEFAULT");
         client.batch_execute(&statements(as_it_was.chain(enable))).await

@@ -2,8 +2,10 @@
 
 use super::visible;
 use crate::copy::bind::same_name;
+use crate::copy::target_names;
 use crate::error::Error;
 use crate::migration::step::Step;
+use crate::postgres::catalog;
 use crate::sqlite::Source;
 use tokio_postgres::Client;
 
@@ -28,7 +30,7 @@ pub fn tables_with_rows(source: &Source, step: &Step) -> Result<Vec<String>, Err
 /// # Errors
 /// [`Error::Hidden`] if this role cannot see all rows, [`Error::Database`] if they cannot be asked for.
 pub async fn target_is_empty(client: &Client, step: &Step) -> Result<bool, Error> {
-    let target = crate::copy::target(client, step).await?;
+    let target = catalog::tables(client, &target_names(step)).await?;
     if target.is_empty() {
         return Ok(false);
     }
