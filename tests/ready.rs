@@ -1,6 +1,6 @@
 //! What must hold of the target before a row moves, and what is said where it does not.
 
-use crate::support::{Project, Role};
+use crate::support::{Project, Role, cells};
 
 #[test]
 fn values_for_a_column_that_the_target_computes_are_not_dropped() {
@@ -30,7 +30,21 @@ fn a_column_that_both_sides_compute_is_named_as_not_compared() {
         "CREATE TABLE t (a, b AS (a * 3)); INSERT INTO t VALUES (4)",
     );
     project.outgrow(["migrate"]).succeeds();
-    project.outgrow(["verify"]).succeeds().prints(&["not compared: b (computed on both sides)"]);
+    project.outgrow(["verify"]).succeeds().prints(&["not compared: b (computed in the target)"]);
+}
+
+/// It was there before the target computed it, and nobody filled it.
+#[test]
+fn an_empty_column_is_left_to_a_target_that_computes_it() {
+    let project = Project::one_table(
+        "id int PRIMARY KEY, c int GENERATED ALWAYS AS (id + 1) STORED",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, c); INSERT INTO t (id) VALUES (1)",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    assert_eq!(project.query("SELECT c::text FROM t"), ["2"]);
+    project.outgrow(["verify"]).succeeds().prints(&["not compared: c (computed in the target)"]);
+    project.outgrow(["export", "back.db"]).succeeds();
+    assert_eq!(cells::query(&project.path("back.db"), "SELECT id, c FROM t"), ["1 | 2"]);
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub(super) struct BoundTable {
     pub columns: Vec<BoundColumn>,
     /// Target columns that the step gives a constant.
     pub constants: Vec<BoundConstant>,
-    /// Target columns that both ends compute for themselves.
+    /// Target columns that compute their own values, of source columns that compute theirs or hold none.
     pub computed: Vec<String>,
     /// Target columns of which a fault says already why they are not fed.
     pub refused: Vec<String>,
@@ -94,61 +94,94 @@ pub(super) fn bind(
             ));
         }
     }
-    let mut skipped = Vec::new();
     for column in &from.columns {
-        let rule = rules.column.iter().find(|(name, _)| {
-            same_name(&from.columns, name, |column| &column.name)
-                .is_some_and(|found| found.name == column.name)
-        });
-        let rule = rule.map(|(_, rule)| rule.clone()).unwrap_or_default();
-        let place = format!("{}.{}", from.name, column.name);
+        let rule = rule_for(rules, from, column);
+        if rule.skip {
+            continue;
+        }
         let name = rule.target.as_ref().unwrap_or(&column.name);
-        match same_name(&to.columns, name, |column| &column.name) {
-            _ if rule.skip => skipped.push(column.name.clone()),
-            None if !column.generated && source.holds_values(from, &column.name)? => faults.push(format!(
-                "{place}: the source has values in this column and the target's table {} has no column {name}; \
-                 add it in a version, or write [table.{}.column.{}] with target = \"…\" or skip = true{}",
-                to.name,
-                key(&from.name),
-                key(&column.name),
-                cut(name, "the same rule")
-            )),
-            None if rule.target.is_some() => faults.push(format!(
-                "{place}: the step has a rule for it, and the target's table {} has no column {name}",
-                to.name
-            )),
-            // empty, or computed in the source
-            None => {}
-            Some(target) if target.generated && rule != ColumnRules::default() => faults.push(format!(
-                "{place}: the step has a rule for it, and the target's column {} computes its own values; \
-                 skip = true is the only rule that it takes",
-                target.name
-            )),
-            Some(target) if target.generated && column.generated => table.computed.push(target.name.clone()),
-            Some(target) if target.generated
-                && source.holds_values(from, &column.name)? => {
-                    faults.push(format!(
-                        "{place}: the source has values in this column, and the target's column {} computes its own; \
-                         if those are right, write [table.{}.column.{}] with skip = true",
-                        target.name,
-                        key(&from.name),
-                        key(&column.name)
-                    ));
-                }
+        let fault = match same_name(&to.columns, name, |column| &column.name) {
+            None => without_target(source, &table, column, name, &rule)?,
+            Some(target) if target.generated => computed_there(source, &mut table, column, target, &rule)?,
             Some(target) if table.target_columns().any(|bound| bound == target.name) => {
-                faults.push(format!("{place}: the target's column {} is fed by another column already", target.name));
+                Some(format!("the target's column {} is fed by another column already", target.name))
             }
             Some(target) => match bind_column(column, target, &rule, rules.misfit) {
-                Ok(bound) => table.columns.push(bound),
+                Ok(bound) => {
+                    table.columns.push(bound);
+                    None
+                }
                 Err(fault) => {
-                    faults.push(format!("{place}: {fault}"));
                     table.refused.push(target.name.clone());
+                    Some(fault)
                 }
             },
-        }
+        };
+        faults.extend(fault.map(|fault| format!("{}.{}: {fault}", from.name, column.name)));
     }
     bind_constants(&mut table, rules, faults);
     Ok(table)
+}
+
+/// The rule of the step for `column`, whatever the case of its name there.
+pub(super) fn rule_for(rules: &TableRules, from: &schema::Table, column: &schema::Column) -> ColumnRules {
+    let is_its = |name: &String| {
+        same_name(&from.columns, name, |column| &column.name).is_some_and(|found| found.name == column.name)
+    };
+    let rule = rules.column.iter().find(|(name, _)| is_its(name));
+    rule.map(|(_, rule)| rule.clone()).unwrap_or_default()
+}
+
+/// Why `column` cannot do without one in the target, which has none of that `name`: it holds values and is not computed
+/// in the source, or the step asks for it.
+fn without_target(
+    source: &Source,
+    table: &BoundTable,
+    column: &schema::Column,
+    name: &str,
+    rule: &ColumnRules,
+) -> Result<Option<String>, Error> {
+    let (from, to) = (&table.source, &table.target.name);
+    if !column.generated && source.holds_values(from, &column.name)? {
+        return Ok(Some(format!(
+            "the source has values in this column and the target's table {to} has no column {name}; \
+             add it in a version, or write [table.{}.column.{}] with target = \"…\" or skip = true{}",
+            key(&from.name),
+            key(&column.name),
+            cut(name, "the same rule")
+        )));
+    }
+    let asked = rule.target.is_some();
+    Ok(asked.then(|| format!("the step has a rule for it, and the target's table {to} has no column {name}")))
+}
+
+/// Why `column` cannot be left to the `target`, which computes its own values: the step asks for more, or the source
+/// has values of its own there.
+fn computed_there(
+    source: &Source,
+    table: &mut BoundTable,
+    column: &schema::Column,
+    target: &catalog::Column,
+    rule: &ColumnRules,
+) -> Result<Option<String>, Error> {
+    if *rule != ColumnRules::default() {
+        return Ok(Some(format!(
+            "the step has a rule for it, and the target's column {} computes its own values; \
+             skip = true is the only rule that it takes",
+            target.name
+        )));
+    }
+    if column.generated || !source.holds_values(&table.source, &column.name)? {
+        table.computed.push(target.name.clone());
+        return Ok(None);
+    }
+    Ok(Some(format!(
+        "the source has values in this column, and the target's column {} computes its own; \
+         if those are right, write [table.{}.column.{}] with skip = true",
+        target.name,
+        key(&table.source.name),
+        key(&column.name)
+    )))
 }
 
 fn bind_column(

@@ -91,22 +91,23 @@ pub async fn migrate(
     let pending = plan.pending().iter().any(|number| *number <= goal);
     // a session that goes on to apply versions is not one in which a count was given up
     let effort = if pending { Effort::GLANCE } else { Effort::SECONDS };
-    let source_notes = look_back(&plan, &client, config, &versions, effort, interrupt).await;
+    let source = look_back(&plan, &client, config, &versions, effort, interrupt).await;
+    let migrated = |version, applied| Migrated {
+        database: url.to_string(),
+        version,
+        head: versions.last().map_or(0, |version| version.number),
+        dry_run: args.dry_run,
+        applied,
+        source,
+        seconds: started.elapsed().as_secs_f64(),
+    };
     if pending {
         let pending = todo(&plan, &versions, goal);
         let source = prepare(&pending, config, args, interrupt).await?;
         if args.dry_run {
-            return dry_run(&client, &pending, source.as_deref(), options(config, args, progress, interrupt))
-                .await
-                .map(|applied| Migrated {
-                    database: url.to_string(),
-                    version: plan.history.applied.last().map(Migration::version),
-                    head: versions.last().map_or(0, |version| version.number),
-                    dry_run: true,
-                    applied,
-                    source: source_notes,
-                    seconds: started.elapsed().as_secs_f64(),
-                });
+            let options = options(config, args, progress, interrupt);
+            let planned = dry_run(&client, &pending, source.as_deref(), options).await?;
+            return Ok(migrated(plan.history.applied.last().map(Migration::version), planned));
         }
         let scope = scope(&client, url, &pending).await?;
         if scope == Scope::Session {
@@ -134,15 +135,8 @@ pub async fn migrate(
     }
     // another run may have applied versions while this one waited
     let before = plan.history.applied.iter().chain(&newest).map(Migration::version);
-    Ok(Migrated {
-        database: url.to_string(),
-        version: before.chain(applied.iter().map(|applied| applied.version)).max(),
-        head: versions.last().map_or(0, |version| version.number),
-        dry_run: args.dry_run,
-        applied,
-        source: source_notes,
-        seconds: started.elapsed().as_secs_f64(),
-    })
+    let version = before.chain(applied.iter().map(|applied| applied.version)).max();
+    Ok(migrated(version, applied))
 }
 
 /// Warns of a source that has changed since its rows were brought, and of a target that is empty while the source is

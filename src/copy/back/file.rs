@@ -73,18 +73,7 @@ pub(super) fn fill(
     let failed = |error: rusqlite::Error| unwritable(file, &error);
     let found = Found::new().map_err(failed)?;
     let mut problems = Problems::default();
-    let with_kept = plan.tables.iter().filter(|table| table.key.is_some());
-    let with_kept: Vec<&str> = with_kept.map(|table| table.bound.source.name.as_str()).collect();
-    for version in &plan.kept {
-        let mut number = 0_u64;
-        input.rows(|row| {
-            number += 1;
-            if let Some(table) = found.add(row, &with_kept).map_err(failed)? {
-                problems.add(&table, OTHER_CELLS, || format!("row number {number} of version {version}"));
-            }
-            Ok(())
-        })?;
-    }
+    take_kept(&plan, &mut input, &found, &mut problems, failed)?;
     found.complete().map_err(failed)?;
     let writer = Writer::open(file).map_err(failed)?;
     stop.interrupts(writer.interrupt_handle());
@@ -92,20 +81,7 @@ pub(super) fn fill(
     let (mut sums, mut tables) = (Vec::new(), Vec::new());
     for table in &plan.tables {
         progress.begin(Phase::Exporting, &table.bound.source.name, None);
-        let mut filling = Filling {
-            table,
-            found: &found,
-            writer: &writer,
-            failed: &failed,
-            adding: Adding::of(table),
-            sums: Sums::default(),
-            written: WrittenTable {
-                table: table.bound.source.name.clone(),
-                target: table.bound.target.name.clone(),
-                step: table.step.as_ref().map(|(_, label)| label.clone()),
-                ..WrittenTable::default()
-            },
-        };
+        let mut filling = Filling::of(table, &found, &writer, &failed);
         let started = Instant::now();
         filling.stored(&mut input, progress, &mut problems)?;
         if table.quarantined {
@@ -136,6 +112,29 @@ pub(super) fn fill(
         }
     }
     Ok((plan, filled))
+}
+
+/// The cells that steps kept, version by version: they come before the rows.
+fn take_kept(
+    plan: &Plan,
+    input: &mut Input,
+    found: &Found,
+    problems: &mut Problems,
+    failed: impl Fn(rusqlite::Error) -> Error,
+) -> Result<(), Error> {
+    let tables = plan.tables.iter().filter(|table| table.key.is_some());
+    let tables: Vec<&str> = tables.map(|table| table.bound.source.name.as_str()).collect();
+    for version in &plan.kept {
+        let mut number = 0_u64;
+        input.rows(|row| {
+            number += 1;
+            if let Some(table) = found.add(row, &tables).map_err(&failed)? {
+                problems.add(&table, OTHER_CELLS, || format!("row number {number} of version {version}"));
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
 }
 
 /// Makes what comes after the rows, and has SQLite look through the file.
@@ -220,7 +219,23 @@ struct Filling<'a> {
     written: WrittenTable,
 }
 
-impl Filling<'_> {
+impl<'a> Filling<'a> {
+    fn of(
+        table: &'a BackTable,
+        found: &'a Found,
+        writer: &'a Writer,
+        failed: &'a dyn Fn(rusqlite::Error) -> Error,
+    ) -> Filling<'a> {
+        let written = WrittenTable {
+            table: table.bound.source.name.clone(),
+            target: table.bound.target.name.clone(),
+            step: table.step.as_ref().map(|(_, label)| label.clone()),
+            ..WrittenTable::default()
+        };
+        let (adding, sums) = (Adding::of(table), Sums::default());
+        Filling { table, found, writer, failed, adding, sums, written }
+    }
+
     /// The rows that the server has in the table.
     fn stored(
         &mut self,

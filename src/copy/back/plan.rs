@@ -22,7 +22,7 @@ use crate::sqlite::draft::Draft;
 use crate::sqlite::writer::Writer;
 use crate::sqlite::{Definition, Source, Statement, schema};
 use crate::value::Format;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::time::Duration;
 use tokio_postgres::Client;
@@ -90,19 +90,8 @@ pub(super) async fn of(
     file: &Path,
     lock_timeout: Duration,
 ) -> Result<Plan, Error> {
-    let ours: Vec<&str> = TABLES_OF_OURS.to_vec();
-    let all = client.query(ALL, &[&ours]).await.map_err(Error::database("listing the target's tables"))?;
-    let all: Vec<String> = all.iter().map(|row| row.get(0)).collect();
-    let mut target = catalog::tables(client, &all.iter().map(String::as_str).collect::<Vec<_>>()).await?;
-    target.retain(|table| all.contains(&table.name));
-    let mut receipts = HashMap::new();
-    let mut steps = Vec::new();
-    for (version, step) in applied.iter().filter_map(|version| Some((*version, version.step()?))) {
-        let mut receipt = receipt::for_the_way_back(client, version.number).await?;
-        let renames = renamed::after(version, applied);
-        steps.push((version, renamed::follow(version, step, &renames, &target, &mut receipt)));
-        receipts.insert(version.number, receipt);
-    }
+    let target = tables_of_theirs(client).await?;
+    let (steps, receipts) = brought(client, applied, &target).await?;
     let steps: Vec<(&Version, &Step)> = steps.iter().map(|(version, step)| (*version, step)).collect();
     let has_quarantine = visible::require(client, &target, true).await?;
     let oids: Vec<u32> = target.iter().map(|table| table.oid).collect();
@@ -149,15 +138,40 @@ pub(super) async fn of(
     tables.sort_by_key(|table| {
         definition.statements.iter().position(|statement| statement.name == table.bound.source.name)
     });
-    let mut kept: Vec<i32> = tables
-        .iter()
-        .filter(|table| table.key.is_some())
-        .filter_map(|table| Some(table.step.as_ref()?.0))
-        .collect();
-    kept.sort_unstable();
-    kept.dedup();
     let sequences = sequence::last(client, &definition, &tables).await?;
-    Ok(Plan { definition, tables, kept, sequences, notes, refused })
+    Ok(Plan { definition, kept: versions_with_kept_cells(&tables), tables, sequences, notes, refused })
+}
+
+/// The application's tables.
+async fn tables_of_theirs(client: &Client) -> Result<Vec<catalog::Table>, Error> {
+    let ours: Vec<&str> = TABLES_OF_OURS.to_vec();
+    let names = client.query(ALL, &[&ours]).await.map_err(Error::database("listing the target's tables"))?;
+    let names: Vec<String> = names.iter().map(|row| row.get(0)).collect();
+    let mut tables = catalog::tables(client, &names.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+    tables.retain(|table| names.contains(&table.name));
+    Ok(tables)
+}
+
+/// The steps that were applied, and by version what their receipts say, both under the names of now.
+async fn brought<'a>(
+    client: &Client,
+    applied: &[&'a Version],
+    target: &[catalog::Table],
+) -> Result<(Vec<(&'a Version, Step)>, HashMap<i32, ForTheWayBack>), Error> {
+    let (mut steps, mut receipts) = (Vec::new(), HashMap::new());
+    for (version, step) in applied.iter().filter_map(|version| Some((*version, version.step()?))) {
+        let mut receipt = receipt::for_the_way_back(client, version.number).await?;
+        let renames = renamed::after(version, applied);
+        steps.push((version, renamed::follow(version, step, &renames, target, &mut receipt)));
+        receipts.insert(version.number, receipt);
+    }
+    Ok((steps, receipts))
+}
+
+fn versions_with_kept_cells(tables: &[BackTable]) -> Vec<i32> {
+    let with_kept = tables.iter().filter(|table| table.key.is_some());
+    let versions: BTreeSet<i32> = with_kept.filter_map(|table| Some(table.step.as_ref()?.0)).collect();
+    versions.into_iter().collect()
 }
 
 /// What the sources were made of, all steps together.

@@ -17,7 +17,7 @@ pub(super) fn bind(
     rules: &TableRules,
     faults: &mut Vec<String>,
 ) -> Result<BoundTable, Error> {
-    let mut rules = rules.clone();
+    let (mut rules, to) = (rules.clone(), &written_out(to, from, rules));
     for rule in rules.column.values_mut() {
         // a column that is gone is named like any other, not as a fault of its rule
         rule.skip |= rule.target.as_ref().is_some_and(|name| is_gone(to, name));
@@ -31,6 +31,20 @@ pub(super) fn bind(
     }
     faults.append(&mut found);
     Ok(bound)
+}
+
+/// `to` with the values that it computes like any others, where `from` has a column that takes them.
+fn written_out(to: &catalog::Table, from: &schema::Table, rules: &TableRules) -> catalog::Table {
+    let mut to = to.clone();
+    for column in from.columns.iter().filter(|column| !column.generated) {
+        let rule = columns::rule_for(rules, from, column);
+        let name = rule.target.as_ref().unwrap_or(&column.name);
+        let named = |target: &&mut catalog::Column| target.name.eq_ignore_ascii_case(name);
+        if let Some(target) = to.columns.iter_mut().find(named).filter(|_| !rule.skip) {
+            target.generated = false;
+        }
+    }
+    to
 }
 
 /// The target has no column of that name.

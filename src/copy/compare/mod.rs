@@ -181,7 +181,7 @@ async fn compare_both(
     if let Some(obstacle) = there.obstacle {
         not_compared = take_by_input(&mut bound, obstacle);
     }
-    not_compared.extend(bound.computed.iter().map(|name| format!("{name} (computed on both sides)")));
+    not_compared.extend(bound.computed.iter().map(|name| format!("{name} (computed in the target)")));
     let subject = Subject::stored(bound, there.keys.get(&both.to.oid)).shown(progress);
     let found;
     (source, found) = compare_subject(client, source, subject, show_values).await?;
