@@ -22,6 +22,7 @@ mod door;
 mod dot_env;
 mod dry_run;
 mod export;
+mod export_bookkeeping;
 mod export_files;
 mod export_full_text;
 mod export_keys;

@@ -15,6 +15,7 @@
 mod aside;
 pub mod back;
 mod bind;
+mod bookkeeping;
 mod breaking;
 pub mod brought;
 mod cell;
@@ -67,7 +68,7 @@ use crate::migration::step::{Step, StepTable};
 use crate::postgres::interrupt::Interrupt;
 use crate::postgres::limits::SPELLING;
 use crate::postgres::{catalog, key};
-use crate::sqlite::Source;
+use crate::sqlite::{Definition, Source};
 use columns::BoundTable;
 use inspection::{Hashing, Inspection};
 use load::Reading;
@@ -101,7 +102,8 @@ pub async fn run(
     let Prepared { reading, absent, left } = prepare(client, version, step, source, options).await?;
     let oids: Vec<u32> = reading.tables.iter().map(|table| table.target.oid).collect();
     let keys = key::row_keys(client, &oids).await?;
-    let definition = reading.source.definition()?;
+    let bookkeeping = bookkeeping::read(&reading.source, &left)?;
+    let definition = Definition { bookkeeping, ..reading.source.definition()? };
     let reading = Reading { originals: Some(Originals::new(version.number, keys)), ..reading };
     let Whole { source, hashing, tables, quarantine, originals, counts, aside } =
         whole::load(client, reading).await?;

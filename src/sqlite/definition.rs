@@ -4,6 +4,7 @@
 use super::{Source, refused, snapshot::in_words};
 use crate::error::Error;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The definition of a database.
@@ -25,6 +26,18 @@ pub struct Definition {
     pub auto_vacuum: u8,
     /// It is in WAL mode.
     pub wal: bool,
+    /// By table that keeps another tool's books: its rows.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub bookkeeping: BTreeMap<String, Books>,
+}
+
+/// The rows of a small table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Books {
+    /// The columns that are not computed.
+    pub columns: Vec<String>,
+    /// Their cells, in the order of the rows, each in a form that tells storage classes apart.
+    pub rows: Vec<Vec<Value>>,
 }
 
 /// A statement of a schema. (SQLite: The Schema Table.)
@@ -84,6 +97,7 @@ impl Source {
             page_size: self.connection.pragma_query_value(Some("main"), "page_size", |row| row.get(0))?,
             auto_vacuum: self.connection.pragma_query_value(Some("main"), "auto_vacuum", |row| row.get(0))?,
             wal: self.header.wal,
+            bookkeeping: BTreeMap::new(),
         })
     }
 }

@@ -17,7 +17,7 @@ mod traces;
 mod wal;
 pub mod writer;
 
-pub use definition::{Definition, Statement};
+pub use definition::{Books, Definition, Statement};
 pub use fingerprint::{Fingerprint, fingerprint};
 
 use crate::error::Error;

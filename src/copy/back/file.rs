@@ -1,5 +1,6 @@
 //! The writing half: a thread that has the file takes the rows as they come, table by table, and finishes it.
 
+use super::bookkeeping;
 use super::found::Found;
 use super::plan::{BackTable, Plan};
 use super::problems::Problems;
@@ -93,6 +94,7 @@ pub(super) fn fill(
         tables.push(filling.written);
         sums.push(filling.sums);
     }
+    plan.refused.extend(bookkeeping::write(&writer, &plan.definition.bookkeeping).map_err(failed)?);
     let mut filled = Filled {
         written: Written { tables, notes: std::mem::take(&mut plan.notes) },
         unequal: plan.tables.iter().map(|_| None).collect(),
@@ -106,7 +108,7 @@ pub(super) fn fill(
     stop.look()?;
     if filled.problems.is_empty() {
         writer.commit().map_err(failed)?;
-        filled.unequal = prove(file, &plan.tables, &sums, stop, progress)?;
+        filled.unequal = prove(file, &plan, &sums, stop, progress)?;
         if filled.unequal.iter().all(Option::is_none) {
             writer.close(&plan.definition).map_err(failed)?;
         }
@@ -170,13 +172,14 @@ fn finish(writer: &Writer, plan: &Plan, progress: &Progress, filled: &mut Filled
 /// Reads the file and compares it with what was sent, table by table.
 fn prove(
     file: &Path,
-    tables: &[BackTable],
+    plan: &Plan,
     sums: &[Sums],
     stop: &Stop,
     progress: &Progress,
 ) -> Result<Vec<Option<String>>, Error> {
     let source = Source::open(file, Duration::ZERO, || false)?;
-    let each = tables.iter().zip(sums).map(|(table, sent)| {
+    bookkeeping::prove(&source, &plan.definition.bookkeeping)?;
+    let each = plan.tables.iter().zip(sums).map(|(table, sent)| {
         progress.begin(Phase::Proof, &table.bound.source.name, None);
         let each = |rows| {
             progress.rows(rows);

@@ -11,6 +11,7 @@ use crate::error::{Error, counted};
 use crate::migration::Version;
 use crate::migration::step::Step;
 use crate::postgres::reading;
+use crate::sqlite::Definition;
 use std::collections::HashMap;
 use tokio_postgres::Client;
 
@@ -52,13 +53,14 @@ pub(super) fn left(
     steps: &[(&Version, &Step)],
     receipts: &HashMap<i32, ForTheWayBack>,
     fed: &[Fed<'_>],
+    definition: &Definition,
     modules: &Modules,
 ) -> Vec<String> {
     let unfed =
         |name: &str| fed.iter().any(|fed| fed.step.is_none() && fed.target.name.eq_ignore_ascii_case(name));
     let of_step = steps.iter().filter_map(|(version, _)| Some((*version, receipts.get(&version.number)?)));
     let left = of_step.flat_map(|(version, receipt)| receipt.left.iter().map(move |left| (version, left)));
-    left.filter(|(_, left)| !modules.make(left))
+    left.filter(|(_, left)| !modules.make(left) && !definition.bookkeeping.contains_key(*left))
         .filter_map(|(version, left)| unless_brought(left, version, steps, receipts, unfed))
         .collect()
 }

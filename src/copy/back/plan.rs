@@ -1,6 +1,7 @@
 //! Which tables the file has, and how each is fed. The schema is made here, empty, so that SQLite itself says what the
 //! tables are; then both ends are bound by the rules of the step that brought them.
 
+use super::bookkeeping;
 use super::fed::{self, Fed};
 use super::made;
 use super::modules::Modules;
@@ -107,13 +108,14 @@ pub(super) async fn of(
                 .into(),
         ));
     }
+    notes.extend(bookkeeping::instead_of_the_targets(&mut fed, &mut definition));
     let mut refused = fed::unnameable(&mut fed, &definition);
     let new = fed.iter().filter(|fed| fed.made_by(&definition).is_none());
     let made: Vec<u32> = new.map(|fed| fed.target.oid).collect();
     let failed = |error: rusqlite::Error| Error::Io(std::io::Error::other(error));
     let draft = Draft::of(&definition).map_err(failed)?;
     let modules = Modules::of(&draft).map_err(failed)?;
-    notes.extend(said::left(&steps, &receipts, &fed, &modules));
+    notes.extend(said::left(&steps, &receipts, &fed, &definition, &modules));
     modules.take_external(&mut fed, &mut notes);
     made::add(client, &fed, &draft, &mut definition, &mut notes).await?;
     let bound = bind(file, &definition, &fed, lock_timeout, &mut notes, &mut refused)?;
@@ -210,6 +212,7 @@ fn merged(
             known.statements.into_iter().partition(|statement| !brings(&statement.table));
         merged.statements.retain(|new| brings(&new.table) || !has(&kept, new));
         merged.statements.splice(0..0, kept);
+        merged.bookkeeping.extend(known.bookkeeping);
         for (table, last) in known.sequences {
             let counted = merged.sequences.entry(table).or_insert(last);
             *counted = last.max(*counted);

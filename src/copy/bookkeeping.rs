@@ -1,0 +1,66 @@
+//! The rows of tables in which other tools keep their books (`alembic_version`, `__diesel_schema_migrations`). A step
+//! leaves them behind, since the target has versions of its own. But an application that gets its file back looks there
+//! for those of its migrations that the file has seen, and would run all of them again on tables that are there already.
+//!
+//! The receipt keeps these rows, and an export writes them into the file ([`super::back`]).
+
+use super::lossless::Lossless;
+use crate::error::Error;
+use crate::sqlite::schema::{Kind, Table};
+use crate::sqlite::{Books, Source, scan};
+use rusqlite::types::ValueRef;
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// A table of more rows is no list of versions, and is not kept.
+const MOST_ROWS: usize = 10_000;
+
+/// Nor is one of more bytes.
+const MOST_BYTES: usize = 1 << 20;
+
+/// By table of `source`: its rows, if it keeps another tool's books, is among those `left` behind, and is small.
+///
+/// # Errors
+/// [`Error::Source`] if SQLite cannot read it.
+pub(super) fn read(source: &Source, left: &[String]) -> Result<BTreeMap<String, Books>, Error> {
+    let keeps_books = |table: &&Table| {
+        table.kind == Kind::Ordinary
+            && table.is_bookkeeping()
+            && table.unreadable.is_none()
+            && left.contains(&table.name)
+    };
+    let mut kept = BTreeMap::new();
+    for table in source.tables.iter().filter(keeps_books) {
+        if let Some(books) = of_table(source, table)? {
+            kept.insert(table.name.clone(), books);
+        }
+    }
+    Ok(kept)
+}
+
+/// The rows of `table`, none if it is large.
+fn of_table(source: &Source, table: &Table) -> Result<Option<Books>, Error> {
+    // SQLite computes the others itself
+    let columns = table.columns.iter().filter(|column| !column.generated);
+    let columns: Vec<&str> = columns.map(|column| column.name.as_str()).collect();
+    let (mut rows, mut bytes) = (Vec::new(), 0);
+    source.scan(table, &columns, |cells| {
+        let mut row = Vec::with_capacity(columns.len());
+        for index in 0..columns.len() {
+            let value = cells.value(index).map_err(scan::unreadable)?;
+            bytes += match value {
+                ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
+                _ => 8,
+            };
+            if bytes <= MOST_BYTES {
+                row.push(json!(Lossless(value)));
+            }
+        }
+        if rows.len() <= MOST_ROWS && bytes <= MOST_BYTES {
+            rows.push(row);
+        }
+        Ok(())
+    })?;
+    let small = rows.len() <= MOST_ROWS && bytes <= MOST_BYTES;
+    Ok(small.then(|| Books { columns: columns.into_iter().map(str::to_owned).collect(), rows }))
+}

@@ -1,0 +1,64 @@
+//! The tables of other tools on the way back: the application that gets its file back finds in it which of its own
+//! migrations that file has seen.
+
+use crate::support::{Project, cells};
+
+const SOURCE: &str = "\
+CREATE TABLE t (id INTEGER PRIMARY KEY, a);
+INSERT INTO t VALUES (1, 'x');
+CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY);
+INSERT INTO alembic_version VALUES ('9f2c');
+CREATE TABLE goose_db_version (id INTEGER PRIMARY KEY AUTOINCREMENT, version_id INTEGER, is_applied, tstamp);
+INSERT INTO goose_db_version VALUES (1, 0, 1, '2024-01-01 00:00:00'), (7, 20240101000000, 1, NULL);
+CREATE TABLE _sqlx_migrations (version BIGINT PRIMARY KEY, checksum BLOB NOT NULL, real, text, double AS (version * 2));
+INSERT INTO _sqlx_migrations VALUES (9007199254740993, x'00ff', 0.1, char(0) || 'a');";
+
+#[test]
+fn which_migrations_the_file_has_seen_comes_back() {
+    let project = Project::one_table("id int PRIMARY KEY, a text", SOURCE);
+    project.outgrow(["migrate"]).succeeds().prints(&["alembic_version", "left behind"]);
+    project.outgrow(["export", "back.db"]).succeeds().prints(&[
+        "alembic_version: the 1 row that the source had",
+        "goose_db_version: the 2 rows that the source had",
+    ]);
+    cells::assert_same(&project.path("back.db"), &project.path("app.db"));
+}
+
+/// The application keeps its books in PostgreSQL, too, and these are of its migrations there.
+#[test]
+fn what_the_target_has_in_such_a_table_is_not_the_files() {
+    let project = Project::one_table("id int PRIMARY KEY, a text", SOURCE);
+    project.outgrow(["migrate"]).succeeds();
+    project.execute("CREATE TABLE alembic_version (version_num text); INSERT INTO alembic_version VALUES ('pg')");
+    project
+        .outgrow(["export", "back.db"])
+        .succeeds()
+        .prints(&["alembic_version: the 1 row that the source had, and not the target's own"]);
+    cells::assert_same(&project.path("back.db"), &project.path("app.db"));
+}
+
+#[test]
+fn a_step_that_brings_such_a_table_has_its_rows_written_as_they_are_now() {
+    let project = Project::step(
+        "CREATE TABLE t (id int PRIMARY KEY, a text); CREATE TABLE alembic_version (version_num text);",
+        "\"t\", \"alembic_version\"",
+        SOURCE,
+    );
+    project.outgrow(["migrate"]).succeeds();
+    project.execute("UPDATE alembic_version SET version_num = 'next'");
+    project.outgrow(["export", "back.db"]).succeeds();
+    let found = cells::query(&project.path("back.db"), "SELECT version_num FROM alembic_version");
+    assert_eq!(found, ["'next'"]);
+}
+
+#[test]
+fn rows_that_nobody_kept_like_that_are_refused_by_table_and_number() {
+    let project = Project::one_table("id int PRIMARY KEY, a text", SOURCE);
+    project.outgrow(["migrate"]).succeeds();
+    project.execute(
+        "UPDATE outgrow_receipt SET source = jsonb_set(source,
+            '{definition,bookkeeping,goose_db_version,rows,1}', '[1, 2]')",
+    );
+    project.outgrow(["export", "back.db"]).exits(6).says(&["goose_db_version: row number 2: the receipt"]);
+    assert!(!project.path("back.db").exists());
+}
