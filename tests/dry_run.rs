@@ -44,3 +44,30 @@ fn a_dry_run_needs_no_right_to_write() {
     command.env("DATABASE_URL", format!("{}?options=-cdefault_transaction_read_only%3Don", project.url()));
     project.run(&mut command).succeeds().prints(&["1 row", "nothing was written"]);
 }
+
+/// As `migrate` would.
+#[test]
+fn a_dry_run_looks_for_rows_in_the_targets_tables() {
+    let project = Project::one_table("id int, v int", "CREATE TABLE t (id, v); INSERT INTO t VALUES (1, 2)");
+    project.write("migrations/V1__create_t.sql", "CREATE TABLE t (id int, v int); INSERT INTO t VALUES (0, 0)");
+    project.outgrow(["migrate", "--dry-run"]).succeeds();
+    project.outgrow(["migrate", "--to", "1"]).succeeds();
+    project.outgrow(["migrate", "--dry-run"]).exits(7).says(&["table t: it already holds rows"]);
+}
+
+#[test]
+fn all_rules_of_a_column_are_advised_under_one_heading() {
+    let source = "CREATE TABLE t (at);
+        INSERT INTO t VALUES ('2024-01-01 00:00:00'), ('2024-01-01T00:00:00.123456789Z'), ('2024-01-01 00:00:00');";
+    let project = Project::one_table("at timestamptz", source);
+    project.outgrow(["migrate", "--to", "1"]).succeeds();
+    let refused = project.outgrow(["migrate", "--dry-run"]).exits(6);
+    assert_eq!(refused.stderr.matches("[table.t.column.at]").count(), 1, "{}", refused.stderr);
+    let (_, rule) = refused.stderr.split_once("rule: ").expect("a rule");
+    let lines: Vec<&str> = rule.lines().take(3).map(str::trim).collect();
+    project.write(
+        "migrations/V2__import.toml",
+        format!("source = \"sqlite\"\ntables = [\"t\"]\n{}\n", lines.join("\n")),
+    );
+    project.outgrow(["migrate"]).succeeds().prints(&["3 rows"]);
+}

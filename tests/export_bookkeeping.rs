@@ -29,7 +29,9 @@ fn which_migrations_the_file_has_seen_comes_back() {
 fn what_the_target_has_in_such_a_table_is_not_the_files() {
     let project = Project::one_table("id int PRIMARY KEY, a text", SOURCE);
     project.outgrow(["migrate"]).succeeds();
-    project.execute("CREATE TABLE alembic_version (version_num text); INSERT INTO alembic_version VALUES ('pg')");
+    project.execute(
+        "CREATE TABLE alembic_version (version_num text); INSERT INTO alembic_version VALUES ('pg')",
+    );
     project
         .outgrow(["export", "back.db"])
         .succeeds()

@@ -117,3 +117,24 @@ fn how_the_database_would_spell_values_does_not_matter() {
     );
     project.outgrow(["verify", "--source", "back.db"]).succeeds();
 }
+
+/// SQLite could not make a row again without a value there.
+#[test]
+fn a_step_says_beforehand_what_closes_the_way_back() {
+    let project = Project::one_table(
+        "id int PRIMARY KEY",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, old TEXT NOT NULL, other TEXT NOT NULL DEFAULT 'x');
+         INSERT INTO t VALUES (1, 'a', 'b')",
+    );
+    project.write(
+        "migrations/V2__import.toml",
+        "source = \"sqlite\"\ntables = [\"t\"]\n[table.t.column.old]\nskip = true\n[table.t.column.other]\nskip = true\n",
+    );
+    let migrated = project.outgrow(["migrate"]).succeeds();
+    migrated
+        .says(&["t.old is NOT NULL without a default in the source, and goes nowhere"])
+        .never_says(&["t.other"]);
+    project.outgrow(["export", "back.db"]).exits(6).says(&[
+        "NOT NULL constraint failed: t.old (the step skips this column, or a version has dropped it since",
+    ]);
+}

@@ -181,3 +181,16 @@ fn a_sequence_that_numbers_more_than_numbers_is_named() {
     let outcome = project.outgrow(["migrate"]).succeeds();
     outcome.says(&["sq: t.n holds values that are no numbers", "ALTER SEQUENCE"]).never_says(&["A-1", "A-2"]);
 }
+
+#[test]
+fn a_column_that_the_step_skips_is_named_as_such_where_the_target_must_have_a_value() {
+    let project =
+        Project::one_table("id int, v int NOT NULL", "CREATE TABLE t (id, v); INSERT INTO t VALUES (1, 2)");
+    project.write(
+        "migrations/V2__import.toml",
+        "source = \"sqlite\"\ntables = [\"t\"]\n[table.t.column.v]\nskip = true\n",
+    );
+    project.outgrow(["migrate"]).exits(7).says(&[
+        "t.v: the target's column is NOT NULL without a default, and the step skips the source's; write [table.t.constant]",
+    ]);
+}

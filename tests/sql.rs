@@ -235,3 +235,16 @@ fn a_notice_before_the_error_is_shown_too() {
     let project = second("DO $$ BEGIN RAISE NOTICE 'so far'; END $$;\nSELECT nothing;\n");
     fails(&project, &["NOTICE: so far", "V2__next.sql:2:8: "]);
 }
+
+/// The server would run both halves, and be left with nothing.
+#[test]
+fn a_half_that_undoes_the_other_is_refused_with_its_line() {
+    for down in ["-- +goose Down", "-- migrate:down", "-- +migrate Down", "-- Down Migration"] {
+        let text = format!("CREATE TABLE a ();\n{down}\nDROP TABLE a;\n");
+        refused(&text, &[&format!("V2__next.sql:2:1: \"{down}\""), "delete this line and all after it"]);
+    }
+    let project = Project::empty();
+    project.write("migrations/V1__a.sql", "-- +goose Up\nCREATE TABLE a ();\n-- +goose Down\n-- nothing\n");
+    project.outgrow(["migrate"]).succeeds();
+    assert!(project.has_table("a"));
+}

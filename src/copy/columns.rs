@@ -30,6 +30,16 @@ impl BoundTable {
         self.columns.iter().map(|column| column.source.name.as_str()).collect()
     }
 
+    /// Columns of the source that go nowhere, and without which none of its rows can be made again.
+    pub(super) fn without_way_back(&self) -> impl Iterator<Item = String> {
+        let goes_nowhere = |column: &&schema::Column| {
+            let bound = self.columns.iter().any(|bound| bound.source.name == column.name);
+            !bound && !self.computed.iter().any(|name| name.eq_ignore_ascii_case(&column.name))
+        };
+        let required = self.source.columns.iter().filter(|column| column.required);
+        required.filter(goes_nowhere).map(|column| format!("{}.{}", self.source.name, column.name))
+    }
+
     /// What COPY writes, in order: the columns, then the constants.
     pub(super) fn target_columns(&self) -> impl Iterator<Item = &str> {
         let columns = self.columns.iter().map(|column| column.target.name.as_str());
@@ -303,12 +313,13 @@ pub(super) fn require_fed(table: &BoundTable, faults: &mut Vec<String>) {
     for column in &table.target.columns {
         let fed = table.target_columns().any(|bound| bound == column.name);
         let refused = table.refused.contains(&column.name);
+        let has = same_name(&table.source.columns, &column.name, |known| &known.name).is_some();
         if column.not_null && !column.has_default && !column.generated && !fed && !refused {
             faults.push(format!(
-                "{}.{}: the target's column is NOT NULL without a default, and the source has no such column; \
-                 write [table.{}.constant] with {} = …",
+                "{}.{}: the target's column is NOT NULL without a default, and {}; write [table.{}.constant] with {} = …",
                 table.target.name,
                 column.name,
+                if has { "the step skips the source's" } else { "the source has no such column" },
                 key(&table.source.name),
                 key(&column.name)
             ));

@@ -53,10 +53,33 @@ impl Misfits {
         }
     }
 
-    /// A report for each table, column and reason.
+    /// A report for each table, column and reason; those of one column follow each other, and have one advice.
     pub(super) fn into_reports(self) -> Vec<Report> {
-        self.groups.into_values().collect()
+        let mut reports: Vec<Report> = self.groups.into_values().collect();
+        for of_column in
+            reports.chunk_by_mut(|one, next| one.table == next.table && one.column == next.column)
+        {
+            let advice = together(of_column);
+            let last = of_column.len() - 1;
+            for (at, report) in of_column.iter_mut().enumerate() {
+                report.advice.clone_from(&advice);
+                report.advice_follows = at < last;
+            }
+        }
+        reports
     }
+}
+
+/// The advice of all `reports` of one column under its one heading, as TOML has it.
+fn together(reports: &[Report]) -> String {
+    let mut lines: Vec<&str> = Vec::new();
+    let rule = |line: &str| line.split(" = ").next().map(str::to_owned);
+    for line in reports.iter().flat_map(|report| report.advice.lines()) {
+        if !lines.iter().any(|known| rule(known) == rule(line)) {
+            lines.push(line);
+        }
+    }
+    lines.join("\n")
 }
 
 /// A report without rows so far.
@@ -74,6 +97,7 @@ pub(super) fn report(table: &BoundTable, index: usize, misfit: Misfit, by_rowid:
         rows: Vec::new(),
         values: Vec::new(),
         advice: advice(table, index, misfit),
+        advice_follows: false,
     }
 }
 

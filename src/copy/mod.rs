@@ -152,6 +152,7 @@ pub async fn dry_run(
 ) -> Result<Receipt, Error> {
     let started = SystemTime::now();
     let Prepared { reading, absent, left } = prepare(client, version, step, source, options).await?;
+    ready::look(client, &reading.tables).await?;
     let file = reading.source.file.clone();
     let hashing = Hashing::of(&reading.source);
     let loaded = load::read_alone(reading).await?;
@@ -184,6 +185,12 @@ async fn prepare(
     let (found, source) = join!(found(client, step), opening);
     let ((target, others), source) = (found?, source?);
     let bound = bind::bind(step, &source, &target, &others)?;
+    for name in bound.tables.iter().flat_map(BoundTable::without_way_back) {
+        log::warn!(
+            "{name} is NOT NULL without a default in the source, and goes nowhere: an export could not write rows without it; \
+             bring it into a column of the target if the way back is to stay open"
+        );
+    }
     let reading = Reading {
         source,
         tables: bound.tables,

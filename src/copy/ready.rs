@@ -15,15 +15,23 @@ pub(super) async fn require(client: &Client, tables: &[BoundTable]) -> Result<()
         return Ok(());
     }
     let names: Vec<String> = tables.iter().map(|table| table.target.quoted()).collect();
-    let oids: Vec<u32> = tables.iter().map(|table| table.target.oid).collect();
-    require_rights(client, &oids).await?;
+    require_rights(client, tables).await?;
     // what is set aside and put back takes this lock later anyway, and who takes a stronger lock later may never get it
     let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", names.join(", "));
     client
         .batch_execute(&lock)
         .await
         .map_err(Error::database("locking the target's tables (is the application still running?)"))?;
-    let rows = of_tables(client, PROPERTIES, &oids)
+    look(client, tables).await
+}
+
+/// Refuses tables under row-level security, and those that hold rows; takes no lock that keeps others out, and no right to
+/// write.
+///
+/// # Errors
+/// [`Error::Target`].
+pub(super) async fn look(client: &Client, tables: &[BoundTable]) -> Result<(), Error> {
+    let rows = of_tables(client, PROPERTIES, &oids(tables))
         .await
         .map_err(Error::database("looking at the target's tables"))?;
     let mut faults = Vec::new();
@@ -84,8 +92,8 @@ pub(super) async fn require_empty(client: &Client, tables: &[BoundTable]) -> Res
 }
 
 /// Refuses tables that this role may not read, fill or lock, all at once.
-async fn require_rights(client: &Client, tables: &[u32]) -> Result<(), Error> {
-    let rows = of_tables(client, RIGHTS, tables)
+async fn require_rights(client: &Client, tables: &[BoundTable]) -> Result<(), Error> {
+    let rows = of_tables(client, RIGHTS, &oids(tables))
         .await
         .map_err(Error::database("asking for this role's rights on the target's tables"))?;
     let faults: Vec<String> = rows
@@ -99,6 +107,10 @@ async fn require_rights(client: &Client, tables: &[u32]) -> Result<(), Error> {
         })
         .collect();
     if faults.is_empty() { Ok(()) } else { Err(Error::Target(faults)) }
+}
+
+fn oids(tables: &[BoundTable]) -> Vec<u32> {
+    tables.iter().map(|table| table.target.oid).collect()
 }
 
 /// What is said of a table under row-level security.

@@ -96,8 +96,11 @@ pub struct Misfits {
     /// Their values, under `--show-values`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<String>,
-    /// What to write in the step, a line or two of TOML.
+    /// What to write in the step, a few lines of TOML.
     pub advice: String,
+    /// The next report is of the same column, and shows it.
+    #[serde(skip)]
+    pub advice_follows: bool,
 }
 
 impl fmt::Display for Misfits {
@@ -117,13 +120,12 @@ impl fmt::Display for Misfits {
         if !self.values.is_empty() {
             write!(f, "values {}{more}; ", self.values.join(", "))?;
         }
-        write!(
-            f,
-            "the target's column, {}{null}, takes {}\n  rule: {}",
-            self.target_type,
-            self.expects,
-            self.advice.replace('\n', "\n        ")
-        )
+        write!(f, "the target's column, {}{null}, takes {}", self.target_type, self.expects)?;
+        if self.advice_follows {
+            Ok(())
+        } else {
+            write!(f, "\n  rule: {}", self.advice.replace('\n', "\n        "))
+        }
     }
 }
 

@@ -232,7 +232,8 @@ fn named(file: &Path) -> Result<(String, Extension), String> {
     }
     if number.parse::<i32>().is_err() {
         return Err(format!(
-            "version {number} is too large: refinery's history holds numbers up to {}",
+            "version {number} is too large: refinery's history holds numbers up to {}; number such files V1, V2, V3, … in \
+             their order",
             i32::MAX
         ));
     }

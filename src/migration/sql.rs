@@ -79,8 +79,12 @@ pub fn refused(file: &Path, text: &str, script: &Script) -> Vec<Problem> {
     };
     let statements = script.statements.iter();
     let statements = statements.filter_map(|statement| Some((statement.start, refusal(statement)?)));
-    located(file, text, script.psql_commands().chain(statements).chain(wrong).collect())
+    let all = script.psql_commands().chain(statements).chain(wrong).chain(script.way_down(text));
+    located(file, text, all.collect())
 }
+
+/// How the files of goose, sql-migrate, dbmate and node-pg-migrate begin the half that undoes the other, in lower case.
+const DOWN: [&str; 4] = ["+goose down", "+migrate down", "migrate:down", "down migration"];
 
 /// Faults at byte offsets of a file's text, in its order.
 #[must_use]
@@ -106,6 +110,21 @@ impl Script {
                 _ => "outgrow sends the file to the server, not to psql: delete the line or say it in SQL",
             };
             (*offset, format!("{name} is a command of psql, not SQL: {next}"))
+        })
+    }
+
+    /// Where another tool's file begins to undo what it did: to the server that is one more statement.
+    fn way_down(&self, text: &str) -> Option<(usize, String)> {
+        let begins = |comment: &&Range<usize>| {
+            let said = text[(*comment).clone()].trim_start_matches('-').trim().to_ascii_lowercase();
+            DOWN.iter().any(|down| said.starts_with(down))
+        };
+        let comment = self.comments.iter().find(begins)?;
+        let undoes = self.statements.iter().any(|statement| statement.start > comment.start);
+        let said = text[comment.clone()].trim_end();
+        undoes.then(|| {
+            let next = "outgrow runs a file as a whole, and what follows would undo it: delete this line and all after it";
+            (comment.start, format!("\"{said}\": {next}"))
         })
     }
 

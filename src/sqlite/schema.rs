@@ -71,6 +71,8 @@ pub struct Column {
     pub generated: bool,
     /// The type that it declares, which says nothing of what it holds, but may change what is written to it.
     pub declared: String,
+    /// A row cannot be written without a value for it: NOT NULL, no default, nothing that SQLite gives by itself.
+    pub required: bool,
 }
 
 impl Column {
@@ -199,14 +201,21 @@ fn key(connection: &Connection, table: &str) -> Result<Vec<String>> {
 fn columns(connection: &Connection, table: &str) -> Result<Vec<Column>> {
     let mut list = connection.prepare(
         "SELECT name, upper(type) = 'INTEGER' AND pk = 1 \
-             AND NOT EXISTS (SELECT 1 FROM pragma_index_list(?1) WHERE origin = 'pk'), hidden, type \
+             AND NOT EXISTS (SELECT 1 FROM pragma_index_list(?1) WHERE origin = 'pk'), hidden, type, \
+             \"notnull\" AND dflt_value IS NULL \
          FROM pragma_table_xinfo(?1) ORDER BY cid",
     )?;
     let rows = list.query_map([table], |row| {
         // 0 ordinary, 1 hidden in a virtual table, 2 and 3 generated
         let hidden: i64 = row.get(2)?;
-        let column =
-            Column { name: row.get(0)?, is_rowid: row.get(1)?, generated: hidden > 1, declared: row.get(3)? };
+        let (is_rowid, generated) = (row.get(1)?, hidden > 1);
+        let column = Column {
+            name: row.get(0)?,
+            is_rowid,
+            generated,
+            declared: row.get(3)?,
+            required: row.get::<_, bool>(4)? && !is_rowid && !generated,
+        };
         Ok((hidden != 1).then_some(column))
     })?;
     rows.filter_map(Result::transpose).collect()

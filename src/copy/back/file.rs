@@ -191,6 +191,20 @@ fn prove(
     each.collect()
 }
 
+/// What SQLite has against a row, with the reason if the row lacks a column that it must have.
+fn explained(refusal: String, table: &BackTable) -> String {
+    let lacks = |column: &&schema::Column| {
+        let bound = table.bound.columns.iter().any(|bound| bound.source.name == column.name);
+        !bound && refusal.ends_with(&format!("{}.{}", table.bound.source.name, column.name))
+    };
+    let mut required = table.bound.source.columns.iter().filter(|column| column.required);
+    if required.any(|column| lacks(&column)) {
+        let why = "the step skips this column, or a version has dropped it since: in that case add it again in a version";
+        return format!("{refusal} ({why})");
+    }
+    refusal
+}
+
 const OTHER_ROW: &str = "a quarantined row that is not as outgrow wrote it (put it right in outgrow_quarantine, or delete it there if \
                          nobody needs it)";
 
@@ -264,7 +278,8 @@ impl<'a> Filling<'a> {
             self.written.originals += originals;
             let values: SmallVec<[_; 16]> = bound.iter().map(|(index, _)| cells[*index].as_ref()).collect();
             if let Err(refusal) = insert.row(&values).map_err(failed)? {
-                problems.add(&table.bound.source.name, &refusal, || row::name(table, tuple, number));
+                let (name, why) = (&table.bound.source.name, explained(refusal, table));
+                problems.add(name, &why, || row::name(table, tuple, number));
             }
             self.adding.sent(&mut self.sums, tuple, &cells);
             Ok(())

@@ -173,8 +173,13 @@ mod tests {
             ..catalog::Column::default()
         };
         let codec = codec::choose(&target, &Rules::default()).expect("a codec");
-        let source =
-            schema::Column { name: "v".into(), is_rowid: false, generated: false, declared: String::new() };
+        let source = schema::Column {
+            name: "v".into(),
+            is_rowid: false,
+            generated: false,
+            declared: String::new(),
+            required: false,
+        };
         let column = BoundColumn { source, target, codec, misfit: Policy::Fail, empty_is_null: false };
         let source = schema::Table {
             name: "t".into(),

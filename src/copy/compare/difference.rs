@@ -276,6 +276,7 @@ mod tests {
                 name: name.into(),
                 is_rowid: false,
                 generated: false,
+                required: false,
                 declared: String::new(),
             },
             target: catalog::Column {
