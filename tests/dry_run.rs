@@ -49,7 +49,8 @@ fn a_dry_run_needs_no_right_to_write() {
 #[test]
 fn a_dry_run_looks_for_rows_in_the_targets_tables() {
     let project = Project::one_table("id int, v int", "CREATE TABLE t (id, v); INSERT INTO t VALUES (1, 2)");
-    project.write("migrations/V1__create_t.sql", "CREATE TABLE t (id int, v int); INSERT INTO t VALUES (0, 0)");
+    project
+        .write("migrations/V1__create_t.sql", "CREATE TABLE t (id int, v int); INSERT INTO t VALUES (0, 0)");
     project.outgrow(["migrate", "--dry-run"]).succeeds();
     project.outgrow(["migrate", "--to", "1"]).succeeds();
     project.outgrow(["migrate", "--dry-run"]).exits(7).says(&["table t: it already holds rows"]);

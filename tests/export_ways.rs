@@ -138,3 +138,28 @@ fn a_step_says_beforehand_what_closes_the_way_back() {
         "NOT NULL constraint failed: t.old (the step skips this column, or a version has dropped it since",
     ]);
 }
+
+/// Go and chrono write nanoseconds.
+#[test]
+fn rows_written_since_are_spelt_like_those_whose_times_were_rounded() {
+    let project = Project::one_table(
+        "id int PRIMARY KEY, at timestamptz",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, at TEXT);
+         INSERT INTO t VALUES (1, '2025-03-09T10:39:56.191005271Z'), (2, '2025-03-09T10:39:57.999999999Z')",
+    );
+    project.write(
+        "migrations/V2__import.toml",
+        "source = \"sqlite\"\ntables = [\"t\"]\n[table.t.column.at]\nround = true\n",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    project.execute("INSERT INTO t VALUES (3, '2026-01-02 03:04:05.678901+00')");
+    project.outgrow(["export", "back.db"]).succeeds();
+    assert_eq!(
+        cells::query(&project.path("back.db"), "SELECT at FROM t ORDER BY id"),
+        [
+            "'2025-03-09T10:39:56.191005271Z'",
+            "'2025-03-09T10:39:57.999999999Z'",
+            "'2026-01-02T03:04:05.678901000Z'"
+        ]
+    );
+}

@@ -200,17 +200,14 @@ impl Keeping {
         let (mut nulls, mut empties, mut bytes) = (vec![0_u32; samples.len()], vec![0_u32; samples.len()], 0);
         let sampled = source.sample(&table.source, columns, SAMPLE_ROWS, |cells| {
             for (index, column) in table.columns.iter().enumerate() {
-                let mut field = Vec::new();
                 match cells.value(index).map_err(std::io::Error::other)? {
                     ValueRef::Null => nulls[index] += 1,
                     ValueRef::Text(b"") if column.empty_is_null => empties[index] += 1,
                     ValueRef::Text(long) | ValueRef::Blob(long) if long.len() > SAMPLE_BYTES => {}
                     value => {
-                        if let (Ok(_), Ok(owned)) =
-                            ((column.codec.encode)(&value, &mut field), Value::try_from(value))
-                        {
-                            bytes += field.len();
-                            samples[index].push((field, owned));
+                        if let Some(sample) = Format::sample(&column.codec, value) {
+                            bytes += sample.0.len();
+                            samples[index].push(sample);
                         }
                     }
                 }
@@ -251,8 +248,8 @@ impl Keeping {
             None => value == ValueRef::Null,
             Some(stored) => {
                 if known.format.is_none() && stored.len() <= SAMPLE_BYTES {
-                    let cell = Value::try_from(value).map(|value| (stored.to_vec(), value));
-                    let format = cell.ok().and_then(|cell| Format::of(&column.codec, &[cell]));
+                    let cell = Format::sample(&column.codec, value);
+                    let format = cell.and_then(|cell| Format::of(&column.codec, &[cell]));
                     known.format = Some(format.unwrap_or_default());
                 }
                 let format = known.format.as_ref().unwrap_or(&Format::Usual);

@@ -71,6 +71,16 @@ impl Clock {
     }
 }
 
+/// `text` with zeros in place of the digits after the second beyond those `kept`, if it has more.
+pub(super) fn rounded(text: &[u8], kept: usize) -> Option<Vec<u8>> {
+    let second = |four: &[u8]| four[0] == b':' && four[3] == b'.';
+    let point = text.windows(4).position(second)? + 3;
+    let digits = text[point + 1..].iter().take_while(|digit| digit.is_ascii_digit()).count();
+    let mut rounded = text.to_vec();
+    rounded.get_mut(point + 1 + kept..point + 1 + digits)?.fill(b'0');
+    (digits > kept).then_some(rounded)
+}
+
 /// The same moment on the clock `east` of Greenwich, without a zone.
 fn shift(usual: &[u8], east: i32) -> Option<Spelt> {
     let moment = Moment::parse(usual).ok()?;

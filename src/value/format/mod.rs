@@ -8,7 +8,7 @@ mod json;
 mod number;
 mod word;
 
-use super::{Cell, Codec};
+use super::{Cell, Codec, Fit};
 use clock::Clock;
 use rusqlite::types::{Value, ValueRef};
 use serde::{Deserialize, Serialize};
@@ -102,6 +102,26 @@ impl Format {
         }
     }
 
+    /// A cell from which the format of its column can be told, with its binary form; none if it does not fit. A time
+    /// that a rule rounds is spelt as what is left of it would be: the digits that are gone say nothing of the others.
+    #[must_use]
+    pub fn sample(codec: &Codec, value: ValueRef<'_>) -> Option<(Vec<u8>, Value)> {
+        let encoded = |value: ValueRef<'_>| {
+            let mut field = Vec::new();
+            let fit = (codec.encode)(&value, &mut field).ok()?;
+            Some((fit, field))
+        };
+        let (fit, field) = encoded(value)?;
+        if let (Fit::Repaired, ValueRef::Text(text)) = (fit, value) {
+            for text in (0..=6).rev().filter_map(|digits| clock::rounded(text, digits)) {
+                if let Some((Fit::Exact | Fit::Normalised, field)) = encoded(ValueRef::Text(&text)) {
+                    return Some((field, Value::Text(String::from_utf8(text).ok()?)));
+                }
+            }
+        }
+        Some((field, Value::try_from(value).ok()?))
+    }
+
     /// The format of most of `cells`, each with its binary form; none if there are none.
     #[must_use]
     pub fn of(codec: &Codec, cells: &[(Vec<u8>, Value)]) -> Option<Format> {
@@ -166,7 +186,7 @@ fn text<'a>(cell: &'a Cell<'_>) -> Option<&'a [u8]> {
 mod tests {
     use super::super::properties::{cells, codecs};
     use super::*;
-    use crate::value::{Fit, Read, Rules, json, number, numeric, temporal, text};
+    use crate::value::{Read, Rules, json, number, numeric, temporal, text};
     use proptest::prelude::*;
 
     fn given_back(codec: &Codec, texts: &[&str]) -> Vec<String> {
@@ -225,6 +245,22 @@ mod tests {
         found(&crate::value::net::mac(6), &["08-00-2B-01-02-03"]);
         found(&json::jsonb(), &["{\"a\":[1,\"b \\\" c\"]}", "[1,2]"]);
         found(&json::jsonb(), &["{\"a\": \"\\u00f1\\ud83d\\ude00\"}"]);
+    }
+
+    #[test]
+    fn digits_that_a_rule_rounds_do_not_hide_the_format() {
+        let rules = Rules { round: true, ..Rules::default() };
+        for modifier in [-1, 3] {
+            let codec = temporal::timestamptz(modifier, &rules);
+            let times = ["00:00:00.1234567Z", "00:00:00.123456789Z", "00:00:59.999999999Z"];
+            let texts = times.map(|time| format!("2024-01-01T{time}"));
+            let sample = texts.map(|text| Format::sample(&codec, ValueRef::Text(text.as_bytes())));
+            let format = Format::of(&codec, &sample.map(|cell| cell.expect("a cell"))).expect("a format");
+            let mut field = Vec::new();
+            (codec.encode)(&ValueRef::Text(b"2026-01-02 03:04:05.678+00:00"), &mut field).expect("a moment");
+            let cell = format.apply(&field, (codec.decode)(&field).expect("a cell"));
+            assert!(cell.is(ValueRef::Text(b"2026-01-02T03:04:05.678000000Z")), "{format:?} makes {cell:?}");
+        }
     }
 
     #[test]
