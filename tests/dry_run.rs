@@ -72,3 +72,17 @@ fn all_rules_of_a_column_are_advised_under_one_heading() {
     );
     project.outgrow(["migrate"]).succeeds().prints(&["3 rows"]);
 }
+
+/// Each of two reasons would otherwise take a run of its own.
+#[test]
+fn all_that_speaks_against_a_cell_is_named_at_once() {
+    let source = "CREATE TABLE t (at); INSERT INTO t VALUES ('2024-01-01T00:00:00.123456789Z')";
+    let project = Project::one_table("at timestamp", source);
+    project.outgrow(["migrate", "--to", "1"]).succeeds();
+    project.outgrow(["migrate", "--dry-run"]).exits(6).says(&[
+        "t.at: a time with a zone in 1 row",
+        "t.at: a time with more than six digits after the second in 1 row",
+        "round = true",
+        "zone = \"UTC\"",
+    ]);
+}

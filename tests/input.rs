@@ -303,7 +303,7 @@ fn what_is_changed_on_the_way_into_the_table_is_noticed() {
     let differs = "table t: 2 rows read and stored, and the content differs";
     project.outgrow(["migrate"]).exits(8).says(&[differs, "changed: 2 rows, rowid 1 (v), rowid 2 (v)"]);
     project.execute("DROP EVENT TRIGGER insist");
-    project.outgrow(["migrate"]).succeeds().prints(&["triggers set aside: bend"]);
+    project.outgrow(["migrate"]).succeeds().prints(&["triggers that did not run: bend"]);
     assert_eq!(stored(&project), ["{1}", "{2}"]);
 }
 

@@ -216,3 +216,12 @@ fn a_collation_that_only_the_application_has() {
         ])
         .never_says(&["table t:"]);
 }
+
+/// A hand would have to type each of them.
+#[test]
+fn a_list_of_all_tables_is_ready_to_be_pasted() {
+    let source = "CREATE TABLE t (id); CREATE TABLE \"a b\" (v); CREATE TABLE c (v); CREATE TABLE idle (v);
+         INSERT INTO t VALUES (1); INSERT INTO \"a b\" VALUES (1); INSERT INTO c VALUES (1)";
+    let refused = project("'t'", "", source).outgrow(["migrate"]).exits(6);
+    refused.says(&["to bring all of them: tables = [\"t\", \"a b\", \"c\"]"]);
+}

@@ -111,7 +111,14 @@ pub(super) fn source_tables<'a>(
             )),
         }
     }
-    tables.left = tables_left_behind(step, source, &mut faults)?;
+    let unnamed;
+    (tables.left, unnamed) = tables_left_behind(step, source, &mut faults)?;
+    if unnamed.len() > 1 {
+        let required = tables.present.iter().filter(|(_, table)| !table.optional);
+        let all = required.map(|(_, table)| table.name.as_str()).chain(unnamed);
+        let all: Vec<String> = all.map(|name| toml::Value::from(name).to_string()).collect();
+        faults.push(format!("to bring all of them: tables = [{}]", all.join(", ")));
+    }
     Ok((tables, faults))
 }
 
@@ -139,13 +146,14 @@ pub(super) fn same_name<'a, T>(items: &'a [T], name: &str, named: impl Fn(&T) ->
     })
 }
 
-/// Source tables with rows that the step does not bring: allowed if it skips them or if they are bookkeeping.
-pub(super) fn tables_left_behind(
+/// Source tables with rows that the step does not bring: those that it skips or that are bookkeeping, and those that it
+/// should name.
+pub(super) fn tables_left_behind<'a>(
     step: &Step,
-    source: &Source,
+    source: &'a Source,
     faults: &mut Vec<String>,
-) -> Result<Vec<String>, Error> {
-    let mut left = Vec::new();
+) -> Result<(Vec<String>, Vec<&'a str>), Error> {
+    let (mut left, mut unnamed) = (Vec::new(), Vec::new());
     let brought: Vec<&str> = step.tables.iter().map(|table| table.name.as_str()).collect();
     let skipped: Vec<&str> = step.skip.iter().map(String::as_str).collect();
     let listed = |names: &[&str], table: &str| names.iter().any(|name| name.eq_ignore_ascii_case(table));
@@ -168,6 +176,7 @@ pub(super) fn tables_left_behind(
                 "table {name}: it holds rows and the step does not name it; \
                  list it under tables, or under skip to leave it behind"
             ));
+            unnamed.push(name);
         }
     }
     for name in &step.skip {
@@ -176,5 +185,5 @@ pub(super) fn tables_left_behind(
             faults.push(format!("table {name}: the step skips it and the source has no such table; correct the name or take it out of skip"));
         }
     }
-    Ok(left)
+    Ok((left, unnamed))
 }

@@ -39,7 +39,8 @@ pub(super) async fn explain(client: &Client, reading: Reading, failure: Failure)
         Failure::Values(_) => None,
         Failure::Refused(refusal) => Some(placed(refusal.clone(), &reading.source, &reading.tables)),
     };
-    log::info!("looking up every row that the target refuses");
+    log::info!(target: crate::PROGRESS,
+        "the target refuses rows: everything is loaded once more, into temporary tables, to name all of them");
     let failure = first.clone().map_or(failure, Failure::Refused);
     match look_up(client, reading, first).await {
         Ok((misfits, lines)) if misfits.is_empty() && lines.is_empty() => failure.into_error(&file),

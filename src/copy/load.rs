@@ -241,7 +241,8 @@ async fn write<'a>(
                     }
                     count.taken = taken;
                     count.seconds = started.elapsed().as_secs_f64();
-                    log::info!(target: crate::PROGRESS, "copied {name}: {}, {} bytes in {:.1} s",
+                    let done = if after_misfit == AfterMisfit::ReadOn { "copied" } else { "looked through" };
+                    log::info!(target: crate::PROGRESS, "{done} {name}: {}, {} bytes in {:.1} s",
                         counted(count.taken, "row"), count.bytes, count.seconds);
                     counts.push(*count);
                     break;

@@ -5,7 +5,7 @@ use super::columns::{BoundTable, key};
 use super::quarantine;
 use crate::error::Misfits as Report;
 use crate::sqlite::scan::Place;
-use crate::value::Misfit;
+use crate::value::{Codec, Misfit, rounded};
 use rusqlite::types::ValueRef;
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ impl Misfits {
         self.groups.is_empty()
     }
 
-    /// Adds one value of the column at `index`.
+    /// Adds one value of the column at `index`, with all that speaks against it.
     pub(super) fn add(
         &mut self,
         table: &BoundTable,
@@ -40,6 +40,13 @@ impl Misfits {
         place: Place,
         value: ValueRef<'_>,
     ) {
+        self.count(table, index, misfit, place, value);
+        if let Some(next) = behind(&table.columns[index].codec, misfit, value) {
+            self.count(table, index, next, place, value);
+        }
+    }
+
+    fn count(&mut self, table: &BoundTable, index: usize, misfit: Misfit, place: Place, value: ValueRef<'_>) {
         let column = &table.columns[index];
         let of_key = (table.source.name.clone(), column.source.name.clone(), misfit.0);
         let by_rowid = matches!(place, Place::Rowid(_));
@@ -68,6 +75,13 @@ impl Misfits {
         }
         reports
     }
+}
+
+/// What speaks against a time that has too many digits once it is rounded: its zone, or that it has none.
+fn behind(codec: &Codec, misfit: Misfit, value: ValueRef<'_>) -> Option<Misfit> {
+    let ValueRef::Text(text) = value else { return None };
+    let text = rounded(text, 0).filter(|_| misfit.0.contains("after the second"))?;
+    (codec.encode)(&ValueRef::Text(&text), &mut Vec::new()).err()
 }
 
 /// The advice of all `reports` of one column under its one heading, as TOML has it.

@@ -110,8 +110,8 @@ fn changes(table: &TableReceipt) -> String {
         let columns: Vec<String> = counts.iter().map(|(column, count)| format!("{column} {count}")).collect();
         format!("{kind}: {}", columns.join(", "))
     });
-    let triggers =
-        (!table.set_aside.is_empty()).then(|| format!("triggers set aside: {}", table.set_aside.join(", ")));
+    let triggers = (!table.set_aside.is_empty())
+        .then(|| format!("triggers that did not run: {}", table.set_aside.join(", ")));
     kinds.chain(triggers).collect::<Vec<_>>().join("; ")
 }
 

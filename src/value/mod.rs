@@ -22,7 +22,7 @@ pub mod temporal;
 pub mod text;
 mod zone;
 
-pub use format::Format;
+pub use format::{Format, rounded};
 pub use rules::{Read, Repair, Rules};
 pub use zone::Zone;
 

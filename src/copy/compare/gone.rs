@@ -92,7 +92,7 @@ impl Since<'_> {
             .cloned()
             .collect();
         step.skip.extend(names);
-        let left = bind::tables_left_behind(&step, source, problems)?;
+        let (left, _) = bind::tables_left_behind(&step, source, problems)?;
         Ok(left.into_iter().filter(|table| !brought(table)).collect())
     }
 

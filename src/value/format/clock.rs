@@ -72,7 +72,8 @@ impl Clock {
 }
 
 /// `text` with zeros in place of the digits after the second beyond those `kept`, if it has more.
-pub(super) fn rounded(text: &[u8], kept: usize) -> Option<Vec<u8>> {
+#[must_use]
+pub fn rounded(text: &[u8], kept: usize) -> Option<Vec<u8>> {
     let second = |four: &[u8]| four[0] == b':' && four[3] == b'.';
     let point = text.windows(4).position(second)? + 3;
     let digits = text[point + 1..].iter().take_while(|digit| digit.is_ascii_digit()).count();

@@ -10,6 +10,7 @@ mod word;
 
 use super::{Cell, Codec, Fit};
 use clock::Clock;
+pub use clock::rounded;
 use rusqlite::types::{Value, ValueRef};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
