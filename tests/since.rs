@@ -164,6 +164,14 @@ fn tables_and_columns_that_cannot_be_counted_are_named() {
 }
 
 #[test]
+fn a_file_with_none_of_the_tables_is_another_one() {
+    let project = Project::one_table("id int", "CREATE TABLE t (id); INSERT INTO t VALUES (1)");
+    project.outgrow(["migrate"]).succeeds();
+    project.sqlite("app.db", "DROP TABLE t; CREATE TABLE x (v); INSERT INTO x VALUES (1)");
+    all_say(&project, "app.db has none of the tables that V2__import brought: it is another file");
+}
+
+#[test]
 fn a_target_that_is_empty_while_the_source_is_full() {
     let project = migrated();
     project.execute("TRUNCATE t");

@@ -36,6 +36,10 @@ impl Since {
             (Some(false), _) => {
                 vec![Said { found: format!("unchanged since {label} copied it"), next: None }]
             }
+            (Some(true), Some(changes)) if changes.another_file => vec![Said {
+                found: format!("{source} has none of the tables that {label} brought: it is another file"),
+                next: Some("name the file that the rows came from, or none".to_owned()),
+            }],
             (Some(true), Some(changes)) if changes.tables.is_empty() && changes.problems.is_empty() => {
                 let found = format!(
                     "{source} has changed since {label} copied it, and has no new or changed row that the target lacks"

@@ -31,6 +31,9 @@ pub struct Changes {
     /// What cannot be counted: tables that the step does not name, tables and columns that the target does not have any
     /// more.
     pub problems: Vec<String>,
+    /// The source has no table of the step's; nothing else is said then.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub another_file: bool,
 }
 
 /// One table of the source that is not as it was.
@@ -76,6 +79,10 @@ pub async fn changes(
     let names: Vec<&str> = source.tables.iter().map(|table| table.name.as_str()).collect();
     let there_too = catalog::tables(client, &names).await?;
     let mut found = Changes::default();
+    let has = |table: &StepTable| same_name(&source.tables, &table.name, |known| &known.name).is_some();
+    if !step.tables.iter().any(has) {
+        return Ok(Changes { another_file: true, ..found });
+    }
     since.tables_left_behind(&step, &source, &there_too, &mut found.problems)?;
     for (table, was) in step.tables.iter().zip(&asked.step.tables) {
         let name = table.target_name();
