@@ -132,6 +132,10 @@ fn advice(table: &BoundTable, index: usize, misfit: Misfit) -> String {
         found if found.contains("UTF-8") => "utf8 = \"strip\"  # or \"replace\"",
         found if found == quarantine::TOO_LARGE => "misfit = \"null\"  # or skip = true",
         _ if column.codec.by_input => "skip = true",
+        "NULL" => {
+            "misfit = \"quarantine\"  # or to bring such rows: DROP NOT NULL in a version before the step, and in one after it \
+             UPDATE and SET NOT NULL"
+        }
         "a number with more digits after the point" => "round = true  # or misfit = \"quarantine\"",
         _ if column.target.not_null => "misfit = \"quarantine\"",
         _ => "misfit = \"null\"  # or \"quarantine\"",
