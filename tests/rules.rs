@@ -1,6 +1,6 @@
 //! Rules in a step: what each does, that it is counted, and that one that matches nothing is refused.
 
-use crate::support::{Outcome, Project, repository};
+use crate::support::{Outcome, Project, cells, repository};
 
 pub const LEVERAGE: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 5), (2, '10x'), (3, 2.5), (4, NULL)";
 
@@ -312,4 +312,29 @@ fn a_name_that_postgresql_has_cut_is_pointed_out() {
     );
     project.outgrow(["migrate"]).succeeds();
     assert_eq!(project.query(&format!("SELECT \"{cut}\"::text FROM \"{cut}\"")), ["2"]);
+}
+
+/// Go and chrono write nanoseconds in every column of time.
+#[test]
+fn rules_for_a_table_hold_for_the_columns_that_take_them() {
+    let source = "CREATE TABLE t (a, b, c, d, e);
+        INSERT INTO t VALUES ('2024-07-01 12:00:00.123456789', '2024-07-01T12:00:00.1234567+01:00', '1.25', 'x', 7)";
+    let rules = "[table.t]\nround = true\nzone = \"Europe/Madrid\"\n[table.t.column.a]\nzone = \"UTC\"\n";
+    let project = with_rules("a timestamptz, b timestamp, c numeric(2,1), d text, e int", source, rules);
+    project.outgrow(["migrate"]).succeeds().prints(&["changed by rule: a 1, b 1, c 1"]);
+    assert_eq!(
+        project.query("SELECT concat_ws('|', a AT TIME ZONE 'UTC', b, c, d, e) FROM t"),
+        ["2024-07-01 12:00:00.123457|2024-07-01 13:00:00.123457|1.3|x|7"]
+    );
+    project.outgrow(["verify"]).succeeds();
+    project.outgrow(["export", "back.db"]).succeeds();
+    cells::assert_same(&project.path("back.db"), &project.path("app.db"));
+    let rules = "[table.t]\nround = true\nzone = \"Mars\"\n";
+    with_rules("d text", "CREATE TABLE t (d); INSERT INTO t VALUES ('x')", rules)
+        .outgrow(["migrate"])
+        .exits(7)
+        .says(&[
+            "table t: zone = \"Mars\" is no zone",
+            "table t: the step has round for all its columns, and no column of it takes that rule",
+        ]);
 }

@@ -104,6 +104,11 @@ pub(super) fn bind(
             ));
         }
     }
+    let defaults = ColumnRules { zone: rules.zone.clone(), round: rules.round, ..ColumnRules::default() };
+    let defaults = value_rules(&defaults).unwrap_or_else(|fault| {
+        faults.push(format!("table {}: {fault}", from.name));
+        Rules { round: rules.round, ..Rules::default() }
+    });
     for column in &from.columns {
         let rule = rule_for(rules, from, column);
         if rule.skip {
@@ -116,7 +121,7 @@ pub(super) fn bind(
             Some(target) if table.target_columns().any(|bound| bound == target.name) => {
                 Some(format!("the target's column {} is fed by another column already", target.name))
             }
-            Some(target) => match bind_column(column, target, &rule, rules.misfit) {
+            Some(target) => match bind_column(column, target, &rule, rules.misfit, &defaults) {
                 Ok(bound) => {
                     table.columns.push(bound);
                     None
@@ -129,6 +134,7 @@ pub(super) fn bind(
         };
         faults.extend(fault.map(|fault| format!("{}.{}: {fault}", from.name, column.name)));
     }
+    require_taken(&table, &defaults, faults);
     bind_constants(&mut table, rules, faults);
     Ok(table)
 }
@@ -199,8 +205,9 @@ fn bind_column(
     target: &catalog::Column,
     rule: &ColumnRules,
     of_table: Option<Policy>,
+    defaults: &Rules,
 ) -> Result<BoundColumn, String> {
-    let codec = codec::choose(target, &value_rules(rule)?)?;
+    let codec = codec_of(target, &value_rules(rule)?, defaults)?;
     let misfit = match (rule.misfit, of_table) {
         (Some(Policy::Fail), _) => Policy::Fail,
         (Some(_), _) | (None, Some(Policy::Null | Policy::Quarantine)) if codec.by_input => {
@@ -226,6 +233,32 @@ fn bind_column(
         misfit,
         empty_is_null: rule.empty.is_some(),
     })
+}
+
+/// The codec of a column with rules of its `own`, and with as many of its table's `defaults` as its type takes.
+fn codec_of(target: &catalog::Column, own: &Rules, defaults: &Rules) -> Result<Codec, String> {
+    let with = |round: bool, zone: bool| Rules {
+        round: own.round || round && defaults.round,
+        zone: own.zone.clone().or_else(|| defaults.zone.clone().filter(|_| zone)),
+        ..own.clone()
+    };
+    let mut codecs = [(true, true), (true, false), (false, true)].into_iter();
+    let codec = codecs.find_map(|(round, zone)| codec::choose(target, &with(round, zone)).ok());
+    codec.map_or_else(|| codec::choose(target, own), Ok)
+}
+
+/// A rule for all columns of a table that none of them takes is a mistake.
+fn require_taken(table: &BoundTable, defaults: &Rules, faults: &mut Vec<String>) {
+    let takes = |rule: &Rules| table.columns.iter().any(|column| codec::choose(&column.target, rule).is_ok());
+    let round = Rules { round: defaults.round, ..Rules::default() };
+    let zone = Rules { zone: defaults.zone.clone(), ..Rules::default() };
+    let each = [("round", defaults.round, round), ("zone", defaults.zone.is_some(), zone)];
+    for (name, _, _) in each.iter().filter(|(_, given, rule)| *given && !takes(rule)) {
+        faults.push(format!(
+            "table {}: the step has {name} for all its columns, and no column of it takes that rule",
+            table.source.name
+        ));
+    }
 }
 
 /// What the codec needs to know of a rule.

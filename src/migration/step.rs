@@ -44,6 +44,10 @@ pub struct TableRules {
     pub target: Option<String>,
     /// What happens to rows with a value that does not fit, unless the column says otherwise.
     pub misfit: Option<Policy>,
+    /// The rule of that name, for every column that takes it and has none of its own.
+    pub zone: Option<String>,
+    /// The same.
+    pub round: bool,
     /// `[table.NAME.column.COLUMN]`, by the column's name in the source.
     pub column: BTreeMap<String, ColumnRules>,
     /// `[table.NAME.constant]`: target columns that the source does not have, and their value in every row.
