@@ -64,3 +64,20 @@ fn rows_that_nobody_kept_like_that_are_refused_by_table_and_number() {
     project.outgrow(["export", "back.db"]).exits(6).says(&["goose_db_version: row number 2: the receipt"]);
     assert!(!project.path("back.db").exists());
 }
+
+/// TypeORM's and Laravel's; an application may have a table of that name for itself.
+#[test]
+fn a_table_of_a_common_name_keeps_books_if_the_step_skips_it() {
+    let project = Project::one_table(
+        "id int PRIMARY KEY, a text",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a);
+         CREATE TABLE migrations (id INTEGER PRIMARY KEY, name); INSERT INTO migrations VALUES (1, 'Init1700000000000')",
+    );
+    project.outgrow(["migrate"]).exits(6).says(&["table migrations: it holds rows"]);
+    let step = "source = \"sqlite\"\ntables = [\"t\"]\nskip = [\"migrations\"]\n";
+    project.write("migrations/V2__import.toml", step);
+    project.outgrow(["migrate"]).succeeds();
+    project.execute("CREATE TABLE migrations (id int); INSERT INTO migrations VALUES (9)");
+    project.outgrow(["export", "back.db"]).succeeds();
+    cells::assert_same(&project.path("back.db"), &project.path("app.db"));
+}

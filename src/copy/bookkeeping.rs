@@ -6,7 +6,7 @@
 
 use super::lossless::Lossless;
 use crate::error::Error;
-use crate::sqlite::schema::{Kind, Table};
+use crate::sqlite::schema::Table;
 use crate::sqlite::{Books, Source, scan};
 use rusqlite::types::ValueRef;
 use serde_json::json;
@@ -23,12 +23,8 @@ const MOST_BYTES: usize = 1 << 20;
 /// # Errors
 /// [`Error::Source`] if SQLite cannot read it.
 pub(super) fn read(source: &Source, left: &[String]) -> Result<BTreeMap<String, Books>, Error> {
-    let keeps_books = |table: &&Table| {
-        table.kind == Kind::Ordinary
-            && table.is_bookkeeping()
-            && table.unreadable.is_none()
-            && left.contains(&table.name)
-    };
+    let keeps_books =
+        |table: &&Table| table.may_keep_books() && table.unreadable.is_none() && left.contains(&table.name);
     let mut kept = BTreeMap::new();
     for table in source.tables.iter().filter(keeps_books) {
         if let Some(books) = of_table(source, table)? {

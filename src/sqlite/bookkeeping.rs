@@ -46,6 +46,25 @@ const NAMES: [&str; 40] = [
     "yoyo_lock",
 ];
 
+/// Names that tools give to such tables, and applications to others. In alphabetical order.
+const PERHAPS: [&str; 10] = [
+    "db_version",
+    "dbversion",
+    "migration",
+    "migration_versions",
+    "migrations",
+    "schema_history",
+    "schema_info",
+    "schema_version",
+    "schema_versions",
+    "version",
+];
+
+/// Whether `table` may belong to a tool.
+pub(super) fn is_perhaps(table: &str) -> bool {
+    PERHAPS.binary_search(&table.to_ascii_lowercase().as_str()).is_ok()
+}
+
 /// Whether `table` belongs to a known tool.
 pub(super) fn is_known(table: &str) -> bool {
     NAMES.binary_search(&table.to_ascii_lowercase().as_str()).is_ok()
@@ -58,6 +77,7 @@ mod tests {
     #[test]
     fn the_names_are_in_order_and_found_in_any_case() {
         assert!(NAMES.is_sorted() && NAMES.iter().all(|name| is_known(name)));
+        assert!(PERHAPS.is_sorted() && PERHAPS.iter().all(|name| is_perhaps(name) && !is_known(name)));
         assert!(is_known("__EFMigrationsHistory") && is_known("SequelizeMeta"));
         assert!(!is_known("django_content_type") && !is_known("migrations"));
     }

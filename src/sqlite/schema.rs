@@ -53,6 +53,13 @@ impl Table {
         matches!(self.kind, Kind::Shadow | Kind::Internal) || bookkeeping::is_known(&self.name)
     }
 
+    /// It keeps books for another tool, by its name, or may do so: a step that leaves it behind takes it for such.
+    #[must_use]
+    pub fn may_keep_books(&self) -> bool {
+        self.kind == Kind::Ordinary
+            && (bookkeeping::is_known(&self.name) || bookkeeping::is_perhaps(&self.name))
+    }
+
     /// Nothing is lost with it: the schema is written anew, and what `sqlite_sequence` counts goes on in sequences.
     #[must_use]
     pub fn is_carried_otherwise(&self) -> bool {
