@@ -32,6 +32,7 @@ mod export_notes;
 mod export_renamed;
 mod export_tables;
 mod export_under_way;
+mod export_untold;
 mod export_ways;
 mod files;
 mod history;

@@ -7,8 +7,17 @@ use crate::value::{Codec, Read, Repair, Rules, interval, json, net, number, nume
 use text::Limit;
 use tokio_postgres::types::Type;
 
-/// An interval's modifier holds the allowed fields above and the digits after the second below (timestamp.h).
-const ALL_FIELDS: i32 = 0x7fff;
+/// An interval's modifier holds the allowed fields above and the digits after the second below. With the second among
+/// them nothing else is taken from a value (`AdjustIntervalForTypmod` in timestamp.c).
+const SECOND: i32 = 1 << 12;
+
+/// The digits after the second of an interval, or -1 where its modifier does not limit them (timestamp.h).
+fn digits_of_interval(modifier: i32) -> i32 {
+    match modifier & 0xffff {
+        0xffff => -1,
+        digits => digits,
+    }
+}
 
 /// The codec of `column` under `rules`.
 ///
@@ -64,7 +73,9 @@ pub fn choose(column: &catalog::Column, rules: &Rules) -> Result<Codec, String> 
         Some(Type::TIMESTAMP) => temporal::timestamp(modifier, rules),
         Some(Type::TIMESTAMPTZ) => temporal::timestamptz(modifier, rules),
         Some(Type::INTERVAL) if modifier < 0 => interval::interval(-1, rules),
-        Some(Type::INTERVAL) if modifier >> 16 == ALL_FIELDS => interval::interval(modifier & 0xffff, rules),
+        Some(Type::INTERVAL) if modifier >> 16 & SECOND != 0 => {
+            interval::interval(digits_of_interval(modifier), rules)
+        }
         Some(Type::INET) => net::inet(),
         Some(Type::CIDR) => net::cidr(),
         Some(Type::MACADDR) => net::mac(6),

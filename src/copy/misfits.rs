@@ -119,13 +119,16 @@ pub(super) fn report(table: &BoundTable, index: usize, misfit: Misfit, by_rowid:
 fn advice(table: &BoundTable, index: usize, misfit: Misfit) -> String {
     let column = &table.columns[index];
     let name = column.target.type_name.as_str();
-    let temporal = name.starts_with("timestamp") || name.starts_with("date") || name.starts_with("time");
+    let temporal = ["timestamp", "date", "time", "interval"].iter().any(|kind| name.starts_with(kind));
     let rule = match misfit.0 {
         "a time without a zone" => "zone = \"UTC\"  # the zone that such times are in",
         "a time with a zone" => "zone = \"UTC\"  # the zone to store them in",
         found if found.contains("after the second") => "round = true",
         "a number with digits beyond the microsecond" | "a Julian day between two milliseconds" => {
             "round = true"
+        }
+        "an integer" | "a real" if name.starts_with("interval") => {
+            "read = \"unix_…\"  # what the number counts: unix_s, unix_ms or unix_us"
         }
         "an integer" | "a real" if temporal => "read = \"unix_…\"  # unix_s, unix_ms, unix_us or julian",
         found if found.contains("NUL character") => "nul = \"strip\"  # or \"replace\"",
@@ -137,6 +140,9 @@ fn advice(table: &BoundTable, index: usize, misfit: Misfit) -> String {
              UPDATE and SET NOT NULL"
         }
         "a number with more digits after the point" => "round = true  # or misfit = \"quarantine\"",
+        found if found.contains("digits than") => {
+            "misfit = \"quarantine\"  # or to bring such rows: double precision or numeric, in a version before the step"
+        }
         _ if column.target.not_null => "misfit = \"quarantine\"",
         _ => "misfit = \"null\"  # or \"quarantine\"",
     };

@@ -10,6 +10,7 @@ use super::spool::Spool;
 use super::stage::Stage;
 use super::tuple;
 use crate::error::Error;
+use crate::postgres::catalog;
 use crate::sqlite::Source;
 use crate::value::Format;
 use barrel::{Migration, backend::Pg, types};
@@ -45,6 +46,9 @@ pub struct ColumnFormat {
     /// NULL is empty text.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub empty: bool,
+    /// No cell told it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub untold: bool,
 }
 
 /// What the receipt says of one table.
@@ -284,8 +288,9 @@ impl Keeping {
     pub(super) fn spelling(self, table: &BoundTable) -> Spelling {
         let columns = table.columns.iter().zip(self.known);
         let formats = columns.map(|(column, known)| {
+            let untold = known.format.is_none() && is_spelt_in_many_ways(&column.target);
             let format = known.format.unwrap_or_default();
-            (column.target.name.clone(), ColumnFormat { format, empty: known.empty })
+            (column.target.name.clone(), ColumnFormat { format, empty: known.empty, untold })
         });
         Spelling {
             formats: formats.filter(|(_, format)| *format != ColumnFormat::default()).collect(),
@@ -293,6 +298,12 @@ impl Keeping {
             key: self.key.names(table),
         }
     }
+}
+
+/// Whether applications differ in how they write such a column, so that others of its kind tell more than a type does.
+pub(super) fn is_spelt_in_many_ways(column: &catalog::Column) -> bool {
+    let of_type = Type::from_oid(column.type_oid);
+    matches!(of_type, Some(Type::UUID | Type::TIMESTAMP | Type::TIMESTAMPTZ | Type::TIME | Type::INTERVAL))
 }
 
 fn definition() -> String {

@@ -16,6 +16,19 @@ const CACHE: i64 = 32 << 10;
 /// By table and the table referred to: rows that refer to no row.
 pub type Orphans = BTreeMap<(String, String), u64>;
 
+/// A column of a foreign key: its table and name, and those that it refers to; without a name, a part of the primary key.
+#[derive(Debug)]
+pub struct Reference {
+    /// The table.
+    pub table: String,
+    /// The column.
+    pub column: String,
+    /// The table referred to, as the key names it.
+    pub parent: String,
+    /// The column referred to, if the key names it.
+    pub to: Option<String>,
+}
+
 /// What SQLite says of a whole file.
 #[derive(Debug, Default)]
 pub struct Looked {
@@ -199,6 +212,21 @@ impl Writer {
             }
         }
         Ok(looked)
+    }
+
+    /// The foreign keys of the schema, column by column. (SQLite: PRAGMA `foreign_key_list`.)
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn references(&self) -> Result<Vec<Reference>> {
+        let mut list = self.connection.prepare(
+            "SELECT s.name, f.\"from\", f.\"table\", f.\"to\" \
+             FROM main.sqlite_schema AS s, pragma_foreign_key_list(s.name) AS f WHERE s.type = 'table'",
+        )?;
+        let reference = |row: &rusqlite::Row<'_>| {
+            Ok(Reference { table: row.get(0)?, column: row.get(1)?, parent: row.get(2)?, to: row.get(3)? })
+        };
+        list.query_map([], reference)?.collect()
     }
 
     /// The rows of `table` that refer to no row.

@@ -22,6 +22,7 @@ mod row;
 mod rules;
 mod sequence;
 mod stop;
+mod untold;
 
 use super::progress::Progress;
 use super::{compare, originals};

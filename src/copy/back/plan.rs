@@ -7,6 +7,7 @@ use super::made;
 use super::modules::Modules;
 use super::notes::{self as said, Held};
 use super::originals::{self, ColumnFormat};
+use super::untold::{self, Told};
 use super::{rules, sequence};
 use crate::copy::bind::same_name;
 use crate::copy::columns::{BoundColumn, BoundTable};
@@ -18,7 +19,7 @@ use crate::error::{Error, counted};
 use crate::identifier::quote;
 use crate::migration::Version;
 use crate::migration::step::{Step, TableRules};
-use crate::postgres::{catalog, key};
+use crate::postgres::{catalog, key, of_tables};
 use crate::sqlite::draft::Draft;
 use crate::sqlite::writer::Writer;
 use crate::sqlite::{Definition, Source, Statement, schema};
@@ -40,6 +41,8 @@ pub(super) struct Plan {
     pub notes: Vec<String>,
     /// Statements that SQLite refused.
     pub refused: Vec<String>,
+    /// Foreign keys that the target enforces: table and table referred to, by the file's names in lower case.
+    pub enforced: BTreeSet<(String, String)>,
 }
 
 /// A table with its two ends.
@@ -57,6 +60,8 @@ pub(super) struct BackTable {
     pub made: bool,
     /// The positions of the bound columns that name a row.
     pub named_by: Vec<usize>,
+    /// Columns of the file of which no cell told the format.
+    pub untold: Vec<String>,
     /// What puts its rows into the order in which the file stores them.
     pub order: String,
 }
@@ -66,6 +71,13 @@ impl Plan {
     pub(super) fn queries(&self) -> impl Iterator<Item = String> {
         let kept = self.kept.iter().map(|version| originals::query(*version));
         kept.chain(self.tables.iter().flat_map(BackTable::queries))
+    }
+}
+
+impl Plan {
+    /// Whether the target enforces a foreign key of `table` that refers to `parent`.
+    pub(super) fn enforces(&self, table: &str, parent: &str) -> bool {
+        self.enforced.contains(&(table.to_ascii_lowercase(), parent.to_ascii_lowercase()))
     }
 }
 
@@ -118,14 +130,17 @@ pub(super) async fn of(
     notes.extend(said::left(&steps, &receipts, &fed, &definition, &modules));
     modules.take_external(&mut fed, &mut notes);
     made::add(client, &fed, &draft, &mut definition, &mut notes).await?;
-    let bound = bind(file, &definition, &fed, lock_timeout, &mut notes, &mut refused)?;
+    let step_rules = |fed: &Fed<'_>, columns: &[String]| {
+        untold::rules(fed, columns, spelt(fed, &receipts), untold::common_zone(&steps).as_ref())
+    };
+    let bound = bind(file, &definition, &fed, lock_timeout, step_rules, &mut notes, &mut refused)?;
+    let mut told = Told::default();
+    bound.iter().for_each(|(bound, fed)| told.add(bound, spelt(fed, &receipts)));
     let mut tables = Vec::new();
     for (bound, fed) in bound {
         notes.extend(modules.rowids(&bound.source.name));
         columns_left_behind(client, &bound, &mut notes).await?;
-        let receipt = fed.step.and_then(|(version, _)| receipts.get(&version.number));
-        let spelt =
-            receipt.and_then(|receipt| receipt.tables.iter().find(|table| table.table == fed.target.name));
+        let spelt = spelt(fed, &receipts);
         let mut kept = None;
         if let (Some((version, _)), Some(spelt)) = (fed.step, spelt) {
             notes.extend(said::other_types(&bound, spelt, &version.label));
@@ -133,7 +148,7 @@ pub(super) async fn of(
             kept = said::key(&bound, version, spelt, &held, &mut notes);
         }
         let made = made.contains(&fed.target.oid);
-        tables.push(table(bound, fed, spelt, keys.get(&fed.target.oid), kept, has_quarantine, made));
+        tables.push(table(bound, fed, (spelt, &told), keys.get(&fed.target.oid), kept, has_quarantine, made));
     }
     notes.extend(said::outside(client).await?);
     // the schema's own order, so that two exports are alike
@@ -141,7 +156,8 @@ pub(super) async fn of(
         definition.statements.iter().position(|statement| statement.name == table.bound.source.name)
     });
     let sequences = sequence::last(client, &definition, &tables).await?;
-    Ok(Plan { definition, kept: versions_with_kept_cells(&tables), tables, sequences, notes, refused })
+    let (kept, enforced) = (versions_with_kept_cells(&tables), enforced(client, &tables).await?);
+    Ok(Plan { definition, kept, tables, sequences, notes, refused, enforced })
 }
 
 /// The application's tables.
@@ -168,6 +184,24 @@ async fn brought<'a>(
         receipts.insert(version.number, receipt);
     }
     Ok((steps, receipts))
+}
+
+/// What the receipt of the step that brought a table says of it.
+fn spelt<'a>(fed: &Fed<'_>, receipts: &'a HashMap<i32, ForTheWayBack>) -> Option<&'a Spelt> {
+    let receipt = receipts.get(&fed.step?.0.number)?;
+    receipt.tables.iter().find(|table| table.table == fed.target.name)
+}
+
+/// The foreign keys between `tables` that the target enforces.
+async fn enforced(client: &Client, tables: &[BackTable]) -> Result<BTreeSet<(String, String)>, Error> {
+    let named = |oid: u32| {
+        let table = tables.iter().find(|table| table.bound.target.oid == oid)?;
+        Some(table.bound.source.name.to_ascii_lowercase())
+    };
+    let oids: Vec<u32> = tables.iter().map(|table| table.bound.target.oid).collect();
+    let keys = of_tables(client, ENFORCED, &oids).await;
+    let keys = keys.map_err(Error::database("reading the target's foreign keys"))?;
+    Ok(keys.iter().filter_map(|row| Some((named(row.get(0))?, named(row.get(1))?))).collect())
 }
 
 fn versions_with_kept_cells(tables: &[BackTable]) -> Vec<i32> {
@@ -228,6 +262,7 @@ fn bind<'a>(
     definition: &Definition,
     fed: &'a [Fed<'a>],
     lock_timeout: Duration,
+    step_rules: impl Fn(&Fed<'_>, &[String]) -> TableRules,
     notes: &mut Vec<String>,
     refused: &mut Vec<String>,
 ) -> Result<Vec<(BoundTable, &'a Fed<'a>)>, Error> {
@@ -242,7 +277,9 @@ fn bind<'a>(
     let mut tables = Vec::new();
     for fed in fed {
         if let Some(from) = same_name(&source.tables, fed.name(), |table| &table.name) {
-            tables.push((bind_columns(&source, from, fed, notes, refused)?, fed));
+            let columns: Vec<String> = from.columns.iter().map(|column| column.name.clone()).collect();
+            let rules = step_rules(fed, &columns);
+            tables.push((bind_columns(&source, from, fed, &rules, notes, refused)?, fed));
         }
     }
     Ok(tables)
@@ -252,11 +289,10 @@ fn bind_columns(
     source: &Source,
     from: &schema::Table,
     fed: &Fed<'_>,
+    of_step: &TableRules,
     notes: &mut Vec<String>,
     refused: &mut Vec<String>,
 ) -> Result<BoundTable, Error> {
-    let none = TableRules::default();
-    let of_step = fed.step.map_or(&none, |(_, table)| &table.rules);
     let bound = rules::bind(source, from, fed.target, of_step, notes)?;
     let missing = from.columns.iter().filter(|column| {
         !column.generated && !bound.columns.iter().any(|known| known.source.name == column.name)
@@ -324,15 +360,15 @@ async fn columns_left_behind(
 fn table(
     bound: BoundTable,
     fed: &Fed<'_>,
-    spelt: Option<&Spelt>,
+    (spelt, told): (Option<&Spelt>, &Told),
     key: Option<&Vec<String>>,
     kept: Option<Key>,
     has_quarantine: bool,
     made: bool,
 ) -> BackTable {
     let format = |column: &BoundColumn| {
-        let known =
-            spelt.and_then(|spelt| spelt.formats.get(&column.target.name)).cloned().unwrap_or_default();
+        let own = || spelt.and_then(|spelt| spelt.formats.get(&column.target.name)).cloned();
+        let known = told.of_others(column, spelt).or_else(own).unwrap_or_default();
         let number = Type::from_oid(column.target.type_oid) == Some(Type::NUMERIC);
         // SQLite would make text of it, with fifteen digits
         let format = if number && known.format == Format::Usual && column.source.has_text_affinity() {
@@ -343,10 +379,13 @@ fn table(
         ColumnFormat { format, ..known }
     };
     let formats = bound.columns.iter().map(format).collect();
+    let untold = bound.columns.iter().filter(|column| untold::is_untold(spelt, &column.target));
+    let untold = untold.map(|column| column.source.name.clone()).collect();
     let position = |name: &String| bound.columns.iter().position(|column| column.target.name == *name);
     let named_by = key.map(|key| key.iter().filter_map(position).collect()).unwrap_or_default();
     BackTable {
         formats,
+        untold,
         step: fed.step.map(|(version, _)| (version.number, version.label.clone())),
         key: kept,
         quarantined: has_quarantine && fed.step.is_some(),
@@ -378,6 +417,10 @@ fn order(bound: &BoundTable) -> String {
     let columns: Vec<String> = columns.collect();
     if columns.is_empty() { String::new() } else { format!(" ORDER BY {}", columns.join(", ")) }
 }
+
+const ENFORCED: &str = "\
+SELECT conrelid, confrelid FROM pg_catalog.pg_constraint
+WHERE contype = 'f' AND convalidated AND conrelid = ANY ($1) AND confrelid = ANY ($1)";
 
 /// The application's tables that a query without a schema finds. Partitions are read through their table, and those of
 /// extensions are made anew. (PostgreSQL: System Catalogs, `pg_depend`.)

@@ -209,6 +209,7 @@ mod tests {
         BackTable {
             bound,
             formats: Vec::new(),
+            untold: Vec::new(),
             step: None,
             key: None,
             quarantined: false,

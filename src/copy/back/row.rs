@@ -160,7 +160,10 @@ fn unspeakable(column: &BoundColumn) -> &'static str {
             "infinity, a year before 1 or after 9999, or a moment that the column's numbers or zone cannot say"
         }
         Some(Type::TIME | Type::TIMETZ) => "24:00:00, or a time that the column's numbers cannot say",
-        Some(Type::INTERVAL) => "months or days in a column of numbers, or a span that these cannot say",
+        Some(Type::INTERVAL) => {
+            "months or days in a column of numbers, or a span that these cannot say (of days SQL makes hours: \
+             UPDATE … SET … = make_interval(secs => extract(epoch FROM …)))"
+        }
         _ => "a value that has no form in SQLite",
     }
 }

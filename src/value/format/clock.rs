@@ -22,7 +22,7 @@ pub struct Clock {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Time {
-    /// With so many digits after the second.
+    /// With so many digits after the second; with six, as most write it, where that many do not say it.
     Digits(u8),
     /// With six, or none if they are all zero: Python's `isoformat`.
     SixOrNone,
@@ -110,7 +110,8 @@ impl Time {
         let fraction: [u8; 6] = array(usual.get(9..15)?)?;
         let zeros = fraction.iter().rev().take_while(|digit| **digit == b'0').count();
         let digits = match self {
-            Time::Digits(digits) => (6 - zeros).max(digits.into()),
+            Time::Digits(digits) if 6 - zeros > digits.into() => 6,
+            Time::Digits(digits) => digits.into(),
             Time::SixOrNone | Time::Minutes | Time::Midnight if zeros < 6 => 6,
             Time::Thousands => (6 - zeros).div_ceil(3) * 3,
             Time::Shortest => 6 - zeros,

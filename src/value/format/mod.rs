@@ -123,6 +123,12 @@ impl Format {
         Some((field, Value::try_from(value).ok()?))
     }
 
+    /// A UUID or a hardware address as its digits alone.
+    #[must_use]
+    pub fn digits_alone() -> Format {
+        Format::Hex(Hex::default())
+    }
+
     /// The format of most of `cells`, each with its binary form; none if there are none.
     #[must_use]
     pub fn of(codec: &Codec, cells: &[(Vec<u8>, Value)]) -> Option<Format> {

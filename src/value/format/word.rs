@@ -24,7 +24,7 @@ pub(super) fn pair(text: &[u8], truth: bool) -> Option<Format> {
 }
 
 /// How hexadecimal digits are written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hex {
     /// What stands between groups.
     mark: Option<char>,

@@ -1,0 +1,82 @@
+//! Columns of which no cell told how the application spells them: they are spelt as others of their kind.
+
+use crate::support::{Project, cells};
+
+const SCHEMA: &str = "CREATE TABLE p (id uuid PRIMARY KEY, made timestamptz);
+    CREATE TABLE c (id int PRIMARY KEY, p uuid REFERENCES p, made timestamptz);";
+
+fn steps(project: &Project, rules: &str) {
+    let step = format!("source = \"sqlite\"\ntables = [\"p\", \"c\"]\n{rules}");
+    project.write("migrations/V2__import.toml", step);
+    project.outgrow(["migrate"]).succeeds();
+}
+
+const ROWS: &str = "INSERT INTO p VALUES ('0b9d8f2e4c1a4f6b9a7d2f6c1b3e5d70', '2026-01-02 03:04:05.6+00');
+    INSERT INTO c VALUES (1, '0b9d8f2e4c1a4f6b9a7d2f6c1b3e5d70', '2026-01-02 03:04:05.6+00')";
+
+/// As Django and SQLAlchemy have them; whatever tells, the key finds its row.
+#[test]
+fn keys_find_each_other_though_a_table_was_empty() {
+    let p = "CREATE TABLE p (id CHAR(32) PRIMARY KEY, made DATETIME);";
+    let c = "CREATE TABLE c (id INTEGER PRIMARY KEY, p CHAR(32) REFERENCES p (id), made DATETIME);";
+    let told = "INSERT INTO p VALUES ('1b9d8f2e4c1a4f6b9a7d2f6c1b3e5d71', '2024-05-06 07:08:09.100000')";
+    let null = "INSERT INTO c VALUES (9, NULL, NULL)";
+    for rows in ["", told, &format!("{told}; {null}")] {
+        let project = Project::step(SCHEMA, "\"p\", \"c\"", &format!("{p} {c} {rows}"));
+        steps(&project, if rows.is_empty() { "" } else { "[table.p]\nzone = \"UTC\"\n" });
+        project.execute(ROWS);
+        project.outgrow(["export", "back.db"]).succeeds().never_says(&["without their row"]);
+        let (file, joined) = (project.path("back.db"), "SELECT c.p, c.made FROM c JOIN p ON p.id = c.p");
+        let made =
+            if rows.is_empty() { "2026-01-02 03:04:05.600000+00:00" } else { "2026-01-02 03:04:05.600000" };
+        assert_eq!(
+            cells::query(&file, joined),
+            [format!("'0b9d8f2e4c1a4f6b9a7d2f6c1b3e5d70' | '{made}'")],
+            "{rows}"
+        );
+    }
+}
+
+/// A table that came into the target later has keys in the file, too.
+#[test]
+fn a_table_that_never_came_from_sqlite_is_spelt_like_the_others() {
+    let project = Project::step(
+        SCHEMA,
+        "\"p\", \"c\"",
+        "CREATE TABLE p (id TEXT PRIMARY KEY, made TEXT); CREATE TABLE c (id INTEGER PRIMARY KEY, p, made);
+         INSERT INTO p VALUES ('0B9D8F2E4C1A4F6B9A7D2F6C1B3E5D70', NULL)",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    project.execute(
+        "CREATE TABLE later (id uuid PRIMARY KEY REFERENCES p);
+         INSERT INTO later SELECT id FROM p",
+    );
+    project.outgrow(["export", "back.db"]).succeeds();
+    let found = cells::query(&project.path("back.db"), "SELECT count(*) FROM later JOIN p USING (id)");
+    assert_eq!(found, ["1"]);
+}
+
+/// Where it is a guess, and one that is wrong for a key, there is no file.
+#[test]
+fn rows_that_the_file_would_lose_are_refused() {
+    let project = Project::step(
+        SCHEMA,
+        "\"p\", \"c\"",
+        "CREATE TABLE p (id TEXT PRIMARY KEY, made TEXT); CREATE TABLE c (id INTEGER PRIMARY KEY, p TEXT REFERENCES p (id), made);
+         INSERT INTO p VALUES ('0b9d8f2e-4c1a-4f6b-9a7d-2f6c1b3e5d70', NULL)",
+    );
+    // most others of that declaration are written otherwise
+    let others = "CREATE TABLE o (id TEXT, b TEXT); INSERT INTO o VALUES ('0b9d8f2e4c1a4f6b9a7d2f6c1b3e5d70', '0B9D8F2E4C1A4F6B9A7D2F6C1B3E5D70')";
+    project.sqlite(
+        "app.db",
+        &others.replace("0B9D8F2E4C1A4F6B9A7D2F6C1B3E5D70", "0b9d8f2e4c1a4f6b9a7d2f6c1b3e5d70"),
+    );
+    project.write("migrations/V1__create.sql", format!("{SCHEMA} CREATE TABLE o (id uuid, b uuid);"));
+    project.write("migrations/V2__import.toml", "source = \"sqlite\"\ntables = [\"p\", \"c\", \"o\"]\n");
+    project.outgrow(["migrate"]).succeeds();
+    project.execute("INSERT INTO c SELECT 1, id FROM p");
+    project.outgrow(["export", "back.db"]).exits(6).says(&[
+        "c: 1 row without its row of p that the target finds: no row of the step tells how the application spells p",
+    ]);
+    assert!(!project.path("back.db").exists());
+}
