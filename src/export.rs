@@ -99,6 +99,14 @@ pub async fn export(
     if !edited.is_empty() {
         return Err(Error::Diverged(edited));
     }
+    for version in versions.iter().filter(|version| version.step().is_some()) {
+        if plan.pending().contains(&version.number) {
+            log::warn!(
+                "{} is pending: what it brings is not in the target, and not in the file",
+                version.label
+            );
+        }
+    }
     let applied = plan.applied(&versions);
     let temporary = destination.temporary()?;
     let written = back::write(&client, &applied, &temporary, config.lock_timeout, interrupt, progress).await;

@@ -364,3 +364,12 @@ fn a_step_that_does_not_fit_the_target_is_a_problem() {
         &["problem: V3__again: ", "table nowhere: the step names it and the target has no such table"],
     );
 }
+
+/// Every dump of pg_dump has such a line.
+#[test]
+fn what_a_pending_file_must_not_say_is_found() {
+    let project = Project::empty();
+    project.write("migrations/V1__a.sql", "\\restrict abc\nCREATE TABLE a ();\n");
+    let outcome = doctor(&project).exits(1);
+    finds(&outcome, "versions", &["problem", "V1__a.sql:1:1: \\restrict is a command of psql"]);
+}

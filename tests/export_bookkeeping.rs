@@ -81,3 +81,23 @@ fn a_table_of_a_common_name_keeps_books_if_the_step_skips_it() {
     project.outgrow(["export", "back.db"]).succeeds();
     cells::assert_same(&project.path("back.db"), &project.path("app.db"));
 }
+
+/// As a dump of a database that the application's own tool has made leaves it.
+#[test]
+fn books_that_are_empty_in_the_target_are_warned_of() {
+    let project = Project::step(
+        "CREATE TABLE t (id int PRIMARY KEY, a text); CREATE TABLE alembic_version (v text); CREATE TABLE goose_db_version (v int);
+         INSERT INTO goose_db_version VALUES (1)",
+        "\"t\"",
+        SOURCE,
+    );
+    let warned =
+        ["alembic_version is left behind, and empty in the target", "or list alembic_version under tables"];
+    project.outgrow(["migrate", "--to", "1"]).succeeds();
+    project.outgrow(["migrate", "--dry-run"]).succeeds().says(&warned);
+    project
+        .outgrow(["migrate"])
+        .succeeds()
+        .says(&warned)
+        .never_says(&["goose_db_version is", "_sqlx_migrations is"]);
+}

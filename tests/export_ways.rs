@@ -163,3 +163,13 @@ fn rows_written_since_are_spelt_like_those_whose_times_were_rounded() {
         ]
     );
 }
+
+#[test]
+fn a_step_that_has_not_run_is_named() {
+    let project = Project::one_table("id int", "CREATE TABLE t (id); INSERT INTO t VALUES (1)");
+    project.outgrow(["migrate", "--to", "1"]).succeeds();
+    project
+        .outgrow(["export", "back.db"])
+        .succeeds()
+        .says(&["V2__import is pending: what it brings is not in the target"]);
+}

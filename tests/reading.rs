@@ -116,6 +116,13 @@ fn numbers_as_moments() {
         ("253402300799", "'9999-12-31 23:59:59'", Exact),
     ];
     oracle.arrive("timestamp", &timestamp(-1, &seconds), &rows);
+    // text beside the numbers is read as text
+    let texts = [
+        ("'2024-01-01'", "'2024-01-01'", Normalised),
+        ("'0500-01-01 01:02'", "'0500-01-01 01:02'", Normalised),
+    ];
+    oracle.arrive("timestamp", &timestamp(-1, &seconds), &texts);
+    oracle.refused(&timestamptz(-1, &seconds), &["'2024-01-01'"]);
     oracle.client.batch_execute("SET timezone = 'UTC'").expect("UTC");
     oracle.arrive("timestamptz", &timestamptz(-1, &seconds), &rows);
     oracle.refused(
@@ -126,7 +133,7 @@ fn numbers_as_moments() {
             "253402300800",
             "-62135596801",
             "9223372036854775807",
-            "'2024-01-01'",
+            "'2024-01-01 00:00:00Z'",
             "x'00'",
             "''",
         ],
@@ -177,9 +184,13 @@ fn numbers_as_days_times_and_intervals() {
     oracle.arrive(
         "date",
         &date(&reading(Read::UnixSeconds)),
-        &[("86400", "'1970-01-02'", Exact), ("-86400", "'1969-12-31'", Exact)],
+        &[
+            ("86400", "'1970-01-02'", Exact),
+            ("-86400", "'1969-12-31'", Exact),
+            ("'1970-01-02'", "'1970-01-02'", Normalised),
+        ],
     );
-    oracle.refused(&date(&reading(Read::UnixSeconds)), &["1", "'1970-01-01'"]);
+    oracle.refused(&date(&reading(Read::UnixSeconds)), &["1", "'1970-01-01 00:00:01'"]);
     let madrid = Rules { read: Some(Read::UnixMillis), ..zone("Europe/Madrid") };
     oracle.arrive("date", &date(&madrid), &[("1719784800000", "'2024-07-01'", Exact)]);
     oracle.refused(&date(&madrid), &["1719792000000"]);
@@ -187,7 +198,7 @@ fn numbers_as_days_times_and_intervals() {
     oracle.arrive(
         "time",
         &time(-1, &reading(Read::UnixSeconds)),
-        &[("0", "'00:00'", Exact), ("3723.5", "'01:02:03.5'", Exact)],
+        &[("0", "'00:00'", Exact), ("3723.5", "'01:02:03.5'", Exact), ("'01:02'", "'01:02'", Normalised)],
     );
     oracle.refused(&time(-1, &reading(Read::UnixSeconds)), &["86400", "-1"]);
     oracle.arrive(

@@ -338,3 +338,40 @@ fn rules_for_a_table_hold_for_the_columns_that_take_them() {
             "table t: the step has round for all its columns, and no column of it takes that rule",
         ]);
 }
+
+/// Knex writes both into one column: text by default, and what `new Date()` counts.
+#[test]
+fn numbers_and_texts_of_one_column_are_both_times() {
+    let source = "CREATE TABLE t (at, w, d, c);
+        INSERT INTO t VALUES ('2024-07-01 12:00:00', '2024-07-01 12:00:00', '2024-07-01', '12:00:01'),
+            (1719835200000, 1719835200000, 1719792000000, 43201000), ('1719835200000', NULL, NULL, NULL)";
+    let columns = ["at", "w", "d", "c"].map(|name| format!("[table.t.column.{name}]\nread = \"unix_ms\"\n"));
+    let rules = columns.concat().replacen("unix_ms\"\n", "unix_ms\"\nzone = \"UTC\"\n", 1);
+    let project = with_rules("at timestamptz, w timestamp, d date, c time", source, &rules);
+    project.outgrow(["migrate"]).succeeds();
+    assert_eq!(
+        project.query("SELECT DISTINCT concat_ws('|', at AT TIME ZONE 'UTC', w, d, c) FROM t ORDER BY 1"),
+        ["2024-07-01 12:00:00", "2024-07-01 12:00:00|2024-07-01 12:00:00|2024-07-01|12:00:01"]
+    );
+    project.outgrow(["verify"]).succeeds();
+    project.outgrow(["export", "back.db"]).succeeds();
+    cells::assert_same(&project.path("back.db"), &project.path("app.db"));
+}
+
+/// PostgreSQL would take the number for seconds.
+#[test]
+fn a_number_is_no_interval_whatever_fields_the_interval_has() {
+    let source = "CREATE TABLE t (v); INSERT INTO t VALUES (3), ('3 days 04:05:06.7')";
+    for of_type in ["interval", "interval day to second", "interval hour to second(6)", "interval second"] {
+        with_rules(&format!("v {of_type}"), source, "").outgrow(["migrate"]).exits(6).says(&[
+            "t.v: an integer in 1 row, rowid 1;",
+            "read = \"unix_…\"  # what the number counts: unix_s, unix_ms or unix_us",
+        ]);
+    }
+    let source = "CREATE TABLE t (v); INSERT INTO t VALUES (93784), (0.5)";
+    let project = with_rules("v interval day to second", source, "[table.t.column.v]\nread = \"unix_s\"\n");
+    project.outgrow(["migrate"]).succeeds();
+    assert_eq!(project.query("SELECT v::text FROM t ORDER BY v"), ["00:00:00.5", "26:03:04"]);
+    project.outgrow(["export", "back.db"]).succeeds();
+    cells::assert_same(&project.path("back.db"), &project.path("app.db"));
+}

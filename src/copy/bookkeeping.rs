@@ -6,11 +6,13 @@
 
 use super::lossless::Lossless;
 use crate::error::Error;
+use crate::postgres::{catalog, of_tables};
 use crate::sqlite::schema::Table;
 use crate::sqlite::{Books, Source, scan};
 use rusqlite::types::ValueRef;
 use serde_json::json;
 use std::collections::BTreeMap;
+use tokio_postgres::Client;
 
 /// A table of more rows is no list of versions, and is not kept.
 const MOST_ROWS: usize = 10_000;
@@ -60,3 +62,38 @@ fn of_table(source: &Source, table: &Table) -> Result<Option<Books>, Error> {
     let small = rows.len() <= MOST_ROWS && bytes <= MOST_BYTES;
     Ok(small.then(|| Books { columns: columns.into_iter().map(str::to_owned).collect(), rows }))
 }
+
+/// Warns of such tables that the target has, too, and that are empty there: the application's own tool would begin anew
+/// on tables that exist.
+///
+/// # Errors
+/// [`Error::Database`] if a query fails.
+pub(super) async fn look_at_the_targets(
+    client: &Client,
+    kept: &BTreeMap<String, Books>,
+) -> Result<(), Error> {
+    let full = kept.iter().filter(|(_, books)| !books.rows.is_empty());
+    let names: Vec<&str> = full.map(|(table, _)| table.as_str()).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let tables = catalog::tables(client, &names).await?;
+    let oids: Vec<u32> = tables.iter().map(|table| table.oid).collect();
+    let doing = || Error::database("looking at the tables of other tools in the target");
+    let readable = of_tables(client, READABLE, &oids).await.map_err(doing())?;
+    let readable: Vec<u32> = readable.iter().map(|row| row.get(0)).collect();
+    for table in tables.iter().filter(|table| readable.contains(&table.oid)) {
+        let empty = format!("SELECT NOT EXISTS (SELECT FROM {})", table.quoted());
+        if client.query_typed_one(&empty, &[]).await.map_err(doing())?.get(0) {
+            let name = &table.name;
+            log::warn!(
+                "{name} is left behind, and empty in the target: an application that migrates at its start would run all of \
+                 its migrations on tables that are there; have its tool mark them as run, or list {name} under tables"
+            );
+        }
+    }
+    Ok(())
+}
+
+const READABLE: &str =
+    "SELECT oid FROM unnest($1::oid[]) AS oid WHERE pg_catalog.has_table_privilege(oid, 'SELECT')";

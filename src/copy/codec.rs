@@ -43,9 +43,7 @@ pub fn choose(column: &catalog::Column, rules: &Rules) -> Result<Codec, String> 
         Some(Type::NUMERIC) => Takes { round: modifier >= 4, ..Takes::default() },
         Some(Type::DATE) => Takes { read: all, zone: reads != Read::Text, ..Takes::default() },
         Some(Type::TIMESTAMP) => Takes { read: all, zone: true, round: true, ..Takes::default() },
-        Some(Type::TIMESTAMPTZ) => {
-            Takes { read: all, zone: reads == Read::Text, round: true, ..Takes::default() }
-        }
+        Some(Type::TIMESTAMPTZ) => Takes { read: all, zone: true, round: true, ..Takes::default() },
         Some(Type::TIME | Type::INTERVAL) => Takes { read: numbers, round: true, ..Takes::default() },
         Some(Type::TIMETZ) => Takes { read: &[], round: true, ..Takes::default() },
         _ => Takes::default(),
@@ -109,20 +107,18 @@ impl Takes {
 
 fn only(column: &catalog::Column, rules: &Rules, takes: Takes) -> Result<(), String> {
     let mut faults = Vec::new();
-    let mut refuse = |rule: &str, refused: bool, instead: &str| {
+    let mut refuse = |rule: &str, refused: bool| {
         if refused {
-            faults.push(format!("{rule} means nothing for the target's type {}{instead}", column.type_name));
+            faults.push(format!("{rule} means nothing for the target's type {}", column.type_name));
         }
     };
     if let Some(read) = rules.read.filter(|read| *read != Read::Text) {
-        refuse(&format!("read = \"{}\"", read.name()), !takes.read.contains(&read), "");
+        refuse(&format!("read = \"{}\"", read.name()), !takes.read.contains(&read));
     }
-    let zoned = rules.zone.is_some() && !takes.zone;
-    let numbers = rules.read.is_some_and(|read| read != Read::Text);
-    refuse("zone", zoned, if numbers { " read from numbers, which count from Greenwich" } else { "" });
-    refuse("round", rules.round && !takes.round, "");
-    refuse("nul", rules.nul != Repair::Fail && !takes.repair, "");
-    refuse("utf8", rules.utf8 != Repair::Fail && !takes.repair, "");
+    refuse("zone", rules.zone.is_some() && !takes.zone);
+    refuse("round", rules.round && !takes.round);
+    refuse("nul", rules.nul != Repair::Fail && !takes.repair);
+    refuse("utf8", rules.utf8 != Repair::Fail && !takes.repair);
     if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
 }
 
@@ -157,7 +153,7 @@ mod tests {
         for (kind, good, bad) in [
             (Type::TEXT, vec![&nul], vec![&unix, &zone, &round]),
             (Type::TIMESTAMP, vec![&unix, &zone, &both, &round], vec![&nul]),
-            (Type::TIMESTAMPTZ, vec![&unix, &zone, &round], vec![&both, &nul]),
+            (Type::TIMESTAMPTZ, vec![&unix, &zone, &both, &round], vec![&nul]),
             (Type::DATE, vec![&unix, &both], vec![&zone, &round]),
             (Type::TIME, vec![&unix, &round], vec![&zone]),
             (Type::TIMETZ, vec![&round], vec![&unix, &zone]),

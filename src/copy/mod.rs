@@ -68,12 +68,13 @@ use crate::migration::step::{Step, StepTable};
 use crate::postgres::interrupt::Interrupt;
 use crate::postgres::limits::SPELLING;
 use crate::postgres::{catalog, key};
-use crate::sqlite::{Definition, Source};
+use crate::sqlite::{Books, Definition, Source};
 use columns::BoundTable;
 use inspection::{Hashing, Inspection};
 use load::Reading;
 use originals::Originals;
 use reader::{AfterMisfit, Count};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 use tokio::join;
@@ -99,10 +100,10 @@ pub async fn run(
     client.batch_execute(&settings).await.map_err(Error::database("preparing the step"))?;
     own::require(client).await?;
     own::make(client).await?;
-    let Prepared { reading, absent, left } = prepare(client, version, step, source, options).await?;
+    let Prepared { reading, absent, left, bookkeeping } =
+        prepare(client, version, step, source, options).await?;
     let oids: Vec<u32> = reading.tables.iter().map(|table| table.target.oid).collect();
     let keys = key::row_keys(client, &oids).await?;
-    let bookkeeping = bookkeeping::read(&reading.source, &left)?;
     let definition = Definition { bookkeeping, ..reading.source.definition()? };
     let reading = Reading { originals: Some(Originals::new(version.number, keys)), ..reading };
     let Whole { source, hashing, tables, quarantine, originals, counts, aside } =
@@ -151,7 +152,7 @@ pub async fn dry_run(
     options: &Options,
 ) -> Result<Receipt, Error> {
     let started = SystemTime::now();
-    let Prepared { reading, absent, left } = prepare(client, version, step, source, options).await?;
+    let Prepared { reading, absent, left, .. } = prepare(client, version, step, source, options).await?;
     ready::look(client, &reading.tables).await?;
     let file = reading.source.file.clone();
     let hashing = Hashing::of(&reading.source);
@@ -170,6 +171,7 @@ struct Prepared {
     reading: Reading,
     absent: Vec<String>,
     left: Vec<String>,
+    bookkeeping: BTreeMap<String, Books>,
 }
 
 /// Opens the source, starts its snapshot and binds the step: what a copy and a dry run have in common.
@@ -199,7 +201,9 @@ async fn prepare(
         after_misfit: AfterMisfit::ReadOn,
         originals: None,
     };
-    Ok(Prepared { reading, absent: bound.absent, left: bound.left })
+    let bookkeeping = bookkeeping::read(&reading.source, &bound.left)?;
+    bookkeeping::look_at_the_targets(client, &bookkeeping).await?;
+    Ok(Prepared { reading, absent: bound.absent, left: bound.left, bookkeeping })
 }
 
 /// What the catalog has under the names of the step's tables: tables, and what is none, by name and kind.

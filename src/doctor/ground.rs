@@ -2,6 +2,7 @@
 
 use super::Finding;
 use crate::config::{Config, DatabaseUrl};
+use crate::error::{Error, Problem};
 use crate::migration::Version;
 use crate::plan::Plan;
 use std::net::{IpAddr, SocketAddr};
@@ -57,6 +58,12 @@ pub(super) fn versions(plan: &Plan, versions: &[Version]) -> Vec<Finding> {
         1 => format!("1 pending, head is {head}"),
         pending => format!("{pending} pending, head is {head}"),
     };
+    let pending = plan.pending();
+    let pending = versions.iter().filter(|version| pending.binary_search(&version.number).is_ok());
+    let refused: Vec<Problem> = pending.flat_map(Version::refusals).collect();
+    if !refused.is_empty() {
+        return vec![Finding::failed("versions", &Error::Files(refused))];
+    }
     vec![Finding::ok("versions", found)]
 }
 

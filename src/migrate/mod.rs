@@ -12,7 +12,7 @@ use crate::config::{Config, DatabaseUrl};
 use crate::copy::{self, Receipt, progress::Progress};
 use crate::error::{Error, Problem};
 use crate::migration::step::Step;
-use crate::migration::{self, Kind, Version, sql};
+use crate::migration::{self, Kind, Version};
 use crate::plan::{self, Plan};
 use crate::postgres::interrupt::Interrupt;
 use crate::postgres::limits;
@@ -184,11 +184,7 @@ async fn prepare(
     args: &MigrateArgs,
     interrupt: &Interrupt,
 ) -> Result<Option<PathBuf>, Error> {
-    let problems: Vec<Problem> = todo
-        .iter()
-        .filter(|version| matches!(version.kind, Kind::Sql))
-        .flat_map(|version| sql::refused(&version.file, version.text(), &sql::read(version.text())))
-        .collect();
+    let problems: Vec<Problem> = todo.iter().flat_map(|version| version.refusals()).collect();
     if !problems.is_empty() {
         return Err(Error::Files(problems));
     }

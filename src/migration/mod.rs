@@ -73,6 +73,15 @@ impl Version {
         sql::read(text).statements.iter().filter_map(|statement| statement.rename(text)).collect()
     }
 
+    /// What must not run in it, each with its line.
+    #[must_use]
+    pub fn refusals(&self) -> Vec<Problem> {
+        match &self.kind {
+            Kind::Sql => sql::refused(&self.file, self.text(), &sql::read(self.text())),
+            Kind::Step(_) => Vec::new(),
+        }
+    }
+
     /// The data step, if this version is one.
     #[must_use]
     pub fn step(&self) -> Option<&Step> {

@@ -104,19 +104,16 @@ pub fn time(modifier: i32, rules: &Rules) -> Codec {
     };
     let back = reading.clone();
     let encode = move |value: ValueRef<'_>, out: &mut Vec<u8>| {
-        let (micros, changed) = match reading.read {
-            Read::Text => {
-                let (nanos, offset) = moment::time_of_day(only_text(value)?)?;
-                if offset.is_some() {
-                    return Err(Misfit("a time with a zone"));
-                }
-                let (nanos, changed) = moment::rounded(nanos, 9, reading.modifier, reading.round)?;
-                (nanos / 1000, changed)
+        let (micros, changed) = if reading.is_spelt(value) {
+            let (nanos, offset) = moment::time_of_day(only_text(value)?)?;
+            if offset.is_some() {
+                return Err(Misfit("a time with a zone"));
             }
-            _ => {
-                let (instant, changed) = reading.number(value)?;
-                (instant + UNIX_TO_2000 * SECOND, changed)
-            }
+            let (nanos, changed) = moment::rounded(nanos, 9, reading.modifier, reading.round)?;
+            (nanos / 1000, changed)
+        } else {
+            let (instant, changed) = reading.number(value)?;
+            (instant + UNIX_TO_2000 * SECOND, changed)
         };
         out.extend_from_slice(&within_a_day(micros)?.to_be_bytes());
         Ok(changed)
@@ -182,12 +179,12 @@ impl Reading {
 
     fn number_in_words(&self) -> String {
         let unit = match self.read {
-            Read::Julian => return "a Julian day, to the millisecond".to_owned(),
+            Read::Julian => return "a Julian day, to the millisecond, or text".to_owned(),
             Read::UnixMillis => "milliseconds",
             Read::UnixMicros => "microseconds",
             Read::UnixSeconds | Read::Text => "seconds",
         };
-        format!("a number of {unit} since 1970-01-01 00:00 UTC")
+        format!("a number of {unit} since 1970-01-01 00:00 UTC, or text")
     }
 
     /// What the clock shows in text that the way back would spell in the same way: the usual case, read at a glance.
@@ -197,9 +194,15 @@ impl Reading {
         moment::rounded(micros, 6, self.modifier, false).is_ok().then_some(micros)
     }
 
+    /// Whether `value` is the text of a date or time, whatever the numbers beside it count.
+    fn is_spelt(&self, value: ValueRef<'_>) -> bool {
+        let has_marks = |text: &[u8]| text.contains(&b':') || text.get(4) == Some(&b'-');
+        self.read == Read::Text || matches!(value, ValueRef::Text(text) if has_marks(text))
+    }
+
     /// What the column's clock shows, and whether that was rounded.
     fn wall(&self, value: ValueRef<'_>) -> Result<(i64, bool), Misfit> {
-        let (micros, changed) = if self.read == Read::Text {
+        let (micros, changed) = if self.is_spelt(value) {
             let moment = Moment::parse(only_text(value)?)?;
             let (micros, changed) = moment.micros(self.modifier, self.round)?;
             match (moment.offset, &self.zone) {
@@ -228,7 +231,7 @@ impl Reading {
 
     /// The instant, and whether it was rounded.
     fn instant(&self, value: ValueRef<'_>) -> Result<(i64, bool), Misfit> {
-        let (micros, changed) = if self.read == Read::Text {
+        let (micros, changed) = if self.is_spelt(value) {
             let moment = Moment::parse(only_text(value)?)?;
             let (micros, changed) = moment.micros(self.modifier, self.round)?;
             match (moment.offset, &self.zone) {
