@@ -71,3 +71,12 @@ fn a_line_of_dot_env_that_does_not_parse_is_located_and_not_shown() {
         outcome.never_says(&[SECRET, "s3\\", "cret"]);
     }
 }
+
+/// As Node, Ruby and Python take them; a quote that is left open must not hide what stands behind it.
+#[test]
+fn lines_of_others_that_do_not_parse_are_passed_over() {
+    let project = project();
+    let others = "APP_NAME=My App\nMSG=it's\nexport FOO=bar baz\nBT=`x y`\n";
+    project.write(".env", format!("{others}DATABASE_URL={}\nLAST=a b\n", project.url()));
+    without_url(&project, &["migrate"]).succeeds().prints(&["at head, V1"]);
+}

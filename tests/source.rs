@@ -32,6 +32,14 @@ fn bytes(project: &Project) -> Vec<u8> {
     std::fs::read(project.path("app.db")).expect("the source")
 }
 
+/// SQLite's own form, which Prisma and Drizzle write.
+#[test]
+fn a_source_may_be_named_as_sqlite_names_files() {
+    let project = Project::one_table("id int", "CREATE TABLE t (id); INSERT INTO t VALUES (1)");
+    let run = project.outgrow(["migrate", "--source", "file:./app.db?mode=ro"]).succeeds();
+    run.prints(&["1 row"]);
+}
+
 #[test]
 fn a_missing_source_is_named_with_where_it_was_named() {
     let project = project();

@@ -16,17 +16,13 @@ impl Environment {
     /// # Errors
     /// [`Error::Config`] for a `.env` that does not parse, with the line.
     pub(super) fn read() -> Result<Environment, Error> {
-        let mut dot_env = HashMap::new();
         let file = Path::new(".env");
-        if file.is_file() {
-            let text = std::fs::read(file).map_err(|error| unreadable_dot_env(&dotenvy::Error::Io(error)))?;
-            // editors of Windows begin a file with a byte-order mark: it is no part of the first name
-            let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
-            for line in dotenvy::from_read_iter(text) {
-                let (name, value) = line.map_err(|error| unreadable_dot_env(&error))?;
-                dot_env.insert(name, value);
-            }
-        }
+        let dot_env = if file.is_file() {
+            let text = std::fs::read_to_string(file).map_err(dotenvy::Error::Io);
+            text.and_then(|text| parsed(&text)).map_err(|error| unreadable_dot_env(&error))?
+        } else {
+            HashMap::new()
+        };
         // a name or value that is not UTF-8 is none that we read
         let process = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
@@ -52,6 +48,40 @@ impl Environment {
     pub(super) fn has(&self, name: &str) -> bool {
         self.process.contains_key(name)
     }
+}
+
+/// What `text` sets. Other parsers take lines that this one does not, and those of names that nobody here reads are
+/// theirs: they are passed over, one by one, since a quote that is left open takes the lines behind it with it.
+fn parsed(text: &str) -> Result<HashMap<String, String>, dotenvy::Error> {
+    // editors of Windows begin a file with a byte-order mark: it is no part of the first name
+    let mut lines: Vec<&str> = text.strip_prefix('\u{feff}').unwrap_or(text).lines().collect();
+    loop {
+        match dotenvy::from_read_iter(lines.join("\n").as_bytes()).collect() {
+            Err(dotenvy::Error::LineParse(found, at)) => {
+                // the line, or the rest of it from the value on
+                let rest = found.lines().next().unwrap_or_default().trim();
+                let line = lines.iter().position(|line| !rest.is_empty() && line.trim().ends_with(rest));
+                match line.filter(|line| !may_be_read(lines[*line])) {
+                    Some(line) => drop(lines.remove(line)),
+                    None => return Err(dotenvy::Error::LineParse(found, at)),
+                }
+            }
+            parsed => return parsed,
+        }
+    }
+}
+
+/// Whether a line may be about a name that is read here, or belong to the value of one.
+fn may_be_read(line: &str) -> bool {
+    let line = line.trim();
+    let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
+    let name = line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default();
+    let sets = line[name.len()..].trim_start().starts_with('=');
+    !sets
+        || name.is_empty()
+        || name.starts_with("PG")
+        || name.starts_with("OUTGROW")
+        || name.ends_with("_URL")
 }
 
 fn set(values: &HashMap<String, String>, name: &str) -> Option<String> {

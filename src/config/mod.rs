@@ -165,10 +165,14 @@ fn source_path(given: &str, origin: &str) -> Result<PathBuf, Error> {
         None if given.contains("password") && given.contains('=') => {
             return wrong("this is a connection string, and the source is an SQLite file: expected a path");
         }
-        None if given.starts_with("sqlite:") || given.starts_with("file:") => {
+        None if given.starts_with("sqlite:") => {
             return wrong("three slashes are missing: expected a path or sqlite:///PATH");
         }
-        None => given,
+        // as Prisma, Drizzle and SQLite itself write it
+        None => match given.strip_prefix("file:") {
+            Some(path) => path.split('?').next().unwrap_or_default(),
+            None => given,
+        },
     };
     if path.is_empty() || path == ":memory:" {
         return wrong("no file named: expected a path or sqlite:///PATH");
