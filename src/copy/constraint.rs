@@ -39,8 +39,9 @@ pub(super) async fn explain(client: &Client, reading: Reading, failure: Failure)
         Failure::Values(_) => None,
         Failure::Refused(refusal) => Some(placed(refusal.clone(), &reading.source, &reading.tables)),
     };
+    let why = if first.is_some() { "the target refuses rows" } else { "there are values that do not fit" };
     log::info!(target: crate::PROGRESS,
-        "the target refuses rows: everything is loaded once more, into temporary tables, to name all of them");
+        "{why}: everything is loaded once more, into temporary tables, to name all that the target refuses");
     let failure = first.clone().map_or(failure, Failure::Refused);
     match look_up(client, reading, first).await {
         Ok((misfits, lines)) if misfits.is_empty() && lines.is_empty() => failure.into_error(&file),
