@@ -2,6 +2,7 @@
 
 use super::bookkeeping;
 use super::found::Found;
+use super::orphans;
 use super::plan::{BackTable, Plan};
 use super::problems::Problems;
 use super::proof::{self, Adding, Sums};
@@ -12,7 +13,7 @@ use crate::copy::progress::{Phase, Progress};
 use crate::copy::proof::Rows;
 use crate::copy::tuple;
 use crate::error::{Error, counted};
-use crate::sqlite::writer::{Insert, Reference, Writer};
+use crate::sqlite::writer::{Insert, Writer};
 use crate::sqlite::{Source, schema};
 use crate::value::Cell;
 use rusqlite::types::ValueRef;
@@ -159,57 +160,16 @@ fn finish(writer: &Writer, plan: &Plan, progress: &Progress, filled: &mut Filled
     progress.begin(Phase::Keys, "integrity_check", None);
     let looked = writer.check()?;
     filled.problems.extend(looked.wrong.into_iter().map(|line| format!("SQLite's integrity_check: {line}")));
-    if !looked.orphans.is_empty() {
-        let references = writer.references()?;
-        for ((table, parent), rows) in looked.orphans {
-            let (lost, said) = orphans(plan, &references, (&table, &parent), rows);
-            if lost { filled.problems.push(said) } else { filled.written.notes.push(said) }
-        }
-    }
     let notes = &mut filled.written.notes;
+    if !looked.orphans.is_empty() {
+        let (lost, others) = orphans::told(plan, &writer.references()?, &looked.orphans);
+        filled.problems.extend(lost);
+        notes.extend(others);
+    }
     notes.extend(looked.unchecked.into_iter().map(|(table, why)| {
         format!("{table}: SQLite cannot check whether its rows refer to rows that are there ({why})")
     }));
     Ok(())
-}
-
-/// What is said of rows without their row in the file; and whether they are lost to it, because the target finds what
-/// they refer to, and no cell of the source has told how the application spells one of the two.
-fn orphans(
-    plan: &Plan,
-    references: &[Reference],
-    (table, parent): (&str, &str),
-    rows: u64,
-) -> (bool, String) {
-    let whose = if rows == 1 { "its" } else { "their" };
-    let found = format!("{table}: {} without {whose} row of {parent}", counted(rows, "row"));
-    if !plan.enforces(table, parent) {
-        return (false, format!("{found}, as in the target"));
-    }
-    let untold = |table: &str, column: Option<&String>| {
-        let named = |of: &&BackTable| of.bound.source.name.eq_ignore_ascii_case(table);
-        let is = |name: &String| column.is_none_or(|column| name.eq_ignore_ascii_case(column));
-        plan.tables.iter().find(named).is_some_and(|table| table.untold.iter().any(is))
-    };
-    let of_these = references
-        .iter()
-        .filter(|key| key.table.eq_ignore_ascii_case(table) && key.parent.eq_ignore_ascii_case(parent));
-    let guessed =
-        of_these.clone().find(|key| untold(table, Some(&key.column)) || untold(parent, key.to.as_ref()));
-    match guessed {
-        Some(key) => (
-            true,
-            format!(
-                "{found} that the target finds: no row of the step tells how the application spells {} and what it refers to, \
-                 and SQLite takes two spellings for two values; make both columns text in a version, spelt as the application \
-                 spells them",
-                key.column
-            ),
-        ),
-        None => {
-            (false, format!("{found} that the target finds: SQLite takes the two spellings for two values"))
-        }
-    }
 }
 
 /// Reads the file and compares it with what was sent, table by table.

@@ -15,6 +15,7 @@ mod found;
 mod made;
 mod modules;
 mod notes;
+mod orphans;
 mod plan;
 mod problems;
 mod proof;

@@ -7,6 +7,7 @@ use super::made;
 use super::modules::Modules;
 use super::notes::{self as said, Held};
 use super::originals::{self, ColumnFormat};
+use super::orphans::Enforced;
 use super::untold::{self, Told};
 use super::{rules, sequence};
 use crate::copy::bind::same_name;
@@ -19,7 +20,7 @@ use crate::error::{Error, counted};
 use crate::identifier::quote;
 use crate::migration::Version;
 use crate::migration::step::{Step, TableRules};
-use crate::postgres::{catalog, key, of_tables};
+use crate::postgres::{catalog, key};
 use crate::sqlite::draft::Draft;
 use crate::sqlite::writer::Writer;
 use crate::sqlite::{Definition, Source, Statement, schema};
@@ -41,8 +42,8 @@ pub(super) struct Plan {
     pub notes: Vec<String>,
     /// Statements that SQLite refused.
     pub refused: Vec<String>,
-    /// Foreign keys that the target enforces: table and table referred to, by the file's names in lower case.
-    pub enforced: BTreeSet<(String, String)>,
+    /// Foreign keys that the target enforces.
+    pub enforced: Enforced,
 }
 
 /// A table with its two ends.
@@ -71,13 +72,6 @@ impl Plan {
     pub(super) fn queries(&self) -> impl Iterator<Item = String> {
         let kept = self.kept.iter().map(|version| originals::query(*version));
         kept.chain(self.tables.iter().flat_map(BackTable::queries))
-    }
-}
-
-impl Plan {
-    /// Whether the target enforces a foreign key of `table` that refers to `parent`.
-    pub(super) fn enforces(&self, table: &str, parent: &str) -> bool {
-        self.enforced.contains(&(table.to_ascii_lowercase(), parent.to_ascii_lowercase()))
     }
 }
 
@@ -156,7 +150,7 @@ pub(super) async fn of(
         definition.statements.iter().position(|statement| statement.name == table.bound.source.name)
     });
     let sequences = sequence::last(client, &definition, &tables).await?;
-    let (kept, enforced) = (versions_with_kept_cells(&tables), enforced(client, &tables).await?);
+    let (kept, enforced) = (versions_with_kept_cells(&tables), Enforced::between(client, &tables).await?);
     Ok(Plan { definition, kept, tables, sequences, notes, refused, enforced })
 }
 
@@ -190,18 +184,6 @@ async fn brought<'a>(
 fn spelt<'a>(fed: &Fed<'_>, receipts: &'a HashMap<i32, ForTheWayBack>) -> Option<&'a Spelt> {
     let receipt = receipts.get(&fed.step?.0.number)?;
     receipt.tables.iter().find(|table| table.table == fed.target.name)
-}
-
-/// The foreign keys between `tables` that the target enforces.
-async fn enforced(client: &Client, tables: &[BackTable]) -> Result<BTreeSet<(String, String)>, Error> {
-    let named = |oid: u32| {
-        let table = tables.iter().find(|table| table.bound.target.oid == oid)?;
-        Some(table.bound.source.name.to_ascii_lowercase())
-    };
-    let oids: Vec<u32> = tables.iter().map(|table| table.bound.target.oid).collect();
-    let keys = of_tables(client, ENFORCED, &oids).await;
-    let keys = keys.map_err(Error::database("reading the target's foreign keys"))?;
-    Ok(keys.iter().filter_map(|row| Some((named(row.get(0))?, named(row.get(1))?))).collect())
 }
 
 fn versions_with_kept_cells(tables: &[BackTable]) -> Vec<i32> {
@@ -417,10 +399,6 @@ fn order(bound: &BoundTable) -> String {
     let columns: Vec<String> = columns.collect();
     if columns.is_empty() { String::new() } else { format!(" ORDER BY {}", columns.join(", ")) }
 }
-
-const ENFORCED: &str = "\
-SELECT conrelid, confrelid FROM pg_catalog.pg_constraint
-WHERE contype = 'f' AND convalidated AND conrelid = ANY ($1) AND confrelid = ANY ($1)";
 
 /// The application's tables that a query without a schema finds. Partitions are read through their table, and those of
 /// extensions are made anew. (PostgreSQL: System Catalogs, `pg_depend`.)
