@@ -66,8 +66,8 @@ type Ruled = (&'static str, Rules, &'static str, Type, i32, Vec<Cell<'static>>);
 
 fn rules() -> Vec<Ruled> {
     let none = Rules::default;
-    let read = |name: &str| Rules { read: Read::parse(name), ..none() };
-    let madrid = Rules { zone: Zone::parse("Europe/Madrid"), ..none() };
+    let read = |name: &str| Rules { read: Read::parse(name).ok(), ..none() };
+    let madrid = Rules { zone: Zone::parse("Europe/Madrid").ok(), ..none() };
     let both = Rules { read: Some(Read::UnixSeconds), ..madrid.clone() };
     let round = Rules { round: true, ..none() };
     let (int, real) = (Cell::Integer, Cell::Real);
@@ -99,6 +99,14 @@ fn rules() -> Vec<Ruled> {
             Type::TIMESTAMP,
             -1,
             vec![int(1_700_000_000_123_456), real(0.5)],
+        ),
+        (
+            "read epoch",
+            read("epoch"),
+            "interval",
+            Type::INTERVAL,
+            -1,
+            vec![text("1970-01-04 00:00:05.000000"), text("1969-12-31 23:00:00.000000"), text("01:30:00")],
         ),
         (
             "read julian",

@@ -13,7 +13,7 @@ const MAY_IMPORT: [(&str, &[&str]); 18] = [
     ("value", &["error"]),
     ("sqlite", &["error", "identifier", "value"]),
     ("postgres", &["config", "error", "identifier", "value"]),
-    ("migration", &["error"]),
+    ("migration", &["error", "value"]),
     ("copy", &["error", "identifier", "migration", "postgres", "sqlite", "value"]),
     ("since", &["copy", "error", "migration", "postgres", "sqlite"]),
     ("plan", &["config", "copy", "error", "migration", "postgres", "since"]),

@@ -101,7 +101,7 @@ fn rules(bits: u8) -> Rules {
         .into_iter()
         .nth(usize::from(bits & 7))
         .flatten(),
-        zone: [None, Zone::parse("UTC"), Zone::parse("Europe/Madrid"), Zone::parse("+05:30")]
+        zone: [None, Zone::parse("UTC").ok(), Zone::parse("Europe/Madrid").ok(), Zone::parse("+05:30").ok()]
             .into_iter()
             .nth(usize::from(bits >> 3 & 3))
             .flatten(),

@@ -107,7 +107,7 @@ pub(super) fn bind(
     let defaults = ColumnRules { zone: rules.zone.clone(), round: rules.round, ..ColumnRules::default() };
     let defaults = value_rules(&defaults).unwrap_or_else(|fault| {
         faults.push(format!("table {}: {fault}", from.name));
-        Rules { round: rules.round, ..Rules::default() }
+        Rules::default()
     });
     for column in &from.columns {
         let rule = rule_for(rules, from, column);
@@ -263,14 +263,8 @@ fn require_taken(table: &BoundTable, defaults: &Rules, faults: &mut Vec<String>)
 
 /// What the codec needs to know of a rule.
 fn value_rules(rule: &ColumnRules) -> Result<Rules, String> {
-    let read = rule.read.as_deref().map(|name| {
-        let known = "text, unix_s, unix_ms, unix_us, julian";
-        Read::parse(name).ok_or_else(|| format!("read = \"{name}\" is none of {known}"))
-    });
-    let zone = rule.zone.as_deref().map(|name| {
-        Zone::parse(name)
-            .ok_or_else(|| format!("zone = \"{name}\" is no zone such as UTC, +02:00, Europe/Madrid"))
-    });
+    let read = rule.read.as_deref().map(Read::parse);
+    let zone = rule.zone.as_deref().map(Zone::parse);
     let repair = |mend: Option<Mend>| match mend {
         None => Repair::Fail,
         Some(Mend::Strip) => Repair::Strip,

@@ -127,6 +127,7 @@ fn advice(table: &BoundTable, index: usize, misfit: Misfit) -> String {
         "a number with digits beyond the microsecond" | "a Julian day between two milliseconds" => {
             "round = true"
         }
+        "a date and time instead of an interval" => "read = \"epoch\"  # SQLAlchemy counts from 1970-01-01",
         "an integer" | "a real" if name.starts_with("interval") => {
             "read = \"unix_…\"  # what the number counts: unix_s, unix_ms or unix_us"
         }

@@ -3,6 +3,7 @@
 
 use super::line_and_column;
 use crate::error::Problem;
+use crate::value::{Read, Zone};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -189,7 +190,11 @@ fn faults(file: &File) -> Vec<(usize, String)> {
             faults
                 .push((at, format!("table \"{table}\" has rules and is neither in tables nor in optional")));
         }
+        faults.extend(rules.zone.iter().filter_map(|zone| Some((at, Zone::parse(zone).err()?))));
         for (column, rules) in &rules.column {
+            let place = |fault: String| (at, format!("column \"{table}\".\"{column}\": {fault}"));
+            faults.extend(rules.read.iter().filter_map(|read| Some(place(Read::parse(read).err()?))));
+            faults.extend(rules.zone.iter().filter_map(|zone| Some(place(Zone::parse(zone).err()?))));
             if *rules == ColumnRules::default() {
                 faults.push((at, format!("column \"{table}\".\"{column}\" has no rule")));
             }

@@ -1,19 +1,24 @@
 //! `interval`: months, days and microseconds, each kept as it is written (Date/Time Types, "Interval Input").
 
-use super::moment::{self, SECOND};
+use super::moment::{self, DAY, Moment, SECOND};
 use super::numeric::{scaled, unscaled};
-use super::{Cell, Codec, Misfit, Rules, array, only_text};
+use super::spelling;
+use super::zone::UNIX_TO_2000;
+use super::{Cell, Codec, Misfit, Read, Rules, Spelt, array, only_text};
 use rusqlite::types::ValueRef;
 
 const NOT_AN_INTERVAL: Misfit = Misfit("text that is not an interval");
+
+const A_MOMENT: Misfit = Misfit("a date and time instead of an interval");
 
 /// `interval`: ISO 8601 (`P1DT2H`), `HH:MM:SS.ffffff`, parts with their units (`1 day, 2:00:00`), or a number that a
 /// rule says the unit of. `digits` are those after the second, or -1 for six.
 #[must_use]
 pub fn interval(digits: i32, rules: &Rules) -> Codec {
-    let unit = rules.read.and_then(super::Read::micros).map(i64::ilog10);
-    let round = rules.round;
+    let unit = rules.read.and_then(Read::micros).map(i64::ilog10);
+    let (epoch, round) = (rules.read == Some(Read::Epoch), rules.round);
     let expects = match unit {
+        None if epoch => "a date and time as far from 1970-01-01 00:00:00 as the interval is long",
         Some(6) => "a number of seconds",
         Some(3) => "a number of milliseconds",
         Some(_) => "a number of microseconds",
@@ -24,9 +29,12 @@ pub fn interval(digits: i32, rules: &Rules) -> Codec {
             let (micros, inexact) = scaled(value, power, round)?;
             let (micros, changed) = moment::rounded(micros, 6, digits, round)?;
             (Span { micros, ..Span::default() }, changed || inexact)
+        } else if epoch {
+            Span::since_epoch(only_text(value)?, digits, round)?
         } else {
             let text = std::str::from_utf8(only_text(value)?).map_err(|_| NOT_AN_INTERVAL)?;
-            let mut span = Span::parse(text).ok_or(NOT_AN_INTERVAL)?;
+            let other = || if Moment::parse(text.as_bytes()).is_ok() { A_MOMENT } else { NOT_AN_INTERVAL };
+            let mut span = Span::parse(text).ok_or_else(other)?;
             let (nanos, changed) = moment::rounded(span.nanos, 9, digits, round)?;
             span.micros = span.micros.checked_add(nanos / 1000).ok_or(NOT_AN_INTERVAL)?;
             (span, changed)
@@ -48,6 +56,7 @@ pub fn interval(digits: i32, rules: &Rules) -> Codec {
         match unit {
             Some(_) if span.days != 0 || span.months != 0 => None,
             Some(power) => unscaled(span.micros, power),
+            None if epoch => span.moment(),
             None => Cell::spelt(span.spell()),
         }
     })
@@ -77,6 +86,29 @@ enum Unit {
 use Unit::{Day, Hour, Minute, Month, Second, Week, Year};
 
 impl Span {
+    /// Of the moment that `text` says, in whole days and the rest of one, as the drivers write what Python has.
+    fn since_epoch(text: &[u8], digits: i32, round: bool) -> Result<(Span, bool), Misfit> {
+        let moment = Moment::parse(text)?;
+        if moment.offset.is_some() {
+            return Err(Misfit("a time with a zone"));
+        }
+        let (micros, changed) = moment.micros(digits, round)?;
+        let micros = micros + UNIX_TO_2000 * SECOND;
+        let days = i32::try_from(micros.div_euclid(DAY)).map_err(|_| NOT_AN_INTERVAL)?;
+        Ok((Span { days, micros: micros.rem_euclid(DAY), ..Span::default() }, changed))
+    }
+
+    /// The moment of which [`Span::since_epoch`] makes this span; none if it is not as that makes it.
+    fn moment(&self) -> Option<Cell<'static>> {
+        if self.months != 0 || !(0..DAY).contains(&self.micros) {
+            return None;
+        }
+        let micros = i64::from(self.days) * DAY + self.micros - UNIX_TO_2000 * SECOND;
+        let mut out = Spelt::new();
+        spelling::spell_moment(moment::in_years(micros).ok()?, &mut out)?;
+        Some(Cell::Spelt(out))
+    }
+
     fn parse(text: &str) -> Option<Span> {
         match text.strip_prefix('P').or_else(|| text.strip_prefix("-P")) {
             Some(parts) => Span::iso(parts, text.starts_with('-')),

@@ -31,21 +31,30 @@ pub enum Read {
     UnixMicros,
     /// Days since noon, 24 November 4714 BC, as `julianday()` of SQLite counts them: to the millisecond.
     Julian,
+    /// Text of a date and time as far from 1970-01-01 00:00 as the interval is long, as SQLAlchemy writes one.
+    Epoch,
 }
 
 impl Read {
-    const NAMES: [(&'static str, Read); 5] = [
+    const NAMES: [(&'static str, Read); 6] = [
         ("text", Read::Text),
         ("unix_s", Read::UnixSeconds),
         ("unix_ms", Read::UnixMillis),
         ("unix_us", Read::UnixMicros),
         ("julian", Read::Julian),
+        ("epoch", Read::Epoch),
     ];
 
-    /// By its name in a step: `text`, `unix_s`, `unix_ms`, `unix_us`, `julian`.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Read> {
-        Read::NAMES.iter().find(|(known, _)| *known == name).map(|(_, read)| *read)
+    /// By its name in a step: `text`, `unix_s`, `unix_ms`, `unix_us`, `julian`, `epoch`.
+    ///
+    /// # Errors
+    /// In words: there is none of that name.
+    pub fn parse(name: &str) -> Result<Read, String> {
+        let found = Read::NAMES.iter().find(|(known, _)| *known == name).map(|(_, read)| *read);
+        found.ok_or_else(|| {
+            let known = Read::NAMES.map(|(name, _)| name).join(", ");
+            format!("read = \"{name}\" is none of {known}")
+        })
     }
 
     /// Its name in a step.
@@ -60,7 +69,7 @@ impl Read {
             Read::UnixSeconds => Some(1_000_000),
             Read::UnixMillis => Some(1000),
             Read::UnixMicros => Some(1),
-            Read::Text | Read::Julian => None,
+            Read::Text | Read::Julian | Read::Epoch => None,
         }
     }
 }

@@ -182,7 +182,7 @@ impl Reading {
             Read::Julian => return "a Julian day, to the millisecond, or text".to_owned(),
             Read::UnixMillis => "milliseconds",
             Read::UnixMicros => "microseconds",
-            Read::UnixSeconds | Read::Text => "seconds",
+            Read::UnixSeconds | Read::Text | Read::Epoch => "seconds",
         };
         format!("a number of {unit} since 1970-01-01 00:00 UTC, or text")
     }

@@ -22,15 +22,18 @@ pub enum Zone {
 
 impl Zone {
     /// `UTC`, `Z`, an offset like `+02:00`, or a name of the IANA database like `Europe/Madrid`.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Zone> {
-        if name.eq_ignore_ascii_case("UTC") || name == "Z" {
-            return Some(Zone::Fixed(0));
-        }
-        if name.starts_with(['+', '-']) {
-            return super::moment::offset(name.as_bytes()).map(Zone::Fixed);
-        }
-        TimeZoneDatabase::bundled().get(name).ok().map(Zone::Named)
+    ///
+    /// # Errors
+    /// In words: it is none of these.
+    pub fn parse(name: &str) -> Result<Zone, String> {
+        let zone = if name.eq_ignore_ascii_case("UTC") || name == "Z" {
+            Some(Zone::Fixed(0))
+        } else if name.starts_with(['+', '-']) {
+            super::moment::offset(name.as_bytes()).map(Zone::Fixed)
+        } else {
+            TimeZoneDatabase::bundled().get(name).ok().map(Zone::Named)
+        };
+        zone.ok_or_else(|| format!("zone = \"{name}\" is no zone such as UTC, +02:00, Europe/Madrid"))
     }
 
     /// What the zone's clock shows at `instant`. A time that it shows twice would not say which: that is a misfit.
@@ -84,10 +87,10 @@ mod tests {
     #[test]
     fn names() {
         for good in ["UTC", "utc", "Z", "+02:00", "-0330", "Europe/Madrid", "America/New_York"] {
-            assert!(Zone::parse(good).is_some(), "{good}");
+            assert!(Zone::parse(good).is_ok(), "{good}");
         }
         for bad in ["", "Mars/Base", "+16:00", "+2", "02:00"] {
-            assert!(Zone::parse(bad).is_none(), "{bad}");
+            assert!(Zone::parse(bad).is_err(), "{bad}");
         }
     }
 

@@ -161,8 +161,8 @@ fn unspeakable(column: &BoundColumn) -> &'static str {
         }
         Some(Type::TIME | Type::TIMETZ) => "24:00:00, or a time that the column's numbers cannot say",
         Some(Type::INTERVAL) => {
-            "months or days in a column of numbers, or a span that these cannot say (of days SQL makes hours: \
-             UPDATE … SET … = make_interval(secs => extract(epoch FROM …)))"
+            "months, or days in a column of numbers, or a span that these or a time since 1970 cannot say (SQL makes hours of days: \
+             make_interval(secs => extract(epoch FROM …)), and days of hours: justify_hours(…))"
         }
         _ => "a value that has no form in SQLite",
     }
