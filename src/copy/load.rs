@@ -209,7 +209,7 @@ async fn ended(running: Running, written: Result<Vec<Count>, Failure>) -> Result
 
 async fn write<'a>(
     client: &Client,
-    routes: impl Iterator<Item = (&'a Route, &'a Statement)>,
+    routes: impl ExactSizeIterator<Item = (&'a Route, &'a Statement)>,
     pieces: &mut Receiver<Piece>,
     after_misfit: AfterMisfit,
     progress: &Progress,
