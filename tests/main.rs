@@ -53,6 +53,7 @@ mod reading;
 mod ready;
 mod refusals;
 mod rules;
+mod rules_times;
 mod since;
 mod source;
 mod source_state;

@@ -6,13 +6,13 @@
 
 use super::lossless::Lossless;
 use crate::error::Error;
-use crate::postgres::{catalog, of_tables};
 use crate::sqlite::schema::Table;
 use crate::sqlite::{Books, Source, scan};
 use rusqlite::types::ValueRef;
 use serde_json::json;
 use std::collections::BTreeMap;
 use tokio_postgres::Client;
+use tokio_postgres::types::Type;
 
 /// A table of more rows is no list of versions, and is not kept.
 const MOST_ROWS: usize = 10_000;
@@ -73,19 +73,16 @@ pub(super) async fn look_at_the_targets(
     kept: &BTreeMap<String, Books>,
 ) -> Result<(), Error> {
     let full = kept.iter().filter(|(_, books)| !books.rows.is_empty());
-    let names: Vec<&str> = full.map(|(table, _)| table.as_str()).collect();
+    let names: Vec<String> = full.map(|(table, _)| table.to_ascii_lowercase()).collect();
     if names.is_empty() {
         return Ok(());
     }
-    let tables = catalog::tables(client, &names).await?;
-    let oids: Vec<u32> = tables.iter().map(|table| table.oid).collect();
     let doing = || Error::database("looking at the tables of other tools in the target");
-    let readable = of_tables(client, READABLE, &oids).await.map_err(doing())?;
-    let readable: Vec<u32> = readable.iter().map(|row| row.get(0)).collect();
-    for table in tables.iter().filter(|table| readable.contains(&table.oid)) {
-        let empty = format!("SELECT NOT EXISTS (SELECT FROM {})", table.quoted());
-        if client.query_typed_one(&empty, &[]).await.map_err(doing())?.get(0) {
-            let name = &table.name;
+    let readable = client.query_typed(READABLE, &[(&names, Type::TEXT_ARRAY)]).await.map_err(doing())?;
+    for row in &readable {
+        let (name, quoted): (String, String) = (row.get(0), row.get(1));
+        let is_empty = format!("SELECT NOT EXISTS (SELECT FROM {quoted})");
+        if client.query_typed_one(&is_empty, &[]).await.map_err(doing())?.get(0) {
             log::warn!(
                 "{name} is left behind, and empty in the target: an application that migrates at its start would run all of \
                  its migrations on tables that are there; have its tool mark them as run, or list {name} under tables"
@@ -95,5 +92,10 @@ pub(super) async fn look_at_the_targets(
     Ok(())
 }
 
-const READABLE: &str =
-    "SELECT oid FROM unnest($1::oid[]) AS oid WHERE pg_catalog.has_table_privilege(oid, 'SELECT')";
+/// The visible tables of these names, in lower case, that this role may read: name, and name for statements.
+const READABLE: &str = "\
+SELECT c.relname::text, format('%I.%I', n.nspname, c.relname)
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND pg_catalog.pg_table_is_visible(c.oid) AND lower(c.relname) = ANY ($1)
+  AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
+ORDER BY c.relname";

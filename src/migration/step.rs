@@ -55,6 +55,17 @@ pub struct TableRules {
     pub constant: BTreeMap<String, toml::Value>,
 }
 
+impl TableRules {
+    /// What the step calls the column `name` of the source, whose rule it may write in another case; `name` itself, if it
+    /// has none.
+    #[must_use]
+    pub fn key_of(&self, name: &str) -> String {
+        let exact = self.column.contains_key(name);
+        let key = self.column.keys().find(|key| !exact && key.eq_ignore_ascii_case(name));
+        key.map_or(name, String::as_str).to_owned()
+    }
+}
+
 /// `[table.NAME.column.COLUMN]`: rules for one column.
 #[derive(Debug, Clone, Default, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, default)]

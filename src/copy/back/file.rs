@@ -196,12 +196,7 @@ fn prove(
 
 /// What SQLite has against a row, with the reason if the row lacks a column that it must have.
 fn explained(refusal: String, table: &BackTable) -> String {
-    let lacks = |column: &&schema::Column| {
-        let bound = table.bound.columns.iter().any(|bound| bound.source.name == column.name);
-        !bound && refusal.ends_with(&format!("{}.{}", table.bound.source.name, column.name))
-    };
-    let mut required = table.bound.source.columns.iter().filter(|column| column.required);
-    if required.any(|column| lacks(&column)) {
+    if table.bound.without_way_back().any(|column| refusal.ends_with(&column)) {
         let why = "the step skips this column, or a version has dropped it since: in that case add it again in a version";
         return format!("{refusal} ({why})");
     }

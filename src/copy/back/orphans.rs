@@ -6,7 +6,7 @@ use super::plan::{BackTable, Plan};
 use crate::error::{Error, counted};
 use crate::postgres::of_tables;
 use crate::sqlite::writer::{Orphans, Reference};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use tokio_postgres::Client;
 
 /// Foreign keys that the target enforces: table and table referred to, by the file's names in lower case.
@@ -15,14 +15,15 @@ pub(super) struct Enforced(BTreeSet<(String, String)>);
 impl Enforced {
     /// Those between `tables`.
     pub(super) async fn between(client: &Client, tables: &[BackTable]) -> Result<Enforced, Error> {
-        let named = |oid: u32| {
-            let table = tables.iter().find(|table| table.bound.target.oid == oid)?;
-            Some(table.bound.source.name.to_ascii_lowercase())
-        };
-        let oids: Vec<u32> = tables.iter().map(|table| table.bound.target.oid).collect();
+        let named =
+            |table: &BackTable| (table.bound.target.oid, table.bound.source.name.to_ascii_lowercase());
+        let named: HashMap<u32, String> = tables.iter().map(named).collect();
+        let oids: Vec<u32> = named.keys().copied().collect();
         let keys = of_tables(client, ENFORCED, &oids).await;
         let keys = keys.map_err(Error::database("reading the target's foreign keys"))?;
-        Ok(Enforced(keys.iter().filter_map(|row| Some((named(row.get(0))?, named(row.get(1))?))).collect()))
+        // both are among those that were asked for
+        let name = |oid: u32| named.get(&oid).cloned().unwrap_or_default();
+        Ok(Enforced(keys.iter().map(|row| (name(row.get(0)), name(row.get(1)))).collect()))
     }
 
     fn has(&self, table: &str, parent: &str) -> bool {

@@ -124,17 +124,18 @@ pub(super) async fn of(
     notes.extend(said::left(&steps, &receipts, &fed, &definition, &modules));
     modules.take_external(&mut fed, &mut notes);
     made::add(client, &fed, &draft, &mut definition, &mut notes).await?;
-    let step_rules = |fed: &Fed<'_>, columns: &[String]| {
-        untold::rules(fed, columns, spelt(fed, &receipts), untold::common_zone(&steps).as_ref())
-    };
+    let (spelt, zone) = (spelt_by_table(&fed, &receipts), untold::common_zone(&steps));
+    let spelt = |fed: &Fed<'_>| spelt.get(&fed.target.oid).copied();
+    let step_rules =
+        |fed: &Fed<'_>, columns: &[String]| untold::rules(fed, columns, spelt(fed), zone.as_ref());
     let bound = bind(file, &definition, &fed, lock_timeout, step_rules, &mut notes, &mut refused)?;
     let mut told = Told::default();
-    bound.iter().for_each(|(bound, fed)| told.add(bound, spelt(fed, &receipts)));
+    bound.iter().for_each(|(bound, fed)| told.add(bound, spelt(fed)));
     let mut tables = Vec::new();
     for (bound, fed) in bound {
         notes.extend(modules.rowids(&bound.source.name));
         columns_left_behind(client, &bound, &mut notes).await?;
-        let spelt = spelt(fed, &receipts);
+        let spelt = spelt(fed);
         let mut kept = None;
         if let (Some((version, _)), Some(spelt)) = (fed.step, spelt) {
             notes.extend(said::other_types(&bound, spelt, &version.label));
@@ -180,10 +181,16 @@ async fn brought<'a>(
     Ok((steps, receipts))
 }
 
-/// What the receipt of the step that brought a table says of it.
-fn spelt<'a>(fed: &Fed<'_>, receipts: &'a HashMap<i32, ForTheWayBack>) -> Option<&'a Spelt> {
-    let receipt = receipts.get(&fed.step?.0.number)?;
-    receipt.tables.iter().find(|table| table.table == fed.target.name)
+/// By table of the target: what the receipt of the step that brought it says of it.
+fn spelt_by_table<'a>(fed: &[Fed<'_>], receipts: &'a HashMap<i32, ForTheWayBack>) -> HashMap<u32, &'a Spelt> {
+    let mut by_name = HashMap::new();
+    for (version, receipt) in receipts {
+        for table in &receipt.tables {
+            by_name.entry((*version, table.table.as_str())).or_insert(table);
+        }
+    }
+    let of_step = |fed: &Fed<'_>| by_name.get(&(fed.step?.0.number, fed.target.name.as_str())).copied();
+    fed.iter().filter_map(|fed| Some((fed.target.oid, of_step(fed)?))).collect()
 }
 
 fn versions_with_kept_cells(tables: &[BackTable]) -> Vec<i32> {
@@ -349,8 +356,7 @@ fn table(
     made: bool,
 ) -> BackTable {
     let format = |column: &BoundColumn| {
-        let own = || spelt.and_then(|spelt| spelt.formats.get(&column.target.name)).cloned();
-        let known = told.of_others(column, spelt).or_else(own).unwrap_or_default();
+        let known = told.format(column, spelt);
         let number = Type::from_oid(column.target.type_oid) == Some(Type::NUMERIC);
         // SQLite would make text of it, with fifteen digits
         let format = if number && known.format == Format::Usual && column.source.has_text_affinity() {

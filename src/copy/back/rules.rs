@@ -59,9 +59,8 @@ fn relax(rules: &mut TableRules, from: &schema::Table, target: &str) -> bool {
         rule.and_then(|rule| rule.target.as_deref()).unwrap_or(name).eq_ignore_ascii_case(target)
     };
     let fed = from.columns.iter().find_map(|column| {
-        let rule = rules.column.iter().find(|(name, _)| name.eq_ignore_ascii_case(&column.name));
-        let key = rule.map_or(&column.name, |(name, _)| name);
-        feeds(&column.name, rule.map(|(_, rule)| rule)).then(|| key.clone())
+        let key = rules.key_of(&column.name);
+        feeds(&column.name, rules.column.get(&key)).then_some(key)
     });
     let Some(name) = fed else { return false };
     let rule = rules.column.entry(name).or_default();

@@ -19,9 +19,18 @@ pub(super) fn is_untold(spelt: Option<&Spelt>, column: &catalog::Column) -> bool
     is_spelt_in_many_ways(column) && !spelt.is_some_and(told)
 }
 
-/// What the cells of the columns that are told are spelt in.
+/// What the cells of the columns that are told are spelt in, by kind.
 #[derive(Default)]
-pub(super) struct Told(Vec<(u32, String, ColumnFormat)>);
+pub(super) struct Told(Vec<Kind>);
+
+/// Columns of one type that declare the same in the file and are spelt alike.
+struct Kind {
+    type_oid: u32,
+    declared: String,
+    format: ColumnFormat,
+    /// How many they are.
+    columns: usize,
+}
 
 impl Told {
     /// Adds those of a table.
@@ -30,39 +39,56 @@ impl Told {
             .columns
             .iter()
             .filter(|column| is_spelt_in_many_ways(&column.target) && !is_untold(spelt, &column.target));
-        self.0.extend(told.map(|column| {
-            let format = spelt.and_then(|spelt| spelt.formats.get(&column.target.name)).cloned();
-            (column.target.type_oid, declared(column), format.unwrap_or_default())
-        }));
+        for column in told {
+            let (type_oid, declared) = (column.target.type_oid, declared(column));
+            let format = own(column, spelt);
+            let alike = |kind: &&mut Kind| {
+                kind.type_oid == type_oid && kind.declared == declared && kind.format == format
+            };
+            match self.0.iter_mut().find(alike) {
+                Some(kind) => kind.columns += 1,
+                None => self.0.push(Kind { type_oid, declared, format, columns: 1 }),
+            }
+        }
+    }
+
+    /// What the cells of `column` are written in: its own format, unless no cell told one.
+    pub(super) fn format(&self, column: &BoundColumn, spelt: Option<&Spelt>) -> ColumnFormat {
+        let of_others = is_untold(spelt, &column.target).then(|| self.of_others(column)).flatten();
+        of_others.unwrap_or_else(|| own(column, spelt))
     }
 
     /// The format of most columns of the type of `column` that declare the same as it in the file; of a UUID, of most
-    /// columns, and without any as many digits as are declared. None if its own cells tell it.
-    pub(super) fn of_others(&self, column: &BoundColumn, spelt: Option<&Spelt>) -> Option<ColumnFormat> {
-        if !is_untold(spelt, &column.target) {
-            return None;
-        }
+    /// columns, and without any as many digits as are declared.
+    fn of_others(&self, column: &BoundColumn) -> Option<ColumnFormat> {
         let is_uuid = column.target.type_oid == Type::UUID.oid();
-        let of_type = self.0.iter().filter(|(of_type, _, _)| *of_type == column.target.type_oid);
-        let alike = of_type.clone().filter(|(_, other, _)| *other == declared(column));
-        let any = of_type.filter(|_| is_uuid);
-        let format =
-            most(alike.map(|(_, _, format)| format)).or_else(|| most(any.map(|(_, _, format)| format)));
-        format.or_else(|| {
+        let of_type = self.0.iter().filter(|kind| kind.type_oid == column.target.type_oid);
+        let alike = most(of_type.clone().filter(|kind| kind.declared == declared(column)));
+        let any = || most(of_type.filter(|_| is_uuid));
+        alike.or_else(any).or_else(|| {
             let digits_alone = is_uuid && column.source.declared.contains("(32)");
             digits_alone.then(|| ColumnFormat { format: Format::digits_alone(), ..ColumnFormat::default() })
         })
     }
 }
 
+/// What the receipt says of a column; the usual format if it says nothing.
+fn own(column: &BoundColumn, spelt: Option<&Spelt>) -> ColumnFormat {
+    spelt.and_then(|spelt| spelt.formats.get(&column.target.name)).cloned().unwrap_or_default()
+}
+
 fn declared(column: &BoundColumn) -> String {
     column.source.declared.to_ascii_lowercase()
 }
 
-fn most<'a>(formats: impl Iterator<Item = &'a ColumnFormat>) -> Option<ColumnFormat> {
-    let formats: Vec<&ColumnFormat> = formats.collect();
-    let count = |format: &&&ColumnFormat| formats.iter().filter(|other| other == format).count();
-    formats.iter().rev().max_by_key(count).map(|format| (*format).clone())
+fn most<'a>(kinds: impl Iterator<Item = &'a Kind>) -> Option<ColumnFormat> {
+    let kinds: Vec<&Kind> = kinds.collect();
+    let columns = |of: &&&Kind| {
+        let alike = kinds.iter().filter(|kind| kind.format == of.format);
+        alike.map(|kind| kind.columns).sum::<usize>()
+    };
+    // the first of those that are as frequent
+    kinds.iter().rev().max_by_key(columns).map(|kind| kind.format.clone())
 }
 
 /// The one zone that all rules for zones in `steps` name.
@@ -84,6 +110,7 @@ pub(super) fn rules(
     zone: Option<&String>,
 ) -> TableRules {
     let mut rules = fed.step.map(|(_, table)| table.rules.clone()).unwrap_or_default();
+    let Some(zone) = zone else { return rules };
     let moments = fed
         .target
         .columns
@@ -91,10 +118,9 @@ pub(super) fn rules(
         .filter(|column| column.type_oid == Type::TIMESTAMPTZ.oid() && is_untold(spelt, column));
     for moment in moments {
         let Some(column) = fed.column(&moment.name, columns) else { continue };
-        let named = rules.column.keys().find(|name| name.eq_ignore_ascii_case(column)).cloned();
-        let rule = rules.column.entry(named.unwrap_or_else(|| column.to_owned())).or_default();
+        let rule = rules.column.entry(rules.key_of(column)).or_default();
         if *rule == (ColumnRules { target: rule.target.clone(), ..ColumnRules::default() }) {
-            rule.zone = zone.cloned();
+            rule.zone = Some(zone.clone());
         }
     }
     rules

@@ -39,10 +39,7 @@ impl Since<'_> {
     ) -> Result<(TableRules, Vec<String>), Error> {
         let (mut rules, mut gone) = (rules.clone(), Vec::new());
         for column in from.columns.iter().filter(|column| !column.generated) {
-            let named = |name: &String| name.eq_ignore_ascii_case(&column.name);
-            let exact = rules.column.contains_key(&column.name);
-            let key = if exact { None } else { rules.column.keys().find(|name| named(name)).cloned() };
-            let key = key.unwrap_or_else(|| column.name.clone());
+            let key = rules.key_of(&column.name);
             let rule = rules.column.get(&key).cloned().unwrap_or_default();
             let name = rule.target.as_ref().unwrap_or(&column.name);
             let there = same_name(&to.columns, name, |known| &known.name).is_some();

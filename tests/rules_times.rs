@@ -1,0 +1,147 @@
+//! Rules for dates, times and intervals: what numbers count, which clock a text shows, how many digits are kept.
+
+use crate::rules::with_rules;
+use crate::support::cells;
+
+#[test]
+fn numbers_are_read_as_times() {
+    let target = "s timestamp, ms timestamptz, us timestamp, j timestamp, d date";
+    let source = "CREATE TABLE t (s, ms, us, j, d); INSERT INTO t VALUES
+        (1700000000, 1700000000123, 1700000000123456, 2460000.5, 86400), (0.5, NULL, NULL, NULL, NULL)";
+    let rules: String =
+        [("s", "unix_s"), ("ms", "unix_ms"), ("us", "unix_us"), ("j", "julian"), ("d", "unix_s")]
+            .iter()
+            .map(|(column, read)| format!("[table.t.column.{column}]\nread = \"{read}\"\n"))
+            .collect();
+    let project = with_rules(target, source, &rules);
+    project.outgrow(["migrate"]).succeeds();
+    assert_eq!(
+        project.query("SELECT concat_ws('|', s, ms AT TIME ZONE 'UTC', us, j, d) FROM t ORDER BY s"),
+        [
+            "1970-01-01 00:00:00.5",
+            "2023-11-14 22:13:20|2023-11-14 22:13:20.123|2023-11-14 22:13:20.123456|2023-02-25 00:00:00|1970-01-02"
+        ]
+    );
+    let project = with_rules(target, source, "");
+    project
+        .outgrow(["migrate"])
+        .exits(6)
+        .says(&["rule: [table.t.column.s]\n", "read = \"unix_…\"  # unix_s, unix_ms, unix_us or julian"]);
+}
+
+#[test]
+fn a_zone_makes_naive_times_moments() {
+    let source = "CREATE TABLE t (v); INSERT INTO t VALUES ('2024-07-01 12:00:00'), ('2024-01-01 12:00:00')";
+    let project = with_rules("v timestamptz", source, "[table.t.column.v]\nzone = \"Europe/Madrid\"\n");
+    project.outgrow(["migrate"]).succeeds();
+    let utc = project.query("SELECT (v AT TIME ZONE 'UTC')::text FROM t ORDER BY v");
+    assert_eq!(utc, ["2024-01-01 11:00:00", "2024-07-01 10:00:00"]);
+    project.outgrow(["verify"]).succeeds();
+    let gap = "CREATE TABLE t (v); INSERT INTO t VALUES ('2024-03-31 02:30:00')";
+    let project = with_rules("v timestamptz", gap, "[table.t.column.v]\nzone = \"Europe/Madrid\"\n");
+    project.outgrow(["migrate"]).exits(6).says(&["t.v: ", "rowid 1"]);
+}
+
+#[test]
+fn a_rule_whose_value_is_none_is_refused_before_anything_runs() {
+    let source = "CREATE TABLE t (v); INSERT INTO t VALUES (1)";
+    let rules =
+        "[table.t]\nzone = \"Mars\"\n[table.t.column.v]\nread = \"minutes\"\nzone = \"Europ/Madird\"\n";
+    let project = with_rules("v timestamp", source, rules);
+    project.outgrow(["migrate"]).exits(2).says(&[
+        "V2__import.toml:3:8: zone = \"Mars\" is no zone such as UTC",
+        "column \"t\".\"v\": read = \"minutes\" is none of text, unix_s, unix_ms, unix_us, julian, epoch",
+        "column \"t\".\"v\": zone = \"Europ/Madird\" is no zone",
+    ]);
+    assert!(!project.has_table("t"));
+}
+
+/// A span that the drivers write as days and the rest of one.
+#[test]
+fn what_sqlalchemy_writes_of_an_interval_is_one() {
+    let source = "CREATE TABLE t (id INTEGER PRIMARY KEY, v DATETIME);
+        INSERT INTO t VALUES (1, '1970-01-04 00:00:00.000005'), (2, '1969-12-31 23:00:00.000000'), (3, '1970-01-01 00:01:30.000000')";
+    let project = with_rules("id int PRIMARY KEY, v interval", source, "");
+    project
+        .outgrow(["migrate"])
+        .exits(6)
+        .says(&["t.v: a date and time instead of an interval in 3 rows", "read = \"epoch\""]);
+    let project =
+        with_rules("id int PRIMARY KEY, v interval", source, "[table.t.column.v]\nread = \"epoch\"\n");
+    project.outgrow(["migrate"]).succeeds();
+    assert_eq!(
+        project.query("SELECT v::text FROM t ORDER BY id"),
+        ["3 days 00:00:00.000005", "-1 days +23:00:00", "00:01:30"]
+    );
+    project.outgrow(["verify"]).succeeds();
+    project.outgrow(["export", "back.db"]).succeeds();
+    cells::assert_same(&project.path("back.db"), &project.path("app.db"));
+    project.execute("INSERT INTO t VALUES (4, '40 days 01:00:00')");
+    project.outgrow(["export", "again.db"]).succeeds();
+    let found = cells::query(&project.path("again.db"), "SELECT v FROM t WHERE id = 4");
+    assert_eq!(found, ["'1970-02-10 01:00:00.000000'"]);
+    project.execute("INSERT INTO t VALUES (5, '26:00:00')");
+    project.outgrow(["export", "third.db"]).exits(6).says(&["t.v: ", "justify_hours", "id 5"]);
+}
+
+/// Go and chrono write nanoseconds in every column of time.
+#[test]
+fn rules_for_a_table_hold_for_the_columns_that_take_them() {
+    let source = "CREATE TABLE t (a, b, c, d, e);
+        INSERT INTO t VALUES ('2024-07-01 12:00:00.123456789', '2024-07-01T12:00:00.1234567+01:00', '1.25', 'x', 7)";
+    let rules = "[table.t]\nround = true\nzone = \"Europe/Madrid\"\n[table.t.column.a]\nzone = \"UTC\"\n";
+    let project = with_rules("a timestamptz, b timestamp, c numeric(2,1), d text, e int", source, rules);
+    project.outgrow(["migrate"]).succeeds().prints(&["changed by rule: a 1, b 1, c 1"]);
+    assert_eq!(
+        project.query("SELECT concat_ws('|', a AT TIME ZONE 'UTC', b, c, d, e) FROM t"),
+        ["2024-07-01 12:00:00.123457|2024-07-01 13:00:00.123457|1.3|x|7"]
+    );
+    project.outgrow(["verify"]).succeeds();
+    project.outgrow(["export", "back.db"]).succeeds();
+    cells::assert_same(&project.path("back.db"), &project.path("app.db"));
+    let rules = "[table.t]\nround = true\nzone = \"UTC\"\n";
+    with_rules("d text", "CREATE TABLE t (d); INSERT INTO t VALUES ('x')", rules)
+        .outgrow(["migrate"])
+        .exits(7)
+        .says(&[
+            "table t: the step has zone for all its columns, and no column of it takes that rule",
+            "table t: the step has round for all its columns, and no column of it takes that rule",
+        ]);
+}
+
+/// Knex writes both into one column: text by default, and what `new Date()` counts.
+#[test]
+fn numbers_and_texts_of_one_column_are_both_times() {
+    let source = "CREATE TABLE t (at, w, d, c);
+        INSERT INTO t VALUES ('2024-07-01 12:00:00', '2024-07-01 12:00:00', '2024-07-01', '12:00:01'),
+            (1719835200000, 1719835200000, 1719792000000, 43201000), ('1719835200000', NULL, NULL, NULL)";
+    let columns = ["at", "w", "d", "c"].map(|name| format!("[table.t.column.{name}]\nread = \"unix_ms\"\n"));
+    let rules = columns.concat().replacen("unix_ms\"\n", "unix_ms\"\nzone = \"UTC\"\n", 1);
+    let project = with_rules("at timestamptz, w timestamp, d date, c time", source, &rules);
+    project.outgrow(["migrate"]).succeeds();
+    assert_eq!(
+        project.query("SELECT DISTINCT concat_ws('|', at AT TIME ZONE 'UTC', w, d, c) FROM t ORDER BY 1"),
+        ["2024-07-01 12:00:00", "2024-07-01 12:00:00|2024-07-01 12:00:00|2024-07-01|12:00:01"]
+    );
+    project.outgrow(["verify"]).succeeds();
+    project.outgrow(["export", "back.db"]).succeeds();
+    cells::assert_same(&project.path("back.db"), &project.path("app.db"));
+}
+
+/// PostgreSQL would take the number for seconds.
+#[test]
+fn a_number_is_no_interval_whatever_fields_the_interval_has() {
+    let source = "CREATE TABLE t (v); INSERT INTO t VALUES (3), ('3 days 04:05:06.7')";
+    for of_type in ["interval", "interval day to second", "interval hour to second(6)", "interval second"] {
+        with_rules(&format!("v {of_type}"), source, "").outgrow(["migrate"]).exits(6).says(&[
+            "t.v: an integer in 1 row, rowid 1;",
+            "read = \"unix_…\"  # what the number counts: unix_s, unix_ms or unix_us",
+        ]);
+    }
+    let source = "CREATE TABLE t (v); INSERT INTO t VALUES (93784), (0.5)";
+    let project = with_rules("v interval day to second", source, "[table.t.column.v]\nread = \"unix_s\"\n");
+    project.outgrow(["migrate"]).succeeds();
+    assert_eq!(project.query("SELECT v::text FROM t ORDER BY v"), ["00:00:00.5", "26:03:04"]);
+    project.outgrow(["export", "back.db"]).succeeds();
+    cells::assert_same(&project.path("back.db"), &project.path("app.db"));
+}
