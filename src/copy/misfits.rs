@@ -119,7 +119,7 @@ pub(super) fn report(table: &BoundTable, index: usize, misfit: Misfit, by_rowid:
 fn advice(table: &BoundTable, index: usize, misfit: Misfit) -> String {
     let column = &table.columns[index];
     let name = column.target.type_name.as_str();
-    let temporal = ["timestamp", "date", "time", "interval"].iter().any(|kind| name.starts_with(kind));
+    let temporal = name.starts_with("timestamp") || name.starts_with("date") || name.starts_with("time");
     let rule = match misfit.0 {
         "a time without a zone" => "zone = \"UTC\"  # the zone that such times are in",
         "a time with a zone" => "zone = \"UTC\"  # the zone to store them in",
