@@ -151,11 +151,13 @@ impl Plan {
     #[must_use]
     pub fn of(versions: &[Version], history: History) -> Plan {
         let newest = history.applied.last().map_or(-1, Migration::version);
+        let mut recorded = history.applied.iter().peekable();
         let mut entries: Vec<Entry> = versions
             .iter()
             .map(|version| {
-                let found = history.applied.binary_search_by_key(&version.number, Migration::version);
-                let applied = found.ok().map(|index| &history.applied[index]);
+                // both are in order
+                while recorded.next_if(|applied| applied.version() < version.number).is_some() {}
+                let applied = recorded.next_if(|applied| applied.version() == version.number);
                 let state = match applied {
                     Some(applied) if *applied == version.migration => State::Applied,
                     Some(_) => State::Divergent,
@@ -172,7 +174,7 @@ impl Plan {
                     }),
                     state,
                     applied_on: applied.and_then(Migration::applied_on).copied(),
-                    file: Some(version.file.display().to_string()),
+                    file: Some(version.file.to_string_lossy().into_owned()),
                     source_changed: None,
                     statements_done: None,
                 }

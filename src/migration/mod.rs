@@ -13,14 +13,19 @@ use crate::error::{Error, Problem};
 use refinery_core::Migration;
 use statement::Rename;
 use std::borrow::Cow;
-use std::fs::File;
+use std::ffi::OsStr;
+use std::fs::{DirEntry, File};
 use std::io::Read;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use step::Step;
 
 /// Fewer files than this are read sooner than a thread for them is started.
 const WORTH_A_THREAD: usize = 64;
+
+/// How many files a thread takes at a time.
+const AT_A_TIME: usize = 32;
 
 /// One version: a file of the folder.
 #[derive(Debug, Clone)]
@@ -43,7 +48,7 @@ pub enum Kind {
     /// `.sql`: statements.
     Sql,
     /// `.toml`: rows to bring from the source.
-    Step(Step),
+    Step(Box<Step>),
 }
 
 impl Version {
@@ -107,9 +112,9 @@ pub fn load(folder: &Path) -> Result<Vec<Version>, Error> {
             "holds no migrations: expected files named V1__create_user.sql, V2__….sql, and so on",
         ));
     }
-    let mut versions = read_all(&files, &mut problems);
     // stable: of two files with one number, the first by name has it
-    versions.sort_by_key(|version| version.number);
+    files.sort_by_cached_key(|file| number_of(file));
+    let versions = read_all(&files, &mut problems);
     for [first, second] in versions.array_windows() {
         if first.number == second.number {
             let (number, file) = (first.number, first.file.display());
@@ -124,7 +129,7 @@ pub fn load(folder: &Path) -> Result<Vec<Version>, Error> {
 /// also the name of its option.
 pub fn collect(folder: &Path, what: &str, files: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) {
     let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let mut entries = match entries {
+    let entries = match entries {
         Ok(entries) => entries,
         Err(error) => {
             let next = format!("run outgrow where the folder is, or name it with --{what}");
@@ -133,66 +138,73 @@ pub fn collect(folder: &Path, what: &str, files: &mut Vec<PathBuf>, problems: &m
             return;
         }
     };
-    // a name is a copy of its own: one for each entry, not two for each comparison
-    entries.sort_by_cached_key(std::fs::DirEntry::file_name);
-    for entry in entries {
-        if entry.file_name().as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        let path = entry.path();
-        // the listing says what most entries are; where a link leads it does not
-        let is_folder = match entry.file_type() {
-            Ok(of) if !of.is_symlink() => of.is_dir(),
-            _ => path.is_dir(),
-        };
-        if is_folder {
-            collect(&path, what, files, problems);
-        } else {
-            files.push(path);
+    let mut found: Vec<(PathBuf, bool)> = entries.iter().map(found).collect();
+    // one folder's: their bytes are in the order of their names, and compared sooner than paths are
+    found.sort_unstable_by(|(a, _), (b, _)| a.as_os_str().cmp(b.as_os_str()));
+    let is_hidden =
+        |path: &Path| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    for (path, is_folder) in found {
+        match is_folder {
+            _ if is_hidden(&path) => {}
+            true => collect(&path, what, files, problems),
+            false => files.push(path),
         }
     }
 }
 
-/// What each file holds, in the order of `files`, read on every processor: opening thousands of files takes longer than
-/// everything else that is done at head.
+/// What an entry of a folder is called, and whether it is one itself: the listing says so of most, but not where a link
+/// leads.
+fn found(entry: &DirEntry) -> (PathBuf, bool) {
+    let path = entry.path();
+    let is_folder = match entry.file_type() {
+        Ok(of) if !of.is_symlink() => of.is_dir(),
+        _ => path.is_dir(),
+    };
+    (path, is_folder)
+}
+
+/// What is found in each file, in the order of `files`, on every processor: opening thousands of files takes longer than
+/// everything else that is done at head. A thread takes a few at a time, for one of the processors is the server's
+/// meanwhile.
 fn read_all(files: &[PathBuf], problems: &mut Vec<Problem>) -> Vec<Version> {
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let share = files.len().div_ceil(processors).max(WORTH_A_THREAD);
-    let mut parts: Vec<(Vec<Version>, Vec<Problem>)> =
-        files.chunks(share).map(|_| Default::default()).collect();
-    std::thread::scope(|scope| {
-        let mut shares = parts.iter_mut().zip(files.chunks(share));
-        let own = shares.next();
-        shares.for_each(|(part, files)| drop(scope.spawn(|| read_part(files, part))));
-        own.into_iter().for_each(|(part, files)| read_part(files, part));
-    });
-    let mut versions = Vec::with_capacity(files.len());
-    for (read, found) in parts {
-        versions.extend(read);
-        problems.extend(found);
-    }
-    versions
-}
-
-fn read_part(files: &[PathBuf], (versions, problems): &mut (Vec<Version>, Vec<Problem>)) {
-    versions.reserve(files.len());
-    let mut buffer = Vec::with_capacity(4096);
-    for file in files {
-        match read(file, &mut buffer) {
-            Ok(version) => versions.push(version),
-            Err(found) => problems.extend(found),
+    let threads = processors.min(files.len() / WORTH_A_THREAD).max(1);
+    let mut read: Vec<Option<Result<Version, Vec<Problem>>>> = files.iter().map(|_| None).collect();
+    let left = Mutex::new(read.chunks_mut(AT_A_TIME).zip(files.chunks(AT_A_TIME)));
+    let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work = || {
+        let mut buffer = Vec::with_capacity(4096);
+        while let Some((places, files)) = next() {
+            places.iter_mut().zip(files).for_each(|(place, file)| *place = Some(read_one(file, &mut buffer)));
         }
-    }
+    };
+    std::thread::scope(|scope| {
+        (1..threads).for_each(|_| drop(scope.spawn(work)));
+        work();
+    });
+    let without_faults = |found| match found {
+        Some(Err(found)) => {
+            problems.extend(found);
+            None
+        }
+        found => found?.ok(),
+    };
+    read.into_iter().filter_map(without_faults).collect()
 }
 
-fn read(file: &Path, buffer: &mut Vec<u8>) -> Result<Version, Vec<Problem>> {
+/// The number in a well-named file's name.
+fn number_of(file: &Path) -> Option<u32> {
+    file.file_name()?.to_str()?.get(1..)?.split_once("__")?.0.parse().ok()
+}
+
+fn read_one(file: &Path, buffer: &mut Vec<u8>) -> Result<Version, Vec<Problem>> {
     let one = |message: &str| vec![problem(file, message)];
     let (stem, extension) = named(file).map_err(|message| one(&message))?;
     let text = text_of(file, buffer).map_err(|message| one(&message))?;
-    let migration = Migration::unapplied(&stem, &text).map_err(|error| one(&error.to_string()))?;
+    let migration = Migration::unapplied(stem, &text).map_err(|error| one(&error.to_string()))?;
     let kind = match extension {
         Extension::Sql => Kind::Sql,
-        Extension::Toml => Kind::Step(step::parse(file, &text)?),
+        Extension::Toml => Kind::Step(Box::new(step::parse(file, &text)?)),
     };
     Ok(Version {
         number: migration.version(),
@@ -210,10 +222,10 @@ enum Extension {
 
 /// The stem and kind of a well-named file, or what is wrong with the name. Stricter than refinery's regular expression
 /// in one point: the whole stem must match, since refinery would record `V1__a-b` under the name `a`.
-fn named(file: &Path) -> Result<(String, Extension), String> {
+fn named(file: &Path) -> Result<(&str, Extension), String> {
     let expected = "expected V<number>__<name>.sql, V<number>__<name>.toml or U<number>__<name>.sql, \
                     with letters, digits and _ in the name";
-    let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = file.file_name().and_then(OsStr::to_str).unwrap_or_default();
     let wrong = |what: &str| Err(format!("{what}: {expected}"));
     let Some((stem, extension)) = name.rsplit_once('.') else {
         return wrong("is no migration");
@@ -250,7 +262,7 @@ fn named(file: &Path) -> Result<(String, Extension), String> {
     if title.chars().count() > 255 {
         return Err("the name is longer than the 255 characters that the history holds".into());
     }
-    Ok((stem.to_owned(), extension))
+    Ok((stem, extension))
 }
 
 /// The text of a file as it is run, read into `buffer`, or what keeps it from being read.
