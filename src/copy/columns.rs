@@ -2,12 +2,14 @@
 //! codec of its type, and what a misfit does is decided here, once.
 
 use super::bind::{cut, same_name};
+use super::canonical::{self, Forms};
 use super::codec;
 use crate::error::Error;
 use crate::identifier::quote_all;
 use crate::migration::step::{ColumnRules, Mend, Policy, TableRules};
 use crate::postgres::catalog;
 use crate::sqlite::{Source, schema};
+use crate::value::canonical::Canonical;
 use crate::value::{Codec, Read, Repair, Rules, Zone};
 use rusqlite::types::ValueRef;
 
@@ -25,6 +27,12 @@ pub(super) struct BoundTable {
 }
 
 impl BoundTable {
+    /// Which of the columns and constants have values of several forms, in the order of a tuple.
+    pub(super) fn forms(&self) -> Forms {
+        let columns = self.columns.iter().map(|column| column.codec.canonical);
+        Forms::of(columns.chain(self.constants.iter().map(|constant| constant.canonical)).collect())
+    }
+
     /// The source columns that are read, in the order of the target's.
     pub(super) fn source_columns(&self) -> Vec<&str> {
         self.columns.iter().map(|column| column.source.name.as_str()).collect()
@@ -74,6 +82,20 @@ pub(super) struct BoundConstant {
     pub target: catalog::Column,
     /// Length and bytes, as in a COPY-binary tuple.
     pub field: Vec<u8>,
+    /// As of its codec.
+    pub canonical: Option<Canonical>,
+}
+
+impl BoundConstant {
+    /// The cell has its value, though it may have another form.
+    pub(super) fn is(&self, cell: &[u8]) -> bool {
+        let in_one_form = |cell: &[u8]| {
+            let mut cell = cell.to_vec();
+            canonical::unify(self.canonical, &mut cell);
+            cell
+        };
+        in_one_form(cell) == in_one_form(&self.field)
+    }
 }
 
 /// Binds the columns of `from` to those of `to` by `rules`; what does not fit is added to `faults`.
@@ -297,7 +319,7 @@ fn bind_constants(table: &mut BoundTable, rules: &TableRules, faults: &mut Vec<S
             continue;
         }
         match constant(target, value) {
-            Ok(field) => table.constants.push(BoundConstant { target: target.clone(), field }),
+            Ok(constant) => table.constants.push(constant),
             Err(found) => {
                 faults.push(format!("{place}: the constant does not fit: {found}"));
                 table.refused.push(target.name.clone());
@@ -306,8 +328,8 @@ fn bind_constants(table: &mut BoundTable, rules: &TableRules, faults: &mut Vec<S
     }
 }
 
-/// The field of a constant: what SQLite would store for it goes through the column's codec.
-fn constant(target: &catalog::Column, value: &toml::Value) -> Result<Vec<u8>, String> {
+/// A constant: what SQLite would store for it goes through the column's codec.
+fn constant(target: &catalog::Column, value: &toml::Value) -> Result<BoundConstant, String> {
     let text = match value {
         toml::Value::String(text) => text.clone(),
         toml::Value::Datetime(moment) => moment.to_string(),
@@ -332,7 +354,7 @@ fn constant(target: &catalog::Column, value: &toml::Value) -> Result<Vec<u8>, St
         .map_err(|misfit| format!("{}, {} takes {}", misfit.0, target.type_name, codec.expects))?;
     let length = i32::try_from(field.len() - 4).map_err(|_| "it is longer than 2 GB")?;
     field[..4].copy_from_slice(&length.to_be_bytes());
-    Ok(field)
+    Ok(BoundConstant { target: target.clone(), field, canonical: codec.canonical })
 }
 
 /// Every target column that must have a value gets one.

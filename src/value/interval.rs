@@ -1,5 +1,6 @@
 //! `interval`: months, days and microseconds, each kept as it is written (Date/Time Types, "Interval Input").
 
+use super::canonical::{self, Canonical};
 use super::moment::{self, DAY, Moment, SECOND};
 use super::numeric::{scaled, unscaled};
 use super::spelling;
@@ -44,7 +45,8 @@ pub fn interval(digits: i32, rules: &Rules) -> Codec {
         out.extend_from_slice(&span.months.to_be_bytes());
         Ok(changed)
     };
-    Codec::changing(expects, encode, move |bytes| {
+    let counted = (unit.is_some() || epoch).then_some(canonical::in_hours as Canonical);
+    let codec = Codec::changing(expects, encode, move |bytes| {
         let (micros, rest) = bytes.split_at_checked(8)?;
         let (days, months) = rest.split_at_checked(4)?;
         let span = Span {
@@ -54,12 +56,12 @@ pub fn interval(digits: i32, rules: &Rules) -> Codec {
             nanos: 0,
         };
         match unit {
-            Some(_) if span.days != 0 || span.months != 0 => None,
-            Some(power) => unscaled(span.micros, power),
+            Some(power) => unscaled(span.counted()?, power),
             None if epoch => span.moment(),
             None => Cell::spelt(span.spell()),
         }
-    })
+    });
+    Codec { canonical: counted, ..codec }
 }
 
 /// As the server holds it; `nanos` is what was written after the second, before rounding.
@@ -98,12 +100,15 @@ impl Span {
         Ok((Span { days, micros: micros.rem_euclid(DAY), ..Span::default() }, changed))
     }
 
-    /// The moment of which [`Span::since_epoch`] makes this span; none if it is not as that makes it.
+    /// How many microseconds it is long, with 24 hours to a day; a month has no such number.
+    fn counted(&self) -> Option<i64> {
+        let days = i64::from(self.days).checked_mul(DAY)?;
+        days.checked_add(self.micros).filter(|_| self.months == 0)
+    }
+
+    /// The moment of which [`Span::since_epoch`] makes a span as long as this one.
     fn moment(&self) -> Option<Cell<'static>> {
-        if self.months != 0 || !(0..DAY).contains(&self.micros) {
-            return None;
-        }
-        let micros = i64::from(self.days) * DAY + self.micros - UNIX_TO_2000 * SECOND;
+        let micros = self.counted()?.checked_sub(UNIX_TO_2000 * SECOND)?;
         let mut out = Spelt::new();
         spelling::spell_moment(moment::in_years(micros).ok()?, &mut out)?;
         Some(Cell::Spelt(out))

@@ -5,6 +5,7 @@
 //! Exactness is the rule: a value that the target cannot hold as it is, is a [`Misfit`]. Formats are those of the
 //! server's `*_recv` functions (PostgreSQL: COPY, "Binary Format").
 
+pub mod canonical;
 mod decimal;
 pub mod format;
 pub mod interval;
@@ -26,6 +27,7 @@ pub use format::{Format, rounded};
 pub use rules::{Read, Repair, Rules};
 pub use zone::Zone;
 
+use canonical::Canonical;
 use rusqlite::types::ValueRef;
 use smallvec::SmallVec;
 use std::borrow::Cow;
@@ -49,6 +51,8 @@ pub struct Codec {
     pub expects: String,
     /// The binary form is that of text, and the server's own input function makes the column's type of it.
     pub by_input: bool,
+    /// Of a type that keeps apart what is one value: brings the binary form to the one in which values are compared.
+    pub canonical: Option<Canonical>,
 }
 
 impl Codec {
@@ -93,7 +97,8 @@ impl Codec {
                 None => Err(Misfit("a value that could not be given back")),
             }
         };
-        Codec { encode: Box::new(encode), decode: Box::new(decode), expects: expects.into(), by_input: false }
+        let (encode, decode) = (Box::new(encode), Box::new(decode));
+        Codec { encode, decode, expects: expects.into(), by_input: false, canonical: None }
     }
 }
 

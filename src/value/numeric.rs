@@ -1,5 +1,6 @@
 //! `numeric`, and numbers that count something in units of a power of ten.
 
+use super::canonical::{self, Canonical};
 use super::decimal::{Decimal, MAX_WHOLE, MINUS};
 use super::short::Short;
 use super::{Cell, Codec, Misfit, Rules, Spelt, spelling};
@@ -51,7 +52,8 @@ pub fn numeric(modifier: i32, rules: &Rules) -> Codec {
         decimal.write(out)?;
         Ok(changed)
     };
-    Codec::changing(expects, encode, |bytes| back(bytes))
+    let free = limit.is_none().then_some(canonical::without_zeros as Canonical);
+    Codec { canonical: free, ..Codec::changing(expects, encode, |bytes| back(bytes)) }
 }
 
 const PLUS_INFINITY: u16 = 0xd000;

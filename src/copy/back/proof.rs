@@ -4,10 +4,11 @@
 //! every storage class.
 
 use super::plan::BackTable;
+use crate::copy::canonical::{self, Forms};
 use crate::copy::cell::{self, Fate};
 use crate::copy::lossless::Lossless;
 use crate::copy::proof::Tally;
-use crate::copy::{scale, tuple};
+use crate::copy::tuple;
 use crate::error::{Error, counted};
 use crate::sqlite::Source;
 use crate::value::Cell;
@@ -30,6 +31,8 @@ pub(super) struct Adding<'a> {
     table: &'a BackTable,
     /// The server's bytes are those of the conversion, all of them.
     plain: bool,
+    /// The columns whose values have several forms.
+    forms: Forms,
     /// The columns whose cells must be in the file as they were written.
     as_written: Vec<usize>,
     scratch: Vec<u8>,
@@ -37,17 +40,14 @@ pub(super) struct Adding<'a> {
 
 impl<'a> Adding<'a> {
     pub(super) fn of(table: &'a BackTable) -> Adding<'a> {
-        let plain = table
-            .bound
-            .columns
-            .iter()
-            .all(|column| !column.codec.by_input && !scale::is_free(&column.target));
+        let forms = table.bound.forms();
+        let plain = forms.none() && table.bound.columns.iter().all(|column| !column.codec.by_input);
         let columns = table.bound.columns.iter().enumerate();
         let as_written = columns
             .filter(|(_, column)| column.codec.by_input || table.made && !column.source.generated)
             .map(|(index, _)| index)
             .collect();
-        Adding { table, plain, as_written, scratch: Vec::new() }
+        Adding { table, plain, forms, as_written, scratch: Vec::new() }
     }
 
     /// Adds a row that the server sent, and the cells that were written for it.
@@ -68,9 +68,7 @@ impl<'a> Adding<'a> {
             }
             let at = self.scratch.len();
             self.scratch.extend_from_slice(cell);
-            if column.is_some_and(|column| scale::is_free(&column.target)) {
-                scale::shorten(&mut self.scratch[at..]);
-            }
+            canonical::unify(self.forms.get(index), &mut self.scratch[at..]);
         }
         sums.stored.add(&self.scratch);
     }

@@ -65,7 +65,7 @@ fn given<'a>(
         });
     }
     for (constant, field) in constants.iter().zip(fields) {
-        if field != constant.field {
+        if field != constant.field && !constant.is(field) {
             let subject = format!("{}.{}", table.bound.target.name, constant.target.name);
             let reason = "another value than the step's constant, and the file has no such column";
             problems.add(&subject, reason, || name(table, row, number));
@@ -161,8 +161,8 @@ fn unspeakable(column: &BoundColumn) -> &'static str {
         }
         Some(Type::TIME | Type::TIMETZ) => "24:00:00, or a time that the column's numbers cannot say",
         Some(Type::INTERVAL) => {
-            "months, or days in a column of numbers, or a span that these or a time since 1970 cannot say (SQL makes hours of days: \
-             make_interval(secs => extract(epoch FROM …)), and days of hours: justify_hours(…))"
+            "months in a column of numbers or of times since 1970, or a span that those cannot say (SQL makes hours of months, \
+             720 of each: make_interval(secs => extract(epoch FROM …)))"
         }
         _ => "a value that has no form in SQLite",
     }

@@ -4,12 +4,12 @@
 
 use super::shape::{Field, Shape, UNFIT};
 use super::spelling::{Pass, Spelling};
+use crate::copy::canonical::Forms;
 use crate::copy::cell::{self, Fate};
 use crate::copy::columns::BoundTable;
 use crate::copy::progress::{Phase, Progress};
 use crate::copy::proof::{self, Tally};
 use crate::copy::quarantine;
-use crate::copy::scale::{self, FreeScales};
 use crate::error::Error;
 use crate::identifier::quote;
 use crate::migration::step::Policy;
@@ -39,8 +39,8 @@ pub(super) struct Subject {
     width: [u8; 2],
     /// The constants, as each tuple ends with them.
     constants: Vec<u8>,
-    /// The columns of which both sides are compared without the zeros at their numbers' ends.
-    scales: FreeScales,
+    /// The columns of which both sides are brought to one form first.
+    forms: Forms,
     /// Where it is shown how far the reading of the source is.
     progress: Progress,
 }
@@ -95,15 +95,13 @@ pub(super) fn given_up() -> Error {
 impl Subject {
     /// The rows in the table, whose primary key has the columns `key`.
     pub(super) fn stored(table: BoundTable, key: Option<&Vec<String>>) -> Subject {
-        let constants = table.constants.iter().map(|constant| &constant.target);
+        let constants = table.constants.iter().map(|constant| (&constant.target, false));
         let columns = table.columns.iter().map(|column| (&column.target, column.codec.by_input));
         let (mut fields, mut selected, mut as_it_is) = (Vec::new(), Vec::new(), true);
-        let mut free = Vec::new();
-        for (column, by_input) in columns.chain(constants.map(|column| (column, false))) {
+        for (column, by_input) in columns.chain(constants) {
             fields.push(if by_input { Field::text(&column.name) } else { Field::of(column) });
             selected.push(quote(&column.name) + if by_input { "::pg_catalog.text" } else { "" });
             as_it_is &= !by_input;
-            free.push(!by_input && scale::is_free(column));
         }
         let key = key.map(|key| key.iter().map(String::as_str).collect()).unwrap_or_default();
         let copied = if as_it_is {
@@ -120,8 +118,8 @@ impl Subject {
             part: Part::Stored,
             spelling: None,
             copied,
+            forms: table.forms(),
             table,
-            scales: FreeScales::of(free),
             progress: Progress::default(),
         }
     }
@@ -139,7 +137,7 @@ impl Subject {
 
     /// The same rows, byte by byte, as a step proves them and as its receipt has them.
     pub(super) fn bytewise(self) -> Subject {
-        Subject { scales: FreeScales::default(), ..self }
+        Subject { forms: Forms::default(), ..self }
     }
 
     /// The rows of the table that the step `version` put into the quarantine; `None` if no rule does so.
@@ -156,7 +154,7 @@ impl Subject {
             width: [0; 2],
             constants: Vec::new(),
             table,
-            scales: FreeScales::default(),
+            forms: Forms::default(),
             progress: Progress::default(),
         })
     }
@@ -173,19 +171,19 @@ impl Subject {
         client: &Client,
         mut each: impl FnMut(&[u8]),
     ) -> Result<Option<Tally>, Error> {
-        if self.scales.none() {
+        if self.forms.none() {
             proof::rows(client, &self.name, &self.copied, each).await?;
             return Ok(None);
         }
-        let (mut sent, mut shortened) = (Tally::default(), Vec::new());
-        let shorten = |row: &[u8]| {
+        let (mut sent, mut unified) = (Tally::default(), Vec::new());
+        let unify = |row: &[u8]| {
             sent.add(row);
-            shortened.clear();
-            shortened.extend_from_slice(row);
-            self.scales.shorten(&mut shortened);
-            each(&shortened);
+            unified.clear();
+            unified.extend_from_slice(row);
+            self.forms.unify(&mut unified);
+            each(&unified);
         };
-        proof::rows(client, &self.name, &self.copied, shorten).await?;
+        proof::rows(client, &self.name, &self.copied, unify).await?;
         Ok(Some(sent))
     }
 
@@ -219,7 +217,7 @@ impl Subject {
                 if let Some(pass) = &mut pass {
                     pass.put(&self.table, &mut bytes, &mut misfits)?;
                 }
-                self.scales.shorten(&mut bytes);
+                self.forms.unify(&mut bytes);
                 each(&SourceRow { cells, bytes: &bytes, misfits: &misfits })?;
             }
             Ok(())
