@@ -373,3 +373,25 @@ fn what_a_pending_file_must_not_say_is_found() {
     let outcome = doctor(&project).exits(1);
     finds(&outcome, "versions", &["problem", "V1__a.sql:1:1: \\restrict is a command of psql"]);
 }
+
+/// The application was started against the target, and made its tables.
+#[test]
+fn tables_that_are_there_before_the_version_that_makes_them() {
+    let project = Project::intelibotx();
+    project.execute(
+        "CREATE TABLE \"user\" (id int); CREATE SCHEMA other; CREATE TABLE other.botconfig (id int)",
+    );
+    let outcome = doctor(&project).exits(1);
+    finds(&outcome, "versions", &["problem", "there already: user (V1__create_user);", "create_all"]);
+    project.outgrow(["migrate"]).exits(7).says(&["relation \"user\" already exists", "next: ", "create_all"]);
+    project.execute("DROP TABLE \"user\"");
+    doctor(&project).succeeds();
+    project.outgrow(["migrate"]).succeeds();
+    doctor(&project).succeeds();
+
+    let project = Project::empty();
+    project.execute("CREATE TABLE a (); CREATE TABLE b (); CREATE TYPE c AS (d int)");
+    project.write("migrations/V1__a.sql", "CREATE TABLE IF NOT EXISTS a (); CREATE TABLE public.c ();\n");
+    project.write("migrations/V2__b.sql", "DROP TABLE b; CREATE TABLE b ();\n");
+    finds(&doctor(&project).exits(1), "versions", &["problem", "there already: c (V1__a);"]);
+}

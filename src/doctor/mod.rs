@@ -7,6 +7,7 @@ mod others;
 mod rights;
 mod server;
 mod source;
+mod taken;
 
 use crate::config::{Config, DatabaseUrl};
 use crate::error::{Error, ExitCode};
@@ -204,6 +205,7 @@ async fn target(
     };
     if !versions.is_empty() {
         ask("versions", Ok(ground::versions(&plan, versions)));
+        ask("versions", taken::taken(client, &plan, versions).await);
         ask("rights", rights::rights(client, &plan, versions).await);
     }
     ask("locks", others::locks(client).await);

@@ -50,6 +50,7 @@ pub fn located(file: &Path, text: &str, said: &DbError, sent: Sent, completed: u
              first line is \"{}\"",
             sql::NO_TRANSACTION
         )),
+        "42P07" | "42710" | "42P06" => Some(ALREADY_THERE.to_owned()),
         "57014" => Some(TOOK_TOO_LONG.to_owned()),
         _ => None,
     };
@@ -75,6 +76,10 @@ pub fn located(file: &Path, text: &str, said: &DbError, sent: Sent, completed: u
         .collect(),
     }
 }
+
+/// What to do about a table, a type or a schema that a version makes and that is there.
+pub const ALREADY_THERE: &str = "if an application makes its own tables when it starts (create_all, AutoMigrate, …), stop it, and \
+     drop what it made or begin with an empty database: the versions make them";
 
 /// As many characters of what the server says are shown at most: it quotes the rest of the file after a quote that does
 /// not end.

@@ -106,6 +106,22 @@ impl Statement {
         Some(Rename { table: stored(table), column, to: stored(rest.next()?) })
     }
 
+    /// Schema, if one is written, and name of the table that this makes: as the server stores them. None if it may be
+    /// there, or is temporary. `text` is the file's. (PostgreSQL: CREATE TABLE.)
+    #[must_use]
+    pub fn table_made(&self, text: &str) -> Option<(Option<String>, String)> {
+        if !self.is(&["CREATE", "TABLE"]) && !self.is(&["CREATE", "UNLOGGED", "TABLE"]) {
+            return None;
+        }
+        let signs = self.signs(text);
+        let mut rest = signs.iter().skip_while(|sign| !sign.eq_ignore_ascii_case("TABLE")).skip(1).peekable();
+        let (mut schema, mut name) = (None, *rest.next().filter(|word| !word.eq_ignore_ascii_case("IF"))?);
+        while rest.next_if_eq(&&".").is_some() {
+            (schema, name) = (Some(name), *rest.next()?);
+        }
+        Some((schema.map(stored), stored(name)))
+    }
+
     /// Its words and signs as written, without comments. `text` is the file's.
     fn signs<'a>(&self, text: &'a str) -> Vec<&'a str> {
         let text = &text[self.start..self.end];
@@ -228,6 +244,24 @@ mod tests {
             "ALTER TABLE",
         ] {
             assert_eq!(renamed(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_table_is_made() {
+        let made = |text: &str| read(text).statements[0].table_made(text);
+        assert_eq!(made("CREATE TABLE \"User\" (a int)"), Some((None, "User".into())));
+        assert_eq!(
+            made("create /* x */ unlogged table App.Bots (a int)"),
+            Some((Some("app".into()), "bots".into()))
+        );
+        for text in [
+            "CREATE TABLE IF NOT EXISTS t (a int)",
+            "CREATE TEMP TABLE t (a int)",
+            "CREATE VIEW t AS SELECT 1",
+            "CREATE TABLE",
+        ] {
+            assert_eq!(made(text), None, "{text}");
         }
     }
 
