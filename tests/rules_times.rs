@@ -23,10 +23,41 @@ fn numbers_are_read_as_times() {
         ]
     );
     let project = with_rules(target, source, "");
-    project
-        .outgrow(["migrate"])
-        .exits(6)
-        .says(&["rule: [table.t.column.s]\n", "read = \"unix_…\"  # unix_s, unix_ms, unix_us or julian"]);
+    project.outgrow(["migrate"]).exits(6).says(&[
+        "rule: [table.t.column.s]\n",
+        "read = \"unix_s\"  # by the size of the numbers; of unix_s, ",
+    ]);
+}
+
+/// What a number counts is told by its size: no moment of these years is one in another unit.
+#[test]
+fn the_advice_names_the_unit() {
+    let source = "CREATE TABLE t (s, ms, us, j, mixed, small, clock);
+        INSERT INTO t VALUES (0, 1719835200000, 1719835200000000, 2460493.5, 1719835200, 5, 1719835200),
+            (1719835200.25, 1719835200001, 1719835200000001, 2460493, 1719835200000, 6, 1719835201)";
+    let target =
+        "s timestamp, ms timestamptz, us date, j timestamp, mixed timestamp, small timestamp, clock time";
+    let project = with_rules(target, source, "");
+    let advised = [
+        ("s", "unix_s\"  # by the size"),
+        ("ms", "unix_ms\""),
+        ("us", "unix_us\""),
+        ("j", "julian\""),
+        ("mixed", "unix_…\""),
+        ("small", "unix_…\""),
+        ("clock", "unix_…\""),
+    ];
+    let advised =
+        advised.map(|(column, read)| format!("rule: [table.t.column.{column}]\n          read = \"{read}"));
+    let advised = advised.each_ref().map(String::as_str);
+    project.outgrow(["migrate"]).exits(6).says(&advised);
+    let wrong = "[table.t.column.ms]\nread = \"unix_s\"\n[table.t.column.s]\nread = \"unix_s\"\n";
+    let source = "CREATE TABLE t (s, ms); INSERT INTO t VALUES (9e11, 1719835200000)";
+    let project = with_rules("s timestamp, ms timestamp", source, wrong);
+    project.outgrow(["migrate"]).exits(6).says(&[
+        "t.ms: a time beyond the years 1 to 9999 in 1 row",
+        "read = \"unix_ms\"  # by the size of the numbers; or misfit = \"null\"",
+    ]);
 }
 
 #[test]

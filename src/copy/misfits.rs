@@ -5,12 +5,15 @@ use super::columns::{BoundTable, key};
 use super::quarantine;
 use crate::error::Misfits as Report;
 use crate::sqlite::scan::Place;
-use crate::value::{Codec, Misfit, rounded};
+use crate::value::{Codec, Misfit, Read, rounded};
 use rusqlite::types::ValueRef;
 use std::collections::BTreeMap;
 
 /// How many rows are named for each misfit; all are counted.
 pub(super) const NAMED_ROWS: usize = 5;
+
+/// A rule that the reader has to finish.
+const UNTOLD: &str = "\"unix_…\"";
 
 /// A shown value is cut after this many characters.
 const SHOWN_CHARACTERS: usize = 60;
@@ -18,8 +21,15 @@ const SHOWN_CHARACTERS: usize = 60;
 /// All misfits so far.
 #[derive(Default)]
 pub(super) struct Misfits {
-    groups: BTreeMap<(String, String, &'static str), Report>,
+    groups: BTreeMap<(String, String, &'static str), Group>,
     show_values: bool,
+}
+
+/// Those of one column for one reason.
+struct Group {
+    report: Report,
+    /// What the numbers among them count, by their size.
+    counting: Vec<Read>,
 }
 
 impl Misfits {
@@ -50,7 +60,12 @@ impl Misfits {
         let column = &table.columns[index];
         let of_key = (table.source.name.clone(), column.source.name.clone(), misfit.0);
         let by_rowid = matches!(place, Place::Rowid(_));
-        let report = self.groups.entry(of_key).or_insert_with(|| report(table, index, misfit, by_rowid));
+        let group = || Group { report: report(table, index, misfit, by_rowid), counting: Vec::new() };
+        let Group { report, counting } = self.groups.entry(of_key).or_insert_with(group);
+        if let Some(read) = Read::by_size(value).filter(|read| !counting.contains(read)) {
+            counting.push(read);
+            report.advice = advice(table, index, misfit, counting);
+        }
         report.count += 1;
         if report.rows.len() < NAMED_ROWS {
             report.rows.push(place.to_string());
@@ -62,7 +77,7 @@ impl Misfits {
 
     /// A report for each table, column and reason; those of one column follow each other, and have one advice.
     pub(super) fn into_reports(self) -> Vec<Report> {
-        let mut reports: Vec<Report> = self.groups.into_values().collect();
+        let mut reports: Vec<Report> = self.groups.into_values().map(|group| group.report).collect();
         for of_column in
             reports.chunk_by_mut(|one, next| one.table == next.table && one.column == next.column)
         {
@@ -89,8 +104,11 @@ fn together(reports: &[Report]) -> String {
     let mut lines: Vec<&str> = Vec::new();
     let rule = |line: &str| line.split(" = ").next().map(str::to_owned);
     for line in reports.iter().flat_map(|report| report.advice.lines()) {
-        if !lines.iter().any(|known| rule(known) == rule(line)) {
-            lines.push(line);
+        match lines.iter_mut().find(|known| rule(known) == rule(line)) {
+            // one reason's numbers told what they count, and the other's did not
+            Some(known) if known.contains(UNTOLD) => *known = line,
+            Some(_) => {}
+            None => lines.push(line),
         }
     }
     lines.join("\n")
@@ -110,15 +128,19 @@ pub(super) fn report(table: &BoundTable, index: usize, misfit: Misfit, by_rowid:
         by_rowid,
         rows: Vec::new(),
         values: Vec::new(),
-        advice: advice(table, index, misfit),
+        advice: advice(table, index, misfit, &[]),
         advice_follows: false,
     }
 }
 
-/// What to write in the step, or that only the source can be changed.
-fn advice(table: &BoundTable, index: usize, misfit: Misfit) -> String {
+/// What to write in the step, or that only the source can be changed; `counting` is what the numbers count, by their
+/// size.
+fn advice(table: &BoundTable, index: usize, misfit: Misfit, counting: &[Read]) -> String {
     let column = &table.columns[index];
     let name = column.target.type_name.as_str();
+    if let Some(line) = by_size(name, misfit, counting) {
+        return self::rule(table, index, &line);
+    }
     let temporal = name.starts_with("timestamp") || name.starts_with("date") || name.starts_with("time");
     let rule = match misfit.0 {
         "a time without a zone" => "zone = \"UTC\"  # the zone that such times are in",
@@ -148,6 +170,18 @@ fn advice(table: &BoundTable, index: usize, misfit: Misfit) -> String {
         _ => "misfit = \"null\"  # or \"quarantine\"",
     };
     self::rule(table, index, rule)
+}
+
+/// How numbers are to be read that the column, of the type `name`, does not take as they are.
+fn by_size(name: &str, misfit: Misfit, counting: &[Read]) -> Option<String> {
+    let &[read] = counting else { return None };
+    let others = match misfit.0 {
+        "an integer" | "a real" => "of unix_s, unix_ms, unix_us, julian",
+        found if found.ends_with("beyond the years 1 to 9999") => "or misfit = \"null\"",
+        _ => return None,
+    };
+    let moments = name.starts_with("timestamp") || name == "date";
+    moments.then(|| format!("read = \"{}\"  # by the size of the numbers; {others}", read.name()))
 }
 
 /// `rule` as the step has it, ready to be pasted there.

@@ -1,6 +1,7 @@
 //! What a step may say about one column where the target's type is not enough.
 
 use super::Zone;
+use rusqlite::types::ValueRef;
 
 /// The rules of one column. The default is: none.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -44,6 +45,22 @@ impl Read {
         ("julian", Read::Julian),
         ("epoch", Read::Epoch),
     ];
+
+    /// What a number counts that is a moment, by its size: one of the years 1973 to 2099 in one unit is none of them in
+    /// another. Days are Julian ones from 1858 to 2405.
+    #[must_use]
+    pub fn by_size(value: ValueRef<'_>) -> Option<Read> {
+        #[expect(clippy::cast_precision_loss, reason = "it is the size that counts")]
+        let number = match value {
+            ValueRef::Integer(number) => number as f64,
+            ValueRef::Real(real) => real,
+            _ => return None,
+        };
+        let units = [(1.0, Read::UnixSeconds), (1e3, Read::UnixMillis), (1e6, Read::UnixMicros)];
+        let moment = units.iter().find(|(unit, _)| (1e8 * unit..4.1e9 * unit).contains(&number));
+        let day = (2.4e6..2.6e6).contains(&number).then_some(Read::Julian);
+        moment.map(|(_, read)| *read).or(day)
+    }
 
     /// By its name in a step: `text`, `unix_s`, `unix_ms`, `unix_us`, `julian`, `epoch`.
     ///
