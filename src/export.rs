@@ -204,7 +204,11 @@ impl Destination {
             .prefix(&format!(".{name}."))
             .suffix(".outgrow")
             .tempfile_in(&self.folder)
-            .map_err(|error| Error::Config(format!("{}: {error}", self.folder.display())))?;
+            // the library's error names the temporary file
+            .map_err(|error| {
+                let (file, folder, kind) = (self.file.display(), self.folder.display(), error.kind());
+                Error::Config(format!("{file}: no file can be made in {folder} ({kind}); name another place"))
+            })?;
         Ok(NamedTempFile::into_temp_path(temporary))
     }
 

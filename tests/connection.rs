@@ -128,6 +128,14 @@ fn a_service_file_names_a_target() {
     project.run(&mut command).exits(2).says(&["mine.conf:3: expected NAME=VALUE"]);
 }
 
+/// As `--database-url "$URL"` is where nobody set it.
+#[test]
+fn an_empty_url_is_no_url() {
+    let project = project();
+    let said = "--database-url: it is empty (a variable that is not set?): expected postgres://";
+    project.outgrow(["status", "--database-url", " "]).exits(2).says(&[said]);
+}
+
 #[test]
 fn libpq_variables_fill_what_the_url_leaves_out() {
     let project = project();

@@ -54,6 +54,16 @@ fn what_is_no_ordinary_file_is_never_replaced() {
     assert!(pipe.metadata().expect("the pipe").file_type().is_fifo());
 }
 
+/// A folder in which nobody can make a file, not root either.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_folder_that_takes_no_file_is_named() {
+    project()
+        .outgrow(["export", "/proc/back.db"])
+        .exits(2)
+        .says(&["/proc/back.db: no file can be made in /proc ("]);
+}
+
 #[test]
 fn the_source_is_never_replaced() {
     let project = project();

@@ -134,6 +134,12 @@ pub fn path(given: &Path, place: &str, expected: &str) -> Result<PathBuf, Error>
 /// must not lose against what lies in a file, however direct that is.
 fn database(global: &Global, env: &Environment, on_platform: bool) -> Result<Option<DatabaseUrl>, Error> {
     let given = global.database_url.clone().map(|url| (url, "--database-url".to_owned()));
+    if given.as_ref().is_some_and(|(url, _)| url.trim().is_empty()) {
+        return Err(Error::Config(format!(
+            "--database-url: it is empty (a variable that is not set?): {}",
+            url::FORM
+        )));
+    }
     let given = given
         .or_else(|| env.first(&DATABASE_VARIABLES))
         .or_else(|| env.first_in_file(&DATABASE_VARIABLES))

@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 pub(super) type Pairs = Vec<(String, String)>;
 
 /// What a URL looks like, for messages.
-const FORM: &str = "expected postgres://USER:PASSWORD@HOST:PORT/NAME";
+pub(super) const FORM: &str = "expected postgres://USER:PASSWORD@HOST:PORT/NAME";
 
 const ENCODE: &str = "write %40 for @, %2F for /, %3F for ?, %23 for #, %3A for :, %25 for %";
 
