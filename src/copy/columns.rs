@@ -2,16 +2,15 @@
 //! codec of its type, and what a misfit does is decided here, once.
 
 use super::bind::{cut, same_name};
-use super::canonical::{self, Forms};
+use super::canonical::Forms;
 use super::codec;
+use super::constants::{self, BoundConstant};
 use crate::error::Error;
 use crate::identifier::quote_all;
 use crate::migration::step::{ColumnRules, Mend, Policy, TableRules};
 use crate::postgres::catalog;
 use crate::sqlite::{Source, schema};
-use crate::value::canonical::Canonical;
 use crate::value::{Codec, Read, Repair, Rules, Zone};
-use rusqlite::types::ValueRef;
 
 /// A table with its two ends.
 pub(super) struct BoundTable {
@@ -77,27 +76,6 @@ pub(super) struct BoundColumn {
     pub empty_is_null: bool,
 }
 
-/// A target column with the same value in every row.
-pub(super) struct BoundConstant {
-    pub target: catalog::Column,
-    /// Length and bytes, as in a COPY-binary tuple.
-    pub field: Vec<u8>,
-    /// As of its codec.
-    pub canonical: Option<Canonical>,
-}
-
-impl BoundConstant {
-    /// The cell has its value, though it may have another form.
-    pub(super) fn is(&self, cell: &[u8]) -> bool {
-        let in_one_form = |cell: &[u8]| {
-            let mut cell = cell.to_vec();
-            canonical::unify(self.canonical, &mut cell);
-            cell
-        };
-        in_one_form(cell) == in_one_form(&self.field)
-    }
-}
-
 /// Binds the columns of `from` to those of `to` by `rules`; what does not fit is added to `faults`.
 pub(super) fn bind(
     source: &Source,
@@ -157,7 +135,7 @@ pub(super) fn bind(
         faults.extend(fault.map(|fault| format!("{}.{}: {fault}", from.name, column.name)));
     }
     require_taken(&table, &defaults, faults);
-    bind_constants(&mut table, rules, faults);
+    constants::bind(&mut table, rules, faults);
     Ok(table)
 }
 
@@ -299,62 +277,6 @@ fn value_rules(rule: &ColumnRules) -> Result<Rules, String> {
         nul: repair(rule.nul),
         utf8: repair(rule.utf8),
     })
-}
-
-fn bind_constants(table: &mut BoundTable, rules: &TableRules, faults: &mut Vec<String>) {
-    for (name, value) in &rules.constant {
-        let place = format!("{}.{name}", table.target.name);
-        let Some(target) = same_name(&table.target.columns, name, |column| &column.name) else {
-            faults.push(format!(
-                "{place}: the step has a constant for it and the target has no such column; \
-                 correct the name, or add the column in a version before the step"
-            ));
-            continue;
-        };
-        if target.generated || table.target_columns().any(|bound| bound == target.name) {
-            faults.push(format!(
-                "{place}: the step has a constant for it and it has values already; \
-                 take the constant out, or skip the source's column (skip = true)"
-            ));
-            continue;
-        }
-        match constant(target, value) {
-            Ok(constant) => table.constants.push(constant),
-            Err(found) => {
-                faults.push(format!("{place}: the constant does not fit: {found}"));
-                table.refused.push(target.name.clone());
-            }
-        }
-    }
-}
-
-/// A constant: what SQLite would store for it goes through the column's codec.
-fn constant(target: &catalog::Column, value: &toml::Value) -> Result<BoundConstant, String> {
-    let text = match value {
-        toml::Value::String(text) => text.clone(),
-        toml::Value::Datetime(moment) => moment.to_string(),
-        toml::Value::Array(_) | toml::Value::Table(_) => return Err("a list or a table".into()),
-        _ => String::new(),
-    };
-    let value = match value {
-        toml::Value::Integer(number) => ValueRef::Integer(*number),
-        toml::Value::Float(real) => ValueRef::Real(*real),
-        toml::Value::Boolean(truth) => ValueRef::Integer((*truth).into()),
-        _ => ValueRef::Text(text.as_bytes()),
-    };
-    let codec = codec::choose(target, &Rules::default())?;
-    if codec.by_input {
-        return Err(format!(
-            "a constant of type {} is not supported; give the column a DEFAULT in a version before the step",
-            target.type_name
-        ));
-    }
-    let mut field = vec![0; 4];
-    (codec.encode)(&value, &mut field)
-        .map_err(|misfit| format!("{}, {} takes {}", misfit.0, target.type_name, codec.expects))?;
-    let length = i32::try_from(field.len() - 4).map_err(|_| "it is longer than 2 GB")?;
-    field[..4].copy_from_slice(&length.to_be_bytes());
-    Ok(BoundConstant { target: target.clone(), field, canonical: codec.canonical })
 }
 
 /// Every target column that must have a value gets one.

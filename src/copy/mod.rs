@@ -23,6 +23,7 @@ mod cell;
 pub mod codec;
 mod columns;
 pub mod compare;
+mod constants;
 mod constraint;
 mod emptied;
 mod fits;

@@ -8,6 +8,7 @@
 //! [`found`] the cells that were kept. Afterwards the file is read through the conversions of the way there, and must
 //! give the very rows that the server sent.
 
+mod bind;
 mod bookkeeping;
 mod fed;
 mod file;

@@ -1,6 +1,7 @@
-//! Which tables the file has, and how each is fed. The schema is made here, empty, so that SQLite itself says what the
-//! tables are; then both ends are bound by the rules of the step that brought them.
+//! Which tables the file has, and how each is fed: in go the receipts and the target's tables, out comes the [`Plan`],
+//! with both ends of every table bound ([`bind`]).
 
+use super::bind;
 use super::bookkeeping;
 use super::fed::{self, Fed};
 use super::made;
@@ -8,22 +9,20 @@ use super::modules::Modules;
 use super::notes::{self as said, Held};
 use super::originals::{self, ColumnFormat};
 use super::orphans::Enforced;
+use super::sequence;
 use super::untold::{self, Told};
-use super::{rules, sequence};
-use crate::copy::bind::same_name;
 use crate::copy::columns::{BoundColumn, BoundTable};
 use crate::copy::compare::visible;
 use crate::copy::originals::Key;
 use crate::copy::receipt::{self, ForTheWayBack, Spelt};
 use crate::copy::{TABLES_OF_OURS, quarantine, renamed};
-use crate::error::{Error, counted};
+use crate::error::Error;
 use crate::identifier::quote;
 use crate::migration::Version;
-use crate::migration::step::{Step, TableRules};
+use crate::migration::step::Step;
 use crate::postgres::{catalog, key};
 use crate::sqlite::draft::Draft;
-use crate::sqlite::writer::Writer;
-use crate::sqlite::{Definition, Source, Statement, schema};
+use crate::sqlite::{Definition, Statement};
 use crate::value::Format;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -128,13 +127,13 @@ pub(super) async fn of(
     let spelt = |fed: &Fed<'_>| spelt.get(&fed.target.oid).copied();
     let step_rules =
         |fed: &Fed<'_>, columns: &[String]| untold::rules(fed, columns, spelt(fed), zone.as_ref());
-    let bound = bind(file, &definition, &fed, lock_timeout, step_rules, &mut notes, &mut refused)?;
+    let bound = bind::bind(file, &definition, &fed, lock_timeout, step_rules, &mut notes, &mut refused)?;
     let mut told = Told::default();
     bound.iter().for_each(|(bound, fed)| told.add(bound, spelt(fed)));
     let mut tables = Vec::new();
     for (bound, fed) in bound {
         notes.extend(modules.rowids(&bound.source.name));
-        columns_left_behind(client, &bound, &mut notes).await?;
+        bind::columns_left_behind(client, &bound, &mut notes).await?;
         let spelt = spelt(fed);
         let mut kept = None;
         if let (Some((version, _)), Some(spelt)) = (fed.step, spelt) {
@@ -242,108 +241,6 @@ fn merged(
         }
     }
     merged
-}
-
-/// Makes the schema in `file`, and binds the tables that SQLite made of it. What it refused, and what cannot be bound,
-/// is added to `refused`.
-fn bind<'a>(
-    file: &Path,
-    definition: &Definition,
-    fed: &'a [Fed<'a>],
-    lock_timeout: Duration,
-    step_rules: impl Fn(&Fed<'_>, &[String]) -> TableRules,
-    notes: &mut Vec<String>,
-    refused: &mut Vec<String>,
-) -> Result<Vec<(BoundTable, &'a Fed<'a>)>, Error> {
-    let made =
-        Writer::create(file, definition).and_then(|(writer, refused)| writer.commit().map(|()| refused));
-    refused.extend(made.map_err(|error| super::file::unwritable(file, &error))?);
-    // of a file without any table, what was refused is the reason
-    let source = Source::open(file, lock_timeout, || false).map_err(|error| match refused.as_slice() {
-        [] => error,
-        problems => Error::Back { file: file.to_owned(), problems: problems.to_vec() },
-    })?;
-    let mut tables = Vec::new();
-    for fed in fed {
-        if let Some(from) = same_name(&source.tables, fed.name(), |table| &table.name) {
-            let columns: Vec<String> = from.columns.iter().map(|column| column.name.clone()).collect();
-            let rules = step_rules(fed, &columns);
-            tables.push((bind_columns(&source, from, fed, &rules, notes, refused)?, fed));
-        }
-    }
-    Ok(tables)
-}
-
-fn bind_columns(
-    source: &Source,
-    from: &schema::Table,
-    fed: &Fed<'_>,
-    of_step: &TableRules,
-    notes: &mut Vec<String>,
-    refused: &mut Vec<String>,
-) -> Result<BoundTable, Error> {
-    let bound = rules::bind(source, from, fed.target, of_step, notes)?;
-    let missing = from.columns.iter().filter(|column| {
-        !column.generated && !bound.columns.iter().any(|known| known.source.name == column.name)
-    });
-    for column in missing {
-        let named = |name: &String| name.eq_ignore_ascii_case(&column.name);
-        let skipped = of_step.column.iter().any(|(name, rule)| named(name) && rule.skip);
-        let (place, target) = (format!("{}.{}", from.name, column.name), &fed.target.name);
-        if skipped {
-            notes.push(format!(
-                "{place}: what the file's own schema gives a row without it; the step skips it"
-            ));
-        } else if column.is_rowid || from.key.iter().any(named) {
-            refused.push(format!(
-                "{place}: it is the key of the file's table, and the target's table {target} has no such column any more; \
-                 rename the column back in a version"
-            ));
-        } else {
-            notes.push(format!(
-                "{place}: what the file's own schema gives a row without it; the target's table {target} has no such column"
-            ));
-        }
-    }
-    Ok(bound)
-}
-
-/// Notes columns of the target that hold values, computed ones too, and have none in the file.
-async fn columns_left_behind(
-    client: &Client,
-    bound: &BoundTable,
-    notes: &mut Vec<String>,
-) -> Result<(), Error> {
-    let target = &bound.target;
-    // both ends compute such a column, or the step skips it, which is said
-    let computed = |column: &catalog::Column| {
-        let named = |from: &schema::Column| from.name.eq_ignore_ascii_case(&column.name);
-        column.generated && (bound.computed.contains(&column.name) || bound.source.columns.iter().any(named))
-    };
-    let extra = target
-        .columns
-        .iter()
-        .filter(|column| !computed(column) && !bound.target_columns().any(|known| known == column.name));
-    let extra: Vec<&catalog::Column> = extra.collect();
-    if extra.is_empty() {
-        return Ok(());
-    }
-    let counts: Vec<String> = extra.iter().map(|column| format!("count({})", quote(&column.name))).collect();
-    let query = format!("SELECT {} FROM {}", counts.join(", "), target.own_rows());
-    let row = client.query_one(&query, &[]).await.map_err(Error::database("counting what stays behind"))?;
-    for (at, column) in extra.iter().enumerate() {
-        let count = row.get::<_, i64>(at).unsigned_abs();
-        if count > 0 {
-            notes.push(format!(
-                "{}.{}: {} left behind; the file's table {} has no such column",
-                target.name,
-                column.name,
-                counted(count, "value"),
-                bound.source.name
-            ));
-        }
-    }
-    Ok(())
 }
 
 fn table(
