@@ -51,12 +51,13 @@ fn the_advice_names_the_unit() {
         advised.map(|(column, read)| format!("rule: [table.t.column.{column}]\n          read = \"{read}"));
     let advised = advised.each_ref().map(String::as_str);
     project.outgrow(["migrate"]).exits(6).says(&advised);
-    let wrong = "[table.t.column.ms]\nread = \"unix_s\"\n[table.t.column.s]\nread = \"unix_s\"\n";
-    let source = "CREATE TABLE t (s, ms); INSERT INTO t VALUES (9e11, 1719835200000)";
-    let project = with_rules("s timestamp, ms timestamp", source, wrong);
+    let wrong = "[table.t.column.ms]\nread = \"unix_s\"\n[table.t.column.s]\nread = \"unix_ms\"\n";
+    let source = "CREATE TABLE t (s, ms, v); INSERT INTO t VALUES (1719835200, 1719835200000, 1), (0, 1719835200000, 1)";
+    let project = with_rules("s timestamp, ms timestamp, v int", source, wrong);
     project.outgrow(["migrate"]).exits(6).says(&[
-        "t.ms: a time beyond the years 1 to 9999 in 1 row",
+        "t.ms: a time beyond the years 1 to 9999 in 2 rows",
         "read = \"unix_ms\"  # by the size of the numbers; or misfit = \"null\"",
+        "t.s: the step reads it as unix_ms, and by the size of its numbers it is unix_s",
     ]);
 }
 

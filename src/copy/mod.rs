@@ -50,6 +50,7 @@ mod shadow;
 mod spool;
 mod stage;
 mod tuple;
+mod unit;
 mod whole;
 
 pub use load::Options;
@@ -202,6 +203,7 @@ async fn prepare(
         after_misfit: AfterMisfit::ReadOn,
         originals: None,
     };
+    unit::doubt(step, &reading.source, &reading.tables)?;
     let bookkeeping = bookkeeping::read(&reading.source, &bound.left)?;
     bookkeeping::look_at_the_targets(client, &bookkeeping).await?;
     Ok(Prepared { reading, absent: bound.absent, left: bound.left, bookkeeping })
