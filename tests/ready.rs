@@ -182,6 +182,35 @@ fn a_sequence_that_numbers_more_than_numbers_is_named() {
     outcome.says(&["sq: t.n holds values that are no numbers", "ALTER SEQUENCE"]).never_says(&["A-1", "A-2"]);
 }
 
+/// Doctrine and Hibernate ask a sequence for ids that the database ties to nothing.
+#[test]
+fn a_sequence_that_is_named_for_a_key_goes_on_and_others_that_nothing_uses_are_named() {
+    let project = Project::step(
+        "CREATE SEQUENCE product_id_seq; CREATE TABLE product (id int NOT NULL PRIMARY KEY, v int);
+         CREATE SEQUENCE \"Users_seq\" INCREMENT 50; CREATE TABLE users (id bigint PRIMARY KEY);
+         CREATE SEQUENCE plain_id_seq; CREATE TABLE plain (id int, n int PRIMARY KEY);
+         CREATE TABLE other (id serial PRIMARY KEY); ALTER TABLE other ALTER id DROP DEFAULT;",
+        "\"product\", \"users\", \"plain\", \"other\"",
+        "CREATE TABLE product (id INTEGER PRIMARY KEY AUTOINCREMENT, v); INSERT INTO product VALUES (3, 1), (9, 1);
+         DELETE FROM product WHERE id = 9;
+         CREATE TABLE users (id INTEGER PRIMARY KEY); INSERT INTO users VALUES (7);
+         CREATE TABLE plain (id, n INTEGER PRIMARY KEY); INSERT INTO plain VALUES (5, 6);
+         CREATE TABLE other (id INTEGER PRIMARY KEY); INSERT INTO other VALUES (8)",
+    );
+    let outcome = project.outgrow(["migrate"]).succeeds();
+    outcome
+        .says(&[
+            "sequences that no column uses stay where they are: public.plain_id_seq; ",
+            "setval('public.plain_id_seq'",
+        ])
+        .never_says(&["product_id_seq", "Users_seq", "other_id_seq"]);
+    let next = |name: &str| project.query(&format!("SELECT nextval('{name}')::text"));
+    assert_eq!(next("product_id_seq"), ["10"]);
+    assert_eq!(next("\"Users_seq\""), ["57"]);
+    assert_eq!(next("other_id_seq"), ["9"]);
+    assert_eq!(next("plain_id_seq"), ["1"]);
+}
+
 #[test]
 fn a_column_that_the_step_skips_is_named_as_such_where_the_target_must_have_a_value() {
     let project =

@@ -77,11 +77,15 @@ pub(super) async fn advance(client: &Client, tables: &[BoundTable], counts: &[Co
     let mut names: Vec<&str> = numbered.iter().map(|numbered| numbered.sequence).collect();
     names.sort_unstable();
     names.dedup();
+    let doing = || Error::database("advancing the sequences");
+    let oids: Vec<u32> = tables.iter().map(|table| table.target.oid).collect();
+    let asked: [(&(dyn ToSql + Sync), Type); 2] = [(&oids, Type::OID_ARRAY), (&names, Type::TEXT_ARRAY)];
+    let unused = client.query_typed(UNUSED, &asked);
     if names.is_empty() {
+        warn_of_unused(&unused.await.map_err(doing())?);
         return Ok(());
     }
     warn_of_others(tables, counts);
-    let doing = || Error::database("advancing the sequences");
     let states = names.iter().enumerate().map(|(at, name)| {
         format!(
             "SELECT {at}, CASE WHEN q.is_called THEN q.last_value + s.seqincrement ELSE q.last_value END, \
@@ -91,7 +95,9 @@ pub(super) async fn advance(client: &Client, tables: &[BoundTable], counts: &[Co
         )
     });
     let query = states.collect::<Vec<_>>().join(" UNION ALL ");
-    let rows = client.query_typed(&query, &[(&names, Type::TEXT_ARRAY)]).await.map_err(doing())?;
+    let states: [(&(dyn ToSql + Sync), Type); 1] = [(&names, Type::TEXT_ARRAY)];
+    let (rows, unused) = try_join!(client.query_typed(&query, &states), unused).map_err(doing())?;
+    warn_of_unused(&unused);
     let (mut restarts, mut restarted) = (String::new(), Vec::new());
     for row in &rows {
         let name = names[usize::try_from(row.get::<_, i32>(0)).unwrap_or_default()];
@@ -110,6 +116,33 @@ pub(super) async fn advance(client: &Client, tables: &[BoundTable], counts: &[Co
     let names: [(&(dyn ToSql + Sync), Type); 1] = [(&restarted, Type::TEXT_ARRAY)];
     let moved = client.query_typed(used, &names);
     try_join!(client.batch_execute(&restarts), moved).map(drop).map_err(doing())
+}
+
+/// Sequences in the schemas of these tables that nothing in the database uses, without those named: an application asks
+/// them for ids itself. Those of extensions are theirs.
+const UNUSED: &str = "\
+SELECT names.name
+FROM pg_catalog.pg_class s
+JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace
+CROSS JOIN LATERAL (SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(s.relname)) AS names (name)
+WHERE s.relkind = 'S' AND s.relnamespace IN (SELECT relnamespace FROM pg_catalog.pg_class WHERE oid = ANY ($1))
+  AND names.name <> ALL ($2)
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+    WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = s.oid AND d.deptype IN ('a', 'i', 'e'))
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+    WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = s.oid)
+ORDER BY names.name";
+
+fn warn_of_unused(rows: &[Row]) {
+    let names: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    if let [first, ..] = names.as_slice() {
+        log::warn!(
+            "sequences that no column uses stay where they are: {}; if the application takes ids from them, set them in a version \
+             after the step, such as SELECT setval('{}', (SELECT max(id) FROM …))",
+            names.join(", "),
+            first.replace('\'', "''")
+        );
+    }
 }
 
 /// Says where a sequence numbers values that are no numbers: what it gives next may be taken.
