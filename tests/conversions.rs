@@ -109,6 +109,14 @@ fn rules() -> Vec<Ruled> {
             vec![text("1970-01-04 00:00:05.000000"), text("1969-12-31 23:00:00.000000"), text("01:30:00")],
         ),
         (
+            "read 2000-01-01",
+            read("2000-01-01"),
+            "time",
+            Type::TIME,
+            -1,
+            vec![text("2000-01-01 06:30:00.000000"), text("06:30:00"), text("2024-07-01 06:30:00")],
+        ),
+        (
             "read julian",
             read("julian"),
             "timestamp",
@@ -234,7 +242,8 @@ This file is written by a test from what the code does: `OUTGROW_WRITE_DOCS=1 ca
 const RULES: &str = "
 ## Rules
 
-`read` says what a number counts: `unix_s`, `unix_ms`, `unix_us` since 1970-01-01 00:00 UTC, or `julian` days. `zone` is
+`read` says what a number counts: `unix_s`, `unix_ms`, `unix_us` since 1970-01-01 00:00 UTC, or `julian` days; `epoch` is an
+`interval` written as a moment, `2000-01-01` a `time` behind that date. `zone` is
 `UTC`, an offset like `+02:00`, or a name like `Europe/Madrid`: it gives naive text its place in time (`timestamptz`),
 or says which clock a `timestamp` or `date` shows. A time that the clock skips or shows twice is refused. `round` rounds
 away digits that the target does not keep, halves upwards for times and away from zero for `numeric(p,s)`. `nul` and

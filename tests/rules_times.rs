@@ -212,3 +212,33 @@ fn a_number_is_no_interval_whatever_fields_the_interval_has() {
     project.outgrow(["export", "back.db"]).succeeds();
     cells::assert_same(&project.path("back.db"), &project.path("app.db"));
 }
+
+/// Rails has no time of day in SQLite: it writes one as a moment of the first day of 2000.
+#[test]
+fn a_time_of_day_stands_behind_the_date_of_rails() {
+    let source = "CREATE TABLE t (id INTEGER PRIMARY KEY, v time);
+        INSERT INTO t VALUES (1, '2000-01-01 06:30:00'), (2, '2000-01-01 23:59:59.123456'), (3, NULL), (4, '08:00:00')";
+    let project = with_rules("id int PRIMARY KEY, v time", source, "");
+    project.outgrow(["migrate"]).exits(6).says(&[
+        "t.v: the date 2000-01-01 beside the time of day in 2 rows",
+        "rule: [table.t.column.v]\n          read = \"2000-01-01\"  # Rails",
+    ]);
+    let project =
+        with_rules("id int PRIMARY KEY, v time", source, "[table.t.column.v]\nread = \"2000-01-01\"\n");
+    project.outgrow(["migrate"]).succeeds();
+    assert_eq!(
+        project.query("SELECT v::text FROM t WHERE id < 3 ORDER BY id"),
+        ["06:30:00", "23:59:59.123456"]
+    );
+    project.outgrow(["verify"]).succeeds();
+    project.outgrow(["export", "back.db"]).succeeds();
+    cells::assert_same(&project.path("back.db"), &project.path("app.db"));
+    project.execute("INSERT INTO t VALUES (5, '12:00'), (6, '12:00:00.5')");
+    project.outgrow(["export", "again.db"]).succeeds();
+    let found = cells::query(&project.path("again.db"), "SELECT v FROM t WHERE id > 4 ORDER BY id");
+    assert_eq!(found, ["'2000-01-01 12:00:00'", "'2000-01-01 12:00:00.500000'"]);
+    let other = source.replace("'2000-01-01 06", "'2024-07-01 06");
+    let project =
+        with_rules("id int PRIMARY KEY, v time", &other, "[table.t.column.v]\nread = \"2000-01-01\"\n");
+    project.outgrow(["migrate"]).exits(6).says(&["t.v: a date beside the time of day in 1 row, rowid 1"]);
+}

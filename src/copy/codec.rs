@@ -36,7 +36,7 @@ pub fn choose(column: &catalog::Column, rules: &Rules) -> Result<Codec, String> 
     // varchar(n), char(n): the modifier is n + 4 (VARHDRSZ)
     let limit = |limited: fn(usize) -> Limit| usize::try_from(modifier - 4).map_or(Limit::None, limited);
     let reads = rules.read.unwrap_or_default();
-    let numbers = &[Read::UnixSeconds, Read::UnixMillis, Read::UnixMicros][..];
+    let times = &[Read::UnixSeconds, Read::UnixMillis, Read::UnixMicros, Read::Dated][..];
     let spans = &[Read::UnixSeconds, Read::UnixMillis, Read::UnixMicros, Read::Epoch][..];
     let all = &[Read::UnixSeconds, Read::UnixMillis, Read::UnixMicros, Read::Julian][..];
     let takes = match kind {
@@ -45,7 +45,7 @@ pub fn choose(column: &catalog::Column, rules: &Rules) -> Result<Codec, String> 
         Some(Type::DATE) => Takes { read: all, zone: reads != Read::Text, ..Takes::default() },
         Some(Type::TIMESTAMP) => Takes { read: all, zone: true, round: true, ..Takes::default() },
         Some(Type::TIMESTAMPTZ) => Takes { read: all, zone: true, round: true, ..Takes::default() },
-        Some(Type::TIME) => Takes { read: numbers, round: true, ..Takes::default() },
+        Some(Type::TIME) => Takes { read: times, round: true, ..Takes::default() },
         Some(Type::INTERVAL) => Takes { read: spans, round: true, ..Takes::default() },
         Some(Type::TIMETZ) => Takes { read: &[], round: true, ..Takes::default() },
         _ => Takes::default(),

@@ -149,6 +149,9 @@ fn advice(table: &BoundTable, index: usize, misfit: Misfit, counting: &[Read]) -
         "a number with digits beyond the microsecond" | "a Julian day between two milliseconds" => {
             "round = true"
         }
+        "the date 2000-01-01 beside the time of day" => {
+            "read = \"2000-01-01\"  # Rails writes it before each"
+        }
         "a date and time instead of an interval" => "read = \"epoch\"  # SQLAlchemy counts from 1970-01-01",
         "an integer" | "a real" if name.starts_with("interval") => {
             "read = \"unix_…\"  # what the number counts: unix_s, unix_ms or unix_us"

@@ -56,11 +56,15 @@ impl Moment {
     }
 }
 
+/// What Rails writes before a time of day.
+pub(super) const RAILS_DATE: &[u8] = b"2000-01-01";
+
 /// Nanoseconds since midnight and seconds east of Greenwich of a time of day: `HH:MM[:SS[.f]]`, and the zone.
 pub(super) fn time_of_day(text: &[u8]) -> Result<(i64, Option<i64>), Misfit> {
     let mut rest = Cursor(text);
     let parsed = rest.clock().and_then(|clock| Some((clock, rest.zone()?)));
     parsed.ok_or_else(|| match Moment::parse(text) {
+        Ok(_) if text.starts_with(RAILS_DATE) => Misfit("the date 2000-01-01 beside the time of day"),
         Ok(_) => Misfit("a date beside the time of day"),
         Err(_) => NOT_A_TIME,
     })

@@ -36,6 +36,7 @@ pub(super) fn codecs() -> Vec<(&'static str, Codec)> {
         ("date unix_s", temporal::date(&read(Read::UnixSeconds))),
         ("time", temporal::time(-1, &none)),
         ("time unix_ms", temporal::time(-1, &read(Read::UnixMillis))),
+        ("time 2000-01-01", temporal::time(-1, &read(Read::Dated))),
         ("timetz", temporal::timetz(-1, &none)),
         ("timestamp", temporal::timestamp(-1, &none)),
         ("timestamp(3)", temporal::timestamp(3, &none)),

@@ -34,16 +34,19 @@ pub enum Read {
     Julian,
     /// Text of a date and time as far from 1970-01-01 00:00 as the interval is long, as SQLAlchemy writes one.
     Epoch,
+    /// Text of a time of day behind the date 2000-01-01, as Rails writes one.
+    Dated,
 }
 
 impl Read {
-    const NAMES: [(&'static str, Read); 6] = [
+    const NAMES: [(&'static str, Read); 7] = [
         ("text", Read::Text),
         ("unix_s", Read::UnixSeconds),
         ("unix_ms", Read::UnixMillis),
         ("unix_us", Read::UnixMicros),
         ("julian", Read::Julian),
         ("epoch", Read::Epoch),
+        ("2000-01-01", Read::Dated),
     ];
 
     /// What a number counts that is a moment, by its size: one of the years 1973 to 2099 in one unit is none of them in
@@ -62,7 +65,8 @@ impl Read {
         moment.map(|(_, read)| *read).or(day)
     }
 
-    /// By its name in a step: `text`, `unix_s`, `unix_ms`, `unix_us`, `julian`, `epoch`.
+    /// By its name in a step: `text`, `unix_s`, `unix_ms`, `unix_us`, `julian`, `epoch`,
+    /// `2000-01-01`.
     ///
     /// # Errors
     /// In words: there is none of that name.
@@ -86,7 +90,7 @@ impl Read {
             Read::UnixSeconds => Some(1_000_000),
             Read::UnixMillis => Some(1000),
             Read::UnixMicros => Some(1),
-            Read::Text | Read::Julian | Read::Epoch => None,
+            Read::Text | Read::Julian | Read::Epoch | Read::Dated => None,
         }
     }
 }

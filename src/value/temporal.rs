@@ -94,10 +94,14 @@ pub fn timestamptz(modifier: i32, rules: &Rules) -> Codec {
     Codec::knowing(expects, encode, move |bytes| back.instant_cell(i64::from_be_bytes(array(bytes)?)))
 }
 
-/// `time`: `HH:MM[:SS[.f]]`, or a number that a rule reads as a moment of 1970-01-01.
+/// `time`: `HH:MM[:SS[.f]]`, which a rule may expect behind a date, or a number that a rule reads as a moment of
+/// 1970-01-01.
 #[must_use]
 pub fn time(modifier: i32, rules: &Rules) -> Codec {
     let reading = Reading::new(modifier, rules);
+    if reading.read == Read::Dated {
+        return dated(reading);
+    }
     let expects = match reading.read {
         Read::Text => "a time of day, HH:MM:SS.ffffff".to_owned(),
         _ => format!("{}, within a day", reading.number_in_words()),
@@ -105,12 +109,7 @@ pub fn time(modifier: i32, rules: &Rules) -> Codec {
     let back = reading.clone();
     let encode = move |value: ValueRef<'_>, out: &mut Vec<u8>| {
         let (micros, changed) = if reading.is_spelt(value) {
-            let (nanos, offset) = moment::time_of_day(only_text(value)?)?;
-            if offset.is_some() {
-                return Err(Misfit("a time with a zone"));
-            }
-            let (nanos, changed) = moment::rounded(nanos, 9, reading.modifier, reading.round)?;
-            (nanos / 1000, changed)
+            reading.clock(only_text(value)?)?
         } else {
             let (instant, changed) = reading.number(value)?;
             (instant + UNIX_TO_2000 * SECOND, changed)
@@ -125,6 +124,24 @@ pub fn time(modifier: i32, rules: &Rules) -> Codec {
         }
         let mut out = Spelt::new();
         spelling::spell_clock(micros, &mut out);
+        Some(Cell::Spelt(out))
+    })
+}
+
+/// `time` behind the date that Rails puts before it. (ActiveRecord: `Type::Time`.)
+fn dated(reading: Reading) -> Codec {
+    let expects = "a time of day behind the date 2000-01-01, or without one";
+    let encode = move |value: ValueRef<'_>, out: &mut Vec<u8>| {
+        let text = only_text(value)?;
+        let time = text.strip_prefix(moment::RAILS_DATE).and_then(|rest| rest.strip_prefix(b" "));
+        let (micros, changed) = reading.clock(time.unwrap_or(text))?;
+        out.extend_from_slice(&within_a_day(micros)?.to_be_bytes());
+        Ok(changed)
+    };
+    Codec::changing(expects, encode, |bytes| {
+        let mut out = Spelt::from_slice(moment::RAILS_DATE);
+        out.push(b' ');
+        spelling::spell_clock(within_a_day(i64::from_be_bytes(array(bytes)?)).ok()?, &mut out);
         Some(Cell::Spelt(out))
     })
 }
@@ -182,7 +199,7 @@ impl Reading {
             Read::Julian => return "a Julian day, to the millisecond, or text".to_owned(),
             Read::UnixMillis => "milliseconds",
             Read::UnixMicros => "microseconds",
-            Read::UnixSeconds | Read::Text | Read::Epoch => "seconds",
+            Read::UnixSeconds | Read::Text | Read::Epoch | Read::Dated => "seconds",
         };
         format!("a number of {unit} since 1970-01-01 00:00 UTC, or text")
     }
@@ -192,6 +209,16 @@ impl Reading {
         let ValueRef::Text(text) = value else { return None };
         let micros = spelling::spelt(text.strip_suffix(zone).filter(|_| self.read == Read::Text)?)?;
         moment::rounded(micros, 6, self.modifier, false).is_ok().then_some(micros)
+    }
+
+    /// The time of day that `text` says, in microseconds, and whether it was rounded.
+    fn clock(&self, text: &[u8]) -> Result<(i64, bool), Misfit> {
+        let (nanos, offset) = moment::time_of_day(text)?;
+        if offset.is_some() {
+            return Err(Misfit("a time with a zone"));
+        }
+        let (nanos, changed) = moment::rounded(nanos, 9, self.modifier, self.round)?;
+        Ok((nanos / 1000, changed))
     }
 
     /// Whether `value` is the text of a date or time, whatever the numbers beside it count.
