@@ -189,25 +189,32 @@ fn a_sequence_that_is_named_for_a_key_goes_on_and_others_that_nothing_uses_are_n
         "CREATE SEQUENCE product_id_seq; CREATE TABLE product (id int NOT NULL PRIMARY KEY, v int);
          CREATE SEQUENCE \"Users_seq\" INCREMENT 50; CREATE TABLE users (id bigint PRIMARY KEY);
          CREATE SEQUENCE plain_id_seq; CREATE TABLE plain (id int, n int PRIMARY KEY);
-         CREATE TABLE other (id serial PRIMARY KEY); ALTER TABLE other ALTER id DROP DEFAULT;",
-        "\"product\", \"users\", \"plain\", \"other\"",
+         CREATE TABLE other (id serial PRIMARY KEY); ALTER TABLE other ALTER id DROP DEFAULT;
+         CREATE SEQUENCE \"A'S\"; CREATE TABLE named (id int DEFAULT nextval('\"A''S\"'::text) PRIMARY KEY, v int);
+         CREATE SEQUENCE old; CREATE TABLE older (id int DEFAULT nextval(('public.old'::text)::regclass) PRIMARY KEY);
+         CREATE SEQUENCE far START 5; SELECT nextval('far');",
+        "\"product\", \"users\", \"plain\", \"other\", \"named\", \"older\"",
         "CREATE TABLE product (id INTEGER PRIMARY KEY AUTOINCREMENT, v); INSERT INTO product VALUES (3, 1), (9, 1);
          DELETE FROM product WHERE id = 9;
          CREATE TABLE users (id INTEGER PRIMARY KEY); INSERT INTO users VALUES (7);
          CREATE TABLE plain (id, n INTEGER PRIMARY KEY); INSERT INTO plain VALUES (5, 6);
-         CREATE TABLE other (id INTEGER PRIMARY KEY); INSERT INTO other VALUES (8)",
+         CREATE TABLE other (id INTEGER PRIMARY KEY); INSERT INTO other VALUES (8);
+         CREATE TABLE named (id INTEGER PRIMARY KEY, v); INSERT INTO named VALUES (11, 1);
+         CREATE TABLE older (id INTEGER PRIMARY KEY); INSERT INTO older VALUES (12)",
     );
     let outcome = project.outgrow(["migrate"]).succeeds();
     outcome
         .says(&[
-            "sequences that no column uses stay where they are: public.plain_id_seq; ",
+            "sequences that no column uses stay at their start: public.plain_id_seq; ",
             "setval('public.plain_id_seq'",
         ])
-        .never_says(&["product_id_seq", "Users_seq", "other_id_seq"]);
+        .never_says(&["product_id_seq", "Users_seq", "other_id_seq", "A'S", "public.old", "public.far"]);
     let next = |name: &str| project.query(&format!("SELECT nextval('{name}')::text"));
     assert_eq!(next("product_id_seq"), ["10"]);
     assert_eq!(next("\"Users_seq\""), ["57"]);
     assert_eq!(next("other_id_seq"), ["9"]);
+    assert_eq!(project.query("INSERT INTO named (v) VALUES (0) RETURNING id::text"), ["12"]);
+    assert_eq!(project.query("INSERT INTO older DEFAULT VALUES RETURNING id::text"), ["13"]);
     assert_eq!(next("plain_id_seq"), ["1"]);
 }
 

@@ -118,8 +118,8 @@ pub(super) async fn advance(client: &Client, tables: &[BoundTable], counts: &[Co
     try_join!(client.batch_execute(&restarts), moved).map(drop).map_err(doing())
 }
 
-/// Sequences in the schemas of these tables that nothing in the database uses, without those named: an application asks
-/// them for ids itself. Those of extensions are theirs.
+/// Sequences in the schemas of these tables that no column uses and that stand at their start, without those named: an
+/// application asks them for ids itself, or a function or a trigger does. Those of extensions are theirs.
 const UNUSED: &str = "\
 SELECT names.name
 FROM pg_catalog.pg_class s
@@ -131,14 +131,16 @@ WHERE s.relkind = 'S' AND s.relnamespace IN (SELECT relnamespace FROM pg_catalog
     WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = s.oid AND d.deptype IN ('a', 'i', 'e'))
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
     WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = s.oid)
+  AND CASE WHEN pg_catalog.has_sequence_privilege(s.oid, 'USAGE, SELECT')
+      THEN pg_catalog.pg_sequence_last_value(s.oid) IS NULL ELSE true END
 ORDER BY names.name";
 
 fn warn_of_unused(rows: &[Row]) {
     let names: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     if let [first, ..] = names.as_slice() {
         log::warn!(
-            "sequences that no column uses stay where they are: {}; if the application takes ids from them, set them in a version \
-             after the step, such as SELECT setval('{}', (SELECT max(id) FROM …))",
+            "sequences that no column uses stay at their start: {}; if ids are taken from them (by the application, a function, a \
+             trigger), set them in a version after the step, such as SELECT setval('{}', (SELECT max(id) FROM …))",
             names.join(", "),
             first.replace('\'', "''")
         );

@@ -165,8 +165,8 @@ SELECT c.relname::text, c.relkind::text FROM pg_catalog.pg_class c
 WHERE c.relkind NOT IN ('r', 'p', 'i', 'I', 't') AND pg_catalog.pg_table_is_visible(c.oid) AND lower(c.relname) = ANY ($1)";
 
 /// A domain is followed to its base type; on the way its modifier and NOT NULL count, as the server enforces them.
-/// A sequence numbers a column that owns it (serial, identity) or whose default calls it; or, if nothing does, the
-/// column that it is named for: Doctrine's `TABLE_COLUMN_seq` and Hibernate's `TABLE_seq`, which they ask themselves.
+/// A sequence numbers a column that owns it (serial, identity) or whose default calls it, also by a name that is text
+/// only and leaves no dependency; or, if nothing does, the column that it is named for: Doctrine's `TABLE_COLUMN_seq` and Hibernate's `TABLE_seq`, which they ask themselves.
 const COLUMNS: &str = "\
 WITH RECURSIVE base AS (
   SELECT t.oid AS asked, t.oid, t.typtype, t.typbasetype, t.typtypmod AS modifier, t.typnotnull AS not_null
@@ -195,6 +195,10 @@ SELECT a.attrelid, a.attname::text, b.oid AS type_oid, greatest(a.atttypmod, b.m
         JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace
         ORDER BY d.classid = 'pg_catalog.pg_attrdef'::regclass DESC, s.oid
         LIMIT 1),
+       (SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(s.relname)
+        FROM pg_catalog.pg_class s JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace
+        WHERE s.relkind = 'S' AND s.oid = to_regclass(replace(pg_catalog.substring(
+          pg_catalog.pg_get_expr(def.adbin, def.adrelid), 'nextval[(]+''((?:[^'']|'''')+)''::text'), '''''', ''''))),
        (SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(s.relname)
         FROM pg_catalog.pg_class c
         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
