@@ -319,3 +319,28 @@ fn help_and_version_go_to_stdout() {
         .exits(2)
         .says(&["cannot be used with"]);
 }
+
+/// MediaWiki's tables are in a schema of their own: each command names it, and says how it is found.
+#[test]
+fn tables_in_a_schema_that_is_not_on_the_search_path_are_named_with_it() {
+    let project = Project::step(
+        "CREATE SCHEMA app; CREATE TABLE app.t (id int PRIMARY KEY); CREATE TABLE other (id int)",
+        "\"t\"",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1), (2)",
+    );
+    let there = "the target has it in the schema app, which is not on the search_path: give the URL of every run \
+                 ?options=-csearch_path%3Dapp,public";
+    project.outgrow(["migrate"]).exits(7).says(&["table t: the step names it, and ", there]);
+    let url = format!("{}?options=-csearch_path%3Dapp,public", project.url());
+    let on_the_path = |command: &[&str]| {
+        let mut arguments = command.to_vec();
+        arguments.extend(["--database-url", &url]);
+        project.outgrow(arguments)
+    };
+    on_the_path(&["migrate"]).succeeds();
+    on_the_path(&["verify"]).succeeds();
+    on_the_path(&["export", "back.db"]).succeeds();
+    project.outgrow(["verify"]).exits(1).prints(&["t: ", there]);
+    project.outgrow(["export", "lost.db"]).exits(7).says(&["table outgrow_receipt: ", there]);
+    assert!(!project.path("lost.db").exists());
+}

@@ -4,7 +4,7 @@
 use super::columns::{self, BoundTable};
 use crate::error::Error;
 use crate::migration::step::{Step, StepTable};
-use crate::postgres::catalog;
+use crate::postgres::catalog::{self, Instead};
 use crate::sqlite::{Source, schema};
 
 /// A step ready to run.
@@ -24,7 +24,7 @@ pub(super) fn bind(
     step: &Step,
     source: &Source,
     target: &[catalog::Table],
-    others: &[(String, &'static str)],
+    others: &[(String, Instead)],
 ) -> Result<Bound, Error> {
     let (from, misfits) = source_tables(step, source)?;
     let mut faults = Vec::new();
@@ -53,7 +53,10 @@ pub(super) fn bind(
             None => {
                 let rule = format!("[table.{}]", columns::key(&from.name));
                 faults.push(match same_name(others, name, |other| &other.0) {
-                    Some((_, kind)) => format!(
+                    Some((_, Instead::Elsewhere(schema))) => {
+                        format!("table {name}: the step names it, and {}", catalog::on_the_path(schema))
+                    }
+                    Some((_, Instead::NoTable(kind))) => format!(
                         "table {name}: the step names it, and in the target that is {kind}: name the table behind it, {rule} with \
                          target = \"…\", or create a table of that name in a version before the step"
                     ),

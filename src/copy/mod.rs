@@ -67,9 +67,10 @@ const TABLES_OF_OURS: [&str; 5] =
 use crate::error::Error;
 use crate::migration::Version;
 use crate::migration::step::{Step, StepTable};
+use crate::postgres::catalog::{self, Instead};
 use crate::postgres::interrupt::Interrupt;
+use crate::postgres::key;
 use crate::postgres::limits::SPELLING;
-use crate::postgres::{catalog, key};
 use crate::sqlite::{Books, Definition, Source};
 use columns::BoundTable;
 use inspection::{Hashing, Inspection};
@@ -209,16 +210,13 @@ async fn prepare(
     Ok(Prepared { reading, absent: bound.absent, left: bound.left, bookkeeping })
 }
 
-/// What the catalog has under the names of the step's tables: tables, and what is none, by name and kind.
-async fn found(
-    client: &Client,
-    step: &Step,
-) -> Result<(Vec<catalog::Table>, Vec<(String, &'static str)>), Error> {
+/// What the catalog has under the names of the step's tables: tables, and what there is instead, by name.
+async fn found(client: &Client, step: &Step) -> Result<(Vec<catalog::Table>, Vec<(String, Instead)>), Error> {
     let names = target_names(step);
     let tables = catalog::tables(client, &names).await?;
     let missing = |name: &&str| bind::same_name(&tables, name, |known| &known.name).is_none();
     let missing: Vec<&str> = names.into_iter().filter(missing).collect();
-    let others = if missing.is_empty() { Vec::new() } else { catalog::no_tables(client, &missing).await? };
+    let others = if missing.is_empty() { Vec::new() } else { catalog::instead_of(client, &missing).await? };
     Ok((tables, others))
 }
 

@@ -7,6 +7,7 @@ use super::progress::Took;
 use super::reader::Count;
 use crate::error::Error;
 use crate::migration::Version;
+use crate::postgres::catalog::{self, Instead};
 use crate::postgres::reading;
 use crate::sqlite::{Definition, Fingerprint};
 use barrel::{Migration, backend::Pg, types};
@@ -307,7 +308,13 @@ pub(super) async fn if_readable(client: &Client, version: i32) -> Result<ForTheW
 pub(super) async fn for_the_way_back(client: &Client, version: i32) -> Result<ForTheWayBack, Error> {
     let doing = || Error::database("reading the receipt");
     if !reading::has_table(client, TABLE).await? {
-        return Ok(ForTheWayBack::default());
+        let instead = catalog::instead_of(client, &[TABLE]).await?;
+        return match instead.into_iter().next() {
+            Some((name, Instead::Elsewhere(schema))) => {
+                Err(Error::Target(vec![format!("table {name}: {}", catalog::on_the_path(&schema))]))
+            }
+            _ => Ok(ForTheWayBack::default()),
+        };
     }
     let query = format!("SELECT source->'definition', tables, left_behind FROM {TABLE} WHERE version = $1");
     let Some(row) = client.query_opt(&query, &[&version]).await.map_err(doing())? else {

@@ -111,22 +111,39 @@ pub async fn tables(client: &Client, names: &[&str]) -> Result<Vec<Table>, Error
     Ok(tables)
 }
 
-/// The visible relations of those `names`, in any case, that hold no rows of their own for a step to load: name and
-/// kind.
+/// What there is under a name that is no table that a query without a schema finds.
+pub enum Instead {
+    /// A relation that holds no rows of its own for a step to load: "a view".
+    NoTable(&'static str),
+    /// A table in this schema, which is not on the `search_path`.
+    Elsewhere(String),
+}
+
+/// What there is under those `names`, in any case, instead of a visible table.
 ///
 /// # Errors
 /// [`Error::Database`] if the query fails.
-pub async fn no_tables(client: &Client, names: &[&str]) -> Result<Vec<(String, &'static str)>, Error> {
+pub async fn instead_of(client: &Client, names: &[&str]) -> Result<Vec<(String, Instead)>, Error> {
     let lower: Vec<String> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
-    let rows = client.query_typed(NO_TABLES, &[(&lower, Type::TEXT_ARRAY)]).await;
+    let rows = client.query_typed(INSTEAD, &[(&lower, Type::TEXT_ARRAY)]).await;
     let rows = rows.map_err(Error::database("reading the target's catalog"))?;
-    let kind = |row: &Row| match row.get(1) {
-        "v" => "a view",
-        "m" => "a materialized view",
-        "f" => "a foreign table",
-        _ => "no table",
+    let found = |row: &Row| match (row.get(1), row.get(2)) {
+        ("r" | "p", schema) => Instead::Elsewhere(schema),
+        ("v", _) => Instead::NoTable("a view"),
+        ("m", _) => Instead::NoTable("a materialized view"),
+        ("f", _) => Instead::NoTable("a foreign table"),
+        _ => Instead::NoTable("no table"),
     };
-    Ok(rows.iter().map(|row| (row.get(0), kind(row))).collect())
+    Ok(rows.iter().map(|row| (row.get(0), found(row))).collect())
+}
+
+/// How a table in a schema that is not on the `search_path` is found.
+#[must_use]
+pub fn on_the_path(schema: &str) -> String {
+    format!(
+        "the target has it in the schema {schema}, which is not on the search_path: give the URL of every run \
+         ?options=-csearch_path%3D{schema},public, or the role that path (ALTER ROLE … SET search_path)"
+    )
 }
 
 fn column(row: &Row, labels: &HashMap<u32, Vec<String>>) -> Column {
@@ -160,9 +177,15 @@ FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamesp
 WHERE c.relkind IN ('r', 'p') AND pg_catalog.pg_table_is_visible(c.oid) AND lower(c.relname) = ANY ($1)
 ORDER BY c.relname";
 
-const NO_TABLES: &str = "\
-SELECT c.relname::text, c.relkind::text FROM pg_catalog.pg_class c
-WHERE c.relkind NOT IN ('r', 'p', 'i', 'I', 't') AND pg_catalog.pg_table_is_visible(c.oid) AND lower(c.relname) = ANY ($1)";
+/// Visible ones first.
+const INSTEAD: &str = "\
+SELECT c.relname::text, c.relkind::text, n.nspname::text
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE lower(c.relname) = ANY ($1)
+  AND CASE WHEN pg_catalog.pg_table_is_visible(c.oid) THEN c.relkind NOT IN ('r', 'p', 'i', 'I', 't')
+      ELSE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+       AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') END
+ORDER BY pg_catalog.pg_table_is_visible(c.oid) DESC, n.nspname, c.relname";
 
 /// A domain is followed to its base type; on the way its modifier and NOT NULL count, as the server enforces them.
 /// A sequence numbers a column that owns it (serial, identity) or whose default calls it, also by a name that is text

@@ -100,7 +100,7 @@ pub async fn changes(
                     table_changes(client, source, &ends, &since, &there, &mut found.problems).await?;
             }
             (Some(_), None) => {
-                found.problems.push(since.table(name));
+                found.problems.push(since.table(client, name).await?);
                 continue;
             }
             (None, _) => changed = gone(table, then),

@@ -5,9 +5,10 @@ use crate::copy::bind::{self, same_name};
 use crate::error::Error;
 use crate::migration::step::{ColumnRules, Step, TableRules};
 use crate::migration::{Kind, Version};
-use crate::postgres::catalog;
+use crate::postgres::catalog::{self, Instead};
 use crate::sqlite::{Source, schema};
 use std::collections::BTreeMap;
+use tokio_postgres::Client;
 
 /// What happened to a step's tables after it.
 pub(super) struct Since<'a> {
@@ -20,12 +21,16 @@ pub(super) struct Since<'a> {
 }
 
 impl Since<'_> {
-    /// A table that is gone.
-    pub(super) fn table(&self, name: &str) -> String {
-        format!(
+    /// A table that is gone, or out of sight.
+    pub(super) async fn table(&self, client: &Client, name: &str) -> Result<String, Error> {
+        let instead = catalog::instead_of(client, &[name]).await?;
+        if let Some((_, Instead::Elsewhere(schema))) = same_name(&instead, name, |(name, _)| name) {
+            return Ok(format!("{name}: {}", catalog::on_the_path(schema)));
+        }
+        Ok(format!(
             "{name}: the target has no such table in its search_path that this role can see; {}",
             self.what(name)
-        )
+        ))
     }
 
     /// Columns of `from` with values whose column in `to` is gone, or was never there: a line for each, and `rules`

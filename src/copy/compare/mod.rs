@@ -129,7 +129,7 @@ pub async fn compare(
             (from, to) => {
                 let mut verdict = one_sided(client, &source, table, from.as_ref(), to).await?;
                 if to.is_none() {
-                    verdict.problems.push(since.table(name));
+                    verdict.problems.push(since.table(client, name).await?);
                 }
                 verdict
             }
