@@ -272,3 +272,41 @@ fn a_name_that_postgresql_has_cut_is_pointed_out() {
     project.outgrow(["migrate"]).succeeds();
     assert_eq!(project.query(&format!("SELECT \"{cut}\"::text FROM \"{cut}\"")), ["2"]);
 }
+
+/// What all values of a column have in common is no exception: rules for those would leave nothing of it.
+#[test]
+fn of_a_column_without_a_value_that_fits_the_type_is_named_and_not_the_values() {
+    let rows = |from: i32, to: i32| {
+        let row = |at| {
+            format!(
+                "('page {at}', '', {}, '2024-0{}-01 12:00:0{at}')",
+                20_240_229_120_000_i64 + i64::from(at),
+                at % 9 + 1
+            )
+        };
+        (from..to).map(row).collect::<Vec<_>>().join(", ")
+    };
+    let source = format!("CREATE TABLE t (a, b, c, d); INSERT INTO t VALUES {}", rows(0, 10));
+    let columns = "a int NOT NULL, b date, c timestamp, d timestamp";
+    let project = with_rules(columns, &source, "");
+    let typed = "# no value of it fits: make the target's column text in a version before the step, and ALTER … TYPE … USING";
+    project.outgrow(["migrate"]).exits(6).says(&[
+        &format!("rule: [table.t.column.a]\n          {typed}"),
+        "t.b: empty text in 10 rows",
+        "rule: [table.t.column.b]\n          empty = \"null\"\n",
+        "rule: [table.t.column.c]\n          # the digits of dates, which no rule reads: make the target's column text",
+    ]);
+    // one more that fits: now the others are exceptions
+    let project = with_rules(columns, &format!("{source}, (7, NULL, NULL, NULL)"), "");
+    project
+        .outgrow(["migrate"])
+        .exits(6)
+        .says(&["rule: [table.t.column.a]\n          misfit = \"quarantine\""])
+        .never_says(&[typed]);
+    let rules = "[table.t]\nmisfit = \"quarantine\"\n";
+    let project = with_rules(columns, &source, rules);
+    project
+        .outgrow(["migrate"])
+        .succeeds()
+        .says(&["t: all of its rows are in the quarantine (10), and the target's table is empty"]);
+}

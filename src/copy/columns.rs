@@ -287,7 +287,7 @@ pub(super) fn require_fed(table: &BoundTable, faults: &mut Vec<String>) {
         let has = same_name(&table.source.columns, &column.name, |known| &known.name).is_some();
         if column.not_null && !column.has_default && !column.generated && !fed && !refused {
             faults.push(format!(
-                "{}.{}: the target's column is NOT NULL without a default, and {}; write [table.{}.constant] with {} = …",
+                "{}.{}: the target's column is NOT NULL without a default, and {}; write [table.{}.constant] with {} = …, or list the table under skip",
                 table.target.name,
                 column.name,
                 if has { "the step skips the source's" } else { "the source has no such column" },

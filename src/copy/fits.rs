@@ -133,7 +133,11 @@ fn reason(code: &str) -> (Misfit, &'static str) {
         _ if code.starts_with("54") => {
             (Misfit("a value beyond a limit of the server for this type"), "skip = true")
         }
-        _ => (Misfit("text that the server does not take as this type"), "skip = true"),
+        _ => (
+            Misfit("text that the server does not take as this type"),
+            "skip = true  # or bring it as text: make the column text in a version before the step, and ALTER … TYPE … USING … \
+             in one after it",
+        ),
     }
 }
 

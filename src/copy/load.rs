@@ -186,7 +186,8 @@ impl Reading {
             let Reading { source, tables, version, options, after_misfit, originals } = self;
             let (misfits, quarantine) = (Found::new(options.show_values), Quarantine::new(version));
             let gathered = Gathered { misfits, quarantine, originals };
-            let (tables, gathered) = reader::read(&source, tables, after_misfit, outlet, gathered)?;
+            let (tables, mut gathered) = reader::read(&source, tables, after_misfit, outlet, gathered)?;
+            gathered.misfits.weigh(&source, &tables)?;
             Ok((source, tables, gathered))
         });
         (running, pieces)

@@ -3,7 +3,8 @@
 
 use super::columns::{BoundTable, key};
 use super::quarantine;
-use crate::error::Misfits as Report;
+use crate::error::{Error, Misfits as Report};
+use crate::sqlite::Source;
 use crate::sqlite::scan::Place;
 use crate::value::{Codec, Misfit, Read, rounded};
 use rusqlite::types::ValueRef;
@@ -14,6 +15,18 @@ pub(super) const NAMED_ROWS: usize = 5;
 
 /// A rule that the reader has to finish.
 const UNTOLD: &str = "\"unix_…\"";
+
+/// The reason for text that is empty, whatever the type says of it.
+const EMPTY: &str = "empty text";
+
+/// If so many values are all that a column has, they are not exceptions.
+const TYPICAL: u64 = 10;
+
+const ANOTHER_TYPE: &str = "# no value of it fits: make the target's column text in a version before the step, and \
+    ALTER … TYPE … USING … in one after it";
+
+const DIGITS: &str = "# the digits of dates, which no rule reads: make the target's column text in a version before the step, and \
+    ALTER … TYPE … USING to_timestamp(…, 'YYYYMMDDHH24MISS') in one after it";
 
 /// A shown value is cut after this many characters.
 const SHOWN_CHARACTERS: usize = 60;
@@ -30,6 +43,8 @@ struct Group {
     report: Report,
     /// What the numbers among them count, by their size.
     counting: Vec<Read>,
+    /// Each of them is an integer with the digits of a date.
+    dates: bool,
 }
 
 impl Misfits {
@@ -50,6 +65,8 @@ impl Misfits {
         place: Place,
         value: ValueRef<'_>,
     ) {
+        let is_empty = value == ValueRef::Text(b"") && misfit.0 != quarantine::TOO_LARGE;
+        let misfit = if is_empty { Misfit(EMPTY) } else { misfit };
         self.count(table, index, misfit, place, value);
         if let Some(next) = behind(&table.columns[index].codec, misfit, value) {
             self.count(table, index, next, place, value);
@@ -60,8 +77,10 @@ impl Misfits {
         let column = &table.columns[index];
         let of_key = (table.source.name.clone(), column.source.name.clone(), misfit.0);
         let by_rowid = matches!(place, Place::Rowid(_));
-        let group = || Group { report: report(table, index, misfit, by_rowid), counting: Vec::new() };
-        let Group { report, counting } = self.groups.entry(of_key).or_insert_with(group);
+        let group =
+            || Group { report: report(table, index, misfit, by_rowid), counting: Vec::new(), dates: true };
+        let Group { report, counting, dates } = self.groups.entry(of_key).or_insert_with(group);
+        *dates &= has_digits_of_a_date(value);
         if let Some(read) = Read::by_size(value).filter(|read| !counting.contains(read)) {
             counting.push(read);
             report.advice = advice(table, index, misfit, counting);
@@ -73,6 +92,42 @@ impl Misfits {
                 report.values.push(shown(value));
             }
         }
+    }
+
+    /// Looks for columns of which no value fits: it is their type that is wrong, and no rule for single values helps.
+    ///
+    /// # Errors
+    /// [`Error::Source`] if they cannot be counted.
+    pub(super) fn weigh(&mut self, source: &Source, tables: &[BoundTable]) -> Result<(), Error> {
+        for table in tables {
+            let whole = self.without_fit(source, table)?;
+            let of_table = self.groups.iter_mut().filter(|((name, ..), _)| *name == table.source.name);
+            for ((_, column, reason), Group { report, dates, .. }) in of_table {
+                let of_type = whole.contains(column) && *reason != "NULL";
+                let line = |line| match str::split(line, ' ').next() {
+                    Some("misfit") if of_type => ANOTHER_TYPE,
+                    Some("read" | "misfit") if *dates => DIGITS,
+                    _ => line,
+                };
+                report.advice = report.advice.lines().map(line).collect::<Vec<_>>().join("\n");
+            }
+        }
+        Ok(())
+    }
+
+    /// The columns of `table` with many values of which none fits.
+    fn without_fit(&self, source: &Source, table: &BoundTable) -> Result<Vec<String>, Error> {
+        let mut misfits: BTreeMap<&str, u64> = BTreeMap::new();
+        for ((name, column, reason), group) in &self.groups {
+            if *name == table.source.name && *reason != "NULL" {
+                *misfits.entry(column).or_default() += group.report.count;
+            }
+        }
+        misfits.retain(|_, count| *count >= TYPICAL);
+        let columns: Vec<&str> = misfits.keys().copied().collect();
+        let counts = source.count_values(&table.source, &columns)?;
+        let whole = misfits.into_iter().zip(counts).filter(|((_, misfits), values)| misfits >= values);
+        Ok(whole.map(|((column, _), _)| column.to_owned()).collect())
     }
 
     /// A report for each table, column and reason; those of one column follow each other, and have one advice.
@@ -133,6 +188,23 @@ pub(super) fn report(table: &BoundTable, index: usize, misfit: Misfit, by_rowid:
     }
 }
 
+/// `YYYYMMDD` or `YYYYMMDDHHMMSS`, of which a column that SQLite takes for one of numbers makes integers.
+fn has_digits_of_a_date(value: ValueRef<'_>) -> bool {
+    let ValueRef::Integer(number) = value else { return false };
+    let date = match number {
+        10_000_101..=99_991_231 => number,
+        10_000_101_000_000..=99_991_231_235_959 => {
+            let (hour, minute, second) = (number / 10_000 % 100, number / 100 % 100, number % 100);
+            if hour > 23 || minute > 59 || second > 59 {
+                return false;
+            }
+            number / 1_000_000
+        }
+        _ => return false,
+    };
+    (1..=12).contains(&(date / 100 % 100)) && (1..=31).contains(&(date % 100))
+}
+
 /// What to write in the step, or that only the source can be changed; `counting` is what the numbers count, by their
 /// size.
 fn advice(table: &BoundTable, index: usize, misfit: Misfit, counting: &[Read]) -> String {
@@ -157,7 +229,10 @@ fn advice(table: &BoundTable, index: usize, misfit: Misfit, counting: &[Read]) -
             "read = \"unix_…\"  # what the number counts: unix_s, unix_ms or unix_us"
         }
         "an integer" | "a real" if temporal => "read = \"unix_…\"  # unix_s, unix_ms, unix_us or julian",
-        found if found.contains("NUL character") => "nul = \"strip\"  # or \"replace\"",
+        EMPTY if !column.target.not_null => "empty = \"null\"",
+        found if found.contains("NUL character") => {
+            "nul = \"strip\"  # or \"replace\"; what counts its bytes (serialized PHP) is read no more after either: bytea keeps them"
+        }
         found if found.contains("UTF-8") => "utf8 = \"strip\"  # or \"replace\"",
         found if found == quarantine::TOO_LARGE => "misfit = \"null\"  # or skip = true",
         _ if column.codec.by_input => "skip = true",

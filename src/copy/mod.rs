@@ -128,6 +128,7 @@ pub async fn run(
     if fingerprint.changed_during_copy {
         log::warn!("the source changed during the copy; what was copied is the state at its start");
     }
+    warn_of_empty(&tables, &counts);
     let mut receipts = table_receipts(&tables, &counts, absent);
     for (receipt, table) in receipts.iter_mut().zip(&tables) {
         receipt.set_aside = aside.triggers_of(table.target.oid);
@@ -218,6 +219,20 @@ async fn found(client: &Client, step: &Step) -> Result<(Vec<catalog::Table>, Vec
     let missing: Vec<&str> = names.into_iter().filter(missing).collect();
     let others = if missing.is_empty() { Vec::new() } else { catalog::instead_of(client, &missing).await? };
     Ok((tables, others))
+}
+
+/// Says of tables that their rules left nothing of them.
+fn warn_of_empty(tables: &[BoundTable], counts: &[Count]) {
+    for (table, count) in tables.iter().zip(counts) {
+        if count.tally.rows == 0 && count.quarantine.rows > 0 {
+            log::warn!(
+                "{}: all of its rows are in the quarantine ({}), and the target's table is empty: look at the rules of the step \
+                 before the application goes on",
+                table.source.name,
+                count.quarantine.rows
+            );
+        }
+    }
 }
 
 fn target_names(step: &Step) -> Vec<&str> {

@@ -176,6 +176,23 @@ impl Source {
             .map_err(|error| self.unreadable(&table.name, &error))
     }
 
+    /// How many values each of `columns` has in `table`; NULL is none.
+    ///
+    /// # Errors
+    /// [`Error::Source`] if SQLite cannot read it.
+    pub fn count_values(&self, table: &Table, columns: &[&str]) -> Result<Vec<u64>, Error> {
+        if columns.is_empty() {
+            return Ok(Vec::new());
+        }
+        let counts: Vec<String> = columns.iter().map(|column| format!("count({})", quote(column))).collect();
+        let query = format!("SELECT {} FROM {} NOT INDEXED", counts.join(", "), quote(&table.name));
+        let read = |row: &Row<'_>| {
+            let count = |at| row.get::<_, i64>(at).map(i64::unsigned_abs);
+            (0..columns.len()).map(count).collect::<rusqlite::Result<Vec<u64>>>()
+        };
+        self.connection.query_row(&query, [], read).map_err(|error| self.unreadable(&table.name, &error))
+    }
+
     /// Whether any row of `table` has a value in `column`.
     ///
     /// # Errors
