@@ -65,6 +65,30 @@ fn rows_that_nobody_kept_like_that_are_refused_by_table_and_number() {
     assert!(!project.path("back.db").exists());
 }
 
+/// Synapse's `applied_schema_deltas`, Quassel's `coreinfo`: no name that anybody else would know.
+#[test]
+fn a_table_keeps_books_if_the_step_says_so() {
+    let source = "CREATE TABLE t (id INTEGER PRIMARY KEY, a);
+        CREATE TABLE Deltas (version, file); INSERT INTO Deltas VALUES (73, '01.sql.sqlite'), (73, '02.sql')";
+    let project = Project::one_table("id int PRIMARY KEY, a text", source);
+    let made = "CREATE TABLE t (id int PRIMARY KEY, a text);
+        CREATE TABLE deltas (version int, file text); INSERT INTO deltas VALUES (73, '01.sql.postgres');";
+    project.write("migrations/V1__create_t.sql", made);
+    let step = |rest: &str| {
+        project.write("migrations/V2__import.toml", format!("source = \"sqlite\"\ntables = [\"t\"]\n{rest}"))
+    };
+    step("skip = [\"deltas\"]\nbookkeeping = [\"deltas\"]\n");
+    project.outgrow(["migrate"]).exits(2).says(&["V2__import.toml:4:16: table \"deltas\" is named twice"]);
+    step("bookkeeping = [\"deltas\"]\n");
+    project.outgrow(["migrate"]).succeeds();
+    project.outgrow(["verify"]).succeeds();
+    project
+        .outgrow(["export", "back.db"])
+        .succeeds()
+        .prints(&["Deltas: the 2 rows that the source had, and not the target's own"]);
+    cells::assert_same(&project.path("back.db"), &project.path("app.db"));
+}
+
 /// TypeORM's and Laravel's; an application may have a table of that name for itself.
 #[test]
 fn a_table_of_a_common_name_keeps_books_if_the_step_skips_it() {

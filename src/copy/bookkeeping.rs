@@ -6,6 +6,7 @@
 
 use super::lossless::Lossless;
 use crate::error::Error;
+use crate::migration::step::Step;
 use crate::sqlite::schema::Table;
 use crate::sqlite::{Books, Source, scan};
 use rusqlite::types::ValueRef;
@@ -20,15 +21,30 @@ const MOST_ROWS: usize = 10_000;
 /// Nor is one of more bytes.
 const MOST_BYTES: usize = 1 << 20;
 
-/// By table of `source`: its rows, if it keeps another tool's books, is among those `left` behind, and is small.
+/// By table of `source` that `step` leaves behind: its rows, if it keeps books, by its name or as the step says, and is
+/// small.
 ///
 /// # Errors
 /// [`Error::Source`] if SQLite cannot read it.
-pub(super) fn read(source: &Source, left: &[String]) -> Result<BTreeMap<String, Books>, Error> {
-    let keeps_books =
-        |table: &&Table| table.may_keep_books() && table.unreadable.is_none() && left.contains(&table.name);
+pub(super) fn of_step(
+    source: &Source,
+    step: &Step,
+    left: &[String],
+) -> Result<BTreeMap<String, Books>, Error> {
+    let is_named = |table: &Table| step.bookkeeping.iter().any(|name| name.eq_ignore_ascii_case(&table.name));
+    let keeps_books = |table: &&Table| table.may_keep_books() || is_named(table);
+    let tables = source.tables.iter().filter(keeps_books).map(|table| &table.name);
+    read(source, &tables.filter(|name| left.contains(name)).cloned().collect::<Vec<_>>())
+}
+
+/// By table of `source` among `tables`: its rows, if it is small.
+///
+/// # Errors
+/// [`Error::Source`] if SQLite cannot read it.
+pub(super) fn read(source: &Source, tables: &[String]) -> Result<BTreeMap<String, Books>, Error> {
+    let named = |table: &&Table| table.unreadable.is_none() && tables.contains(&table.name);
     let mut kept = BTreeMap::new();
-    for table in source.tables.iter().filter(keeps_books) {
+    for table in source.tables.iter().filter(named) {
         if let Some(books) = of_table(source, table)? {
             kept.insert(table.name.clone(), books);
         }

@@ -109,7 +109,10 @@ impl Misfits {
                     Some("read" | "misfit") if *dates => DIGITS,
                     _ => line,
                 };
-                report.advice = report.advice.lines().map(line).collect::<Vec<_>>().join("\n");
+                let lines: Vec<&str> = report.advice.lines().map(line).collect();
+                // a heading without a rule is none
+                let headed = lines.iter().skip(1).any(|line| !line.starts_with('#'));
+                report.advice = lines[usize::from(!headed)..].join("\n");
             }
         }
         Ok(())

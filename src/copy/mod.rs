@@ -206,7 +206,7 @@ async fn prepare(
         originals: None,
     };
     unit::doubt(step, &reading.source, &reading.tables)?;
-    let bookkeeping = bookkeeping::read(&reading.source, &bound.left)?;
+    let bookkeeping = bookkeeping::of_step(&reading.source, step, &bound.left)?;
     bookkeeping::look_at_the_targets(client, &bookkeeping).await?;
     Ok(Prepared { reading, absent: bound.absent, left: bound.left, bookkeeping })
 }

@@ -16,6 +16,8 @@ pub struct Step {
     pub tables: Vec<StepTable>,
     /// Source tables that are left behind on purpose.
     pub skip: Vec<String>,
+    /// Those among them in which the application keeps which of its migrations ran: an export has their rows again.
+    pub bookkeeping: Vec<String>,
 }
 
 /// One table of a step.
@@ -130,6 +132,8 @@ struct File {
     #[serde(default)]
     skip: Vec<Spanned<String>>,
     #[serde(default)]
+    bookkeeping: Vec<Spanned<String>>,
+    #[serde(default)]
     table: BTreeMap<Spanned<String>, TableRules>,
 }
 
@@ -146,7 +150,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Step, Vec<Problem>> {
     let mut file: File = toml::from_str(text).map_err(|error| {
         let message = format!(
             "{}; a data step reads: source = \"sqlite\", tables = [\"…\"], and as needed \
-             optional = [\"…\"], skip = [\"…\"], [table.NAME], [table.NAME.column.COLUMN]",
+             optional = [\"…\"], skip = [\"…\"], bookkeeping = [\"…\"], [table.NAME], [table.NAME.column.COLUMN]",
             match error.message() {
                 "duplicate key" =>
                     "it is there twice; all rules of a table or column stand under one heading".to_owned(),
@@ -168,9 +172,12 @@ pub fn parse(path: &Path, text: &str) -> Result<Step, Vec<Problem>> {
     };
     let required = file.tables.get_ref().iter().map(|name| table(name, false)).collect::<Vec<_>>();
     let optional = file.optional.iter().map(|name| table(name, true)).collect::<Vec<_>>();
+    let bookkeeping: Vec<String> = file.bookkeeping.into_iter().map(Spanned::into_inner).collect();
+    let skip = file.skip.into_iter().map(Spanned::into_inner);
     Ok(Step {
         tables: required.into_iter().chain(optional).collect(),
-        skip: file.skip.into_iter().map(Spanned::into_inner).collect(),
+        skip: skip.chain(bookkeeping.iter().cloned()).collect(),
+        bookkeeping,
     })
 }
 
@@ -188,7 +195,7 @@ fn faults(file: &File) -> Vec<(usize, String)> {
         faults.push((file.tables.span().start, message));
     }
     let mut seen: Vec<String> = Vec::new();
-    for name in required.iter().chain(&file.optional).chain(&file.skip) {
+    for name in required.iter().chain(&file.optional).chain(&file.skip).chain(&file.bookkeeping) {
         let lower = name.get_ref().to_ascii_lowercase();
         if seen.contains(&lower) {
             faults.push((name.span().start, format!("table \"{}\" is named twice", name.get_ref())));
