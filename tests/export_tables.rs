@@ -135,7 +135,7 @@ fn what_stays_behind_is_named() {
         "u.w2: 1 value left behind",
         "u.w: what the file's own schema gives a row without it",
         "fresh",
-        "never came from SQLite",
+        "brought by no step",
     ]);
     let file = project.path("back.db");
     assert_eq!(cells::query(&file, "SELECT * FROM u"), ["1 | 9"]);

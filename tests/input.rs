@@ -343,3 +343,15 @@ fn money_beyond_its_cents_is_no_money() {
         ],
     );
 }
+
+/// A search index is made of text by to_tsvector, and by nothing else.
+#[test]
+fn text_that_becomes_a_tsvector_is_warned_of() {
+    let project = of_type("", "tsvector", &["'Hello running'"]);
+    project.outgrow(["migrate"]).succeeds().says(&[
+        "t.v: text becomes a tsvector as its type reads it, without to_tsvector",
+        "SET \"v\" = to_tsvector(",
+    ]);
+    let project = of_type("", "text", &["'Hello running'"]);
+    project.outgrow(["migrate"]).succeeds().never_says(&["tsvector"]);
+}

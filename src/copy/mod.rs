@@ -65,6 +65,7 @@ const TABLES_OF_OURS: [&str; 5] =
     ["refinery_schema_history", receipt::TABLE, quarantine::TABLE, originals::TABLE, PROGRESS];
 
 use crate::error::Error;
+use crate::identifier::quote;
 use crate::migration::Version;
 use crate::migration::step::{Step, StepTable};
 use crate::postgres::catalog::{self, Instead};
@@ -82,6 +83,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 use tokio::join;
 use tokio_postgres::Client;
+use tokio_postgres::types::Type;
 use whole::Whole;
 
 /// Copies the tables of `step` from the file `source` and records the receipt.
@@ -197,6 +199,7 @@ async fn prepare(
              bring it into a column of the target if the way back is to stay open"
         );
     }
+    warn_of_search(&bound.tables);
     let reading = Reading {
         source,
         tables: bound.tables,
@@ -219,6 +222,23 @@ async fn found(client: &Client, step: &Step) -> Result<(Vec<catalog::Table>, Vec
     let missing: Vec<&str> = names.into_iter().filter(missing).collect();
     let others = if missing.is_empty() { Vec::new() } else { catalog::instead_of(client, &missing).await? };
     Ok((tables, others))
+}
+
+/// Says of text that becomes a `tsvector` that nothing parses it. (PostgreSQL: Text Search Types.)
+fn warn_of_search(tables: &[BoundTable]) {
+    for table in tables {
+        let columns = table.columns.iter().filter(|column| column.target.type_oid == Type::TS_VECTOR.oid());
+        for column in columns {
+            log::warn!(
+                "{}.{}: text becomes a tsvector as its type reads it, without to_tsvector, and a search finds it in no other form; \
+                 unless it was one before, write skip = true for the column, and fill it in a version after the step: \
+                 UPDATE … SET {} = to_tsvector(…)",
+                table.source.name,
+                column.source.name,
+                quote(&column.target.name)
+            );
+        }
+    }
 }
 
 /// Says of tables that their rules left nothing of them.

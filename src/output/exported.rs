@@ -48,7 +48,7 @@ impl Report for Exported {
 fn remarks(table: &WrittenTable) -> String {
     let parts = [
         (table.target != table.table).then(|| format!("from {}", table.target)),
-        table.step.is_none().then(|| "never came from SQLite".to_owned()),
+        table.step.is_none().then(|| "brought by no step".to_owned()),
         (table.quarantined > 0).then(|| format!("and {} from the quarantine", rows(table.quarantined))),
         (table.originals > 0)
             .then(|| format!("{} in the spelling that was kept", counted(table.originals, "cell"))),

@@ -263,8 +263,8 @@ fn notes(file: &Path, header: Header, before: &Traces) -> std::io::Result<Vec<St
     }
     Ok(if header.wal {
         vec![format!(
-            "{} is in WAL mode and there is no {} beside it: if this is a copy and the log was left behind, \
-             the newest rows are missing",
+            "{} is in WAL mode and there is no {} beside it: right if the application was stopped and has closed it; if this is a \
+             copy and the log was left behind, the newest rows are missing",
             name(file),
             name(&log)
         )]

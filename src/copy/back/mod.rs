@@ -64,7 +64,7 @@ pub struct WrittenTable {
     pub table: String,
     /// Its name in the target.
     pub target: String,
-    /// The step that brought it; none if it never came from SQLite.
+    /// The step that brought it; none if none did.
     pub step: Option<String>,
     /// Rows that the server sent.
     pub rows: u64,
