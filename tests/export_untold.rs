@@ -80,3 +80,29 @@ fn rows_that_the_file_would_lose_are_refused() {
     ]);
     assert!(!project.path("back.db").exists());
 }
+
+/// Python and Rails leave out a fraction of zero, SQLAlchemy does not: a column whose cells all have one tells neither, and
+/// others of its kind do.
+#[test]
+fn whole_seconds_are_written_as_in_columns_that_have_some() {
+    let exported = |whole: &str| {
+        let project = Project::one_table(
+            "id int PRIMARY KEY, a timestamp, b timestamp, c timestamp",
+            &format!(
+                "CREATE TABLE t (id INTEGER PRIMARY KEY, a datetime(6), b datetime(6), c other);
+                 INSERT INTO t VALUES (1, '2024-01-01 10:00:00.123456', '{whole}', '2024-01-01 10:00:00.123456'),
+                     (2, '2024-01-02T10:00:00.120000', '2024-01-02 10:00:00.120000', '2024-01-02 10:00:00.120000')"
+            ),
+        );
+        project.outgrow(["migrate"]).succeeds();
+        project.outgrow(["export", "back.db"]).succeeds();
+        cells::assert_same(&project.path("back.db"), &project.path("app.db"));
+        let row = "'2025-01-01 00:00:00'";
+        project.execute(&format!("INSERT INTO t VALUES (3, {row}, {row}, {row}), (4, now(), now(), now())"));
+        project.outgrow(["export", "again.db"]).succeeds();
+        cells::query(&project.path("again.db"), "SELECT a || '|' || b || '|' || c FROM t WHERE id = 3")
+    };
+    let (short, long) = ("2025-01-01 00:00:00", "2025-01-01 00:00:00.000000");
+    assert_eq!(exported("2024-01-01 10:00:00"), [format!("'{short}|{short}|{long}'")]);
+    assert_eq!(exported("2024-01-01 10:00:00.000000"), [format!("'{long}|{long}|{long}'")]);
+}

@@ -49,6 +49,9 @@ pub struct ColumnFormat {
     /// No cell told it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub untold: bool,
+    /// The cells that told it had fractions of a second, all of them: they do not say how a whole one is written.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fractions: bool,
 }
 
 /// What the receipt says of one table.
@@ -182,6 +185,7 @@ impl Key {
 struct Known {
     format: Option<Format>,
     empty: bool,
+    fractions: bool,
 }
 
 /// The reading of one table: its formats, and the cells of the row under way that are to be kept.
@@ -226,6 +230,8 @@ impl Keeping {
         let known = found.map(|((column, sample), (nulls, empties))| Known {
             format: Format::of(&column.codec, sample),
             empty: empties > *nulls,
+            fractions: !sample.is_empty()
+                && sample.iter().all(|(field, cell)| has_fraction(column, field, cell)),
         });
         let known = known.collect();
         let key = Key::of(table, originals.keys.get(&table.target.oid));
@@ -290,7 +296,8 @@ impl Keeping {
         let formats = columns.map(|(column, known)| {
             let untold = known.format.is_none() && is_spelt_in_many_ways(&column.target);
             let format = known.format.unwrap_or_default();
-            (column.target.name.clone(), ColumnFormat { format, empty: known.empty, untold })
+            let fractions = known.fractions && format.has_six_digits();
+            (column.target.name.clone(), ColumnFormat { format, empty: known.empty, untold, fractions })
         });
         Spelling {
             formats: formats.filter(|(_, format)| *format != ColumnFormat::default()).collect(),
@@ -298,6 +305,15 @@ impl Keeping {
             key: self.key.names(table),
         }
     }
+}
+
+/// Whether the cell is text of a time with a fraction of a second; `field` is its binary form, which begins with
+/// microseconds.
+fn has_fraction(column: &BoundColumn, field: &[u8], cell: &Value) -> bool {
+    let of_type = Type::from_oid(column.target.type_oid);
+    let is_time = matches!(of_type, Some(Type::TIMESTAMP | Type::TIMESTAMPTZ | Type::TIME));
+    let micros = field.first_chunk::<8>().map(|bytes| i64::from_be_bytes(*bytes));
+    is_time && matches!(cell, Value::Text(_)) && micros.is_some_and(|micros| micros % 1_000_000 != 0)
 }
 
 /// Whether applications differ in how they write such a column, so that others of its kind tell more than a type does.

@@ -157,7 +157,8 @@ fn unspeakable(column: &BoundColumn) -> &'static str {
         Some(Type::FLOAT4 | Type::FLOAT8) => "NaN, which SQLite stores as NULL",
         Some(Type::NUMERIC) => "NaN, which is no number in SQLite",
         Some(Type::DATE | Type::TIMESTAMP | Type::TIMESTAMPTZ) => {
-            "infinity, a year before 1 or after 9999, or a moment that the column's numbers or zone cannot say"
+            "infinity, a year before 1 or after 9999, or a moment that the column's numbers or zone cannot say (write another in \
+             the target, or make the column text in a version)"
         }
         Some(Type::TIME | Type::TIMETZ) => "24:00:00, or a time that the column's numbers cannot say",
         Some(Type::INTERVAL) => {

@@ -55,7 +55,26 @@ impl Told {
     /// What the cells of `column` are written in: its own format, unless no cell told one.
     pub(super) fn format(&self, column: &BoundColumn, spelt: Option<&Spelt>) -> ColumnFormat {
         let of_others = is_untold(spelt, &column.target).then(|| self.of_others(column)).flatten();
-        of_others.unwrap_or_else(|| own(column, spelt))
+        let own = of_others.unwrap_or_else(|| own(column, spelt));
+        if own.fractions && self.omits_zeros(column) {
+            return ColumnFormat { format: own.format.with_six_digits_or_none(), ..own };
+        }
+        own
+    }
+
+    /// Most columns of the type of `column` that declare the same as it and have whole seconds write these without a
+    /// fraction, as Python and Rails do.
+    fn omits_zeros(&self, column: &BoundColumn) -> bool {
+        let alike = self.0.iter().filter(|kind| {
+            kind.type_oid == column.target.type_oid
+                && kind.declared == declared(column)
+                && !kind.format.fractions
+        });
+        let columns = |of: fn(&Format) -> bool| {
+            let of = alike.clone().filter(|kind| of(&kind.format.format));
+            of.map(|kind| kind.columns).sum::<usize>()
+        };
+        columns(Format::has_six_digits_or_none) > columns(Format::has_six_digits)
     }
 
     /// The format of most columns of the type of `column` that declare the same as it in the file; of a UUID, of most

@@ -36,6 +36,30 @@ enum Time {
     Midnight,
 }
 
+impl Format {
+    /// A time has six digits after the second, whatever they are.
+    #[must_use]
+    pub fn has_six_digits(&self) -> bool {
+        matches!(self, Format::Usual | Format::Clock(Clock { time: Time::Digits(6), .. }))
+    }
+
+    /// A time has six digits after the second, or none if they are all zero.
+    #[must_use]
+    pub fn has_six_digits_or_none(&self) -> bool {
+        matches!(self, Format::Clock(Clock { time: Time::SixOrNone | Time::Digits(0), .. }))
+    }
+
+    /// The same format, with six digits after the second, or none if they are all zero.
+    #[must_use]
+    pub fn with_six_digits_or_none(self) -> Format {
+        match self {
+            Format::Usual => Format::Clock(Clock { mark: ' ', time: Time::SixOrNone, zone: None }),
+            Format::Clock(clock) => Format::Clock(Clock { time: Time::SixOrNone, ..clock }),
+            other => other,
+        }
+    }
+}
+
 impl Clock {
     /// What the way back gives as `usual`, in this style.
     pub(super) fn spell(&self, usual: &[u8]) -> Option<Spelt> {
