@@ -70,8 +70,8 @@ use crate::migration::Version;
 use crate::migration::step::{Step, StepTable};
 use crate::postgres::catalog::{self, Instead};
 use crate::postgres::interrupt::Interrupt;
-use crate::postgres::key;
 use crate::postgres::limits::SPELLING;
+use crate::postgres::{key, sequences};
 use crate::sqlite::{Books, Definition, Source};
 use columns::BoundTable;
 use inspection::{Hashing, Inspection};
@@ -191,8 +191,9 @@ async fn prepare(
     let (file, wait, ended) = (source.to_owned(), options.lock_timeout, options.interrupt.ended());
     let opening = options.interrupt.on_thread(move || Source::open(&file, wait, ended));
     let (found, source) = join!(found(client, step), opening);
-    let ((target, others), source) = (found?, source?);
-    let bound = bind::bind(step, &source, &target, &others)?;
+    let (found, source) = (found?, source?);
+    let bound = bind::bind(step, &source, &found.tables, &found.others)?;
+    sequence::warn_of_unused(&found.unused);
     for name in bound.tables.iter().flat_map(BoundTable::without_way_back) {
         log::warn!(
             "{name} is NOT NULL without a default in the source, and goes nowhere: an export could not write rows without it; \
@@ -214,14 +215,23 @@ async fn prepare(
     Ok(Prepared { reading, absent: bound.absent, left: bound.left, bookkeeping })
 }
 
-/// What the catalog has under the names of the step's tables: tables, and what there is instead, by name.
-async fn found(client: &Client, step: &Step) -> Result<(Vec<catalog::Table>, Vec<(String, Instead)>), Error> {
+/// What the catalog has under the names of a step's tables.
+struct Found {
+    tables: Vec<catalog::Table>,
+    /// What there is instead of a table, by name.
+    others: Vec<(String, Instead)>,
+    /// Sequences beside them that nothing uses.
+    unused: Vec<String>,
+}
+
+async fn found(client: &Client, step: &Step) -> Result<Found, Error> {
     let names = target_names(step);
-    let tables = catalog::tables(client, &names).await?;
+    let mut tables = catalog::tables(client, &names).await?;
+    let unused = sequences::tie(client, &mut tables).await?;
     let missing = |name: &&str| bind::same_name(&tables, name, |known| &known.name).is_none();
     let missing: Vec<&str> = names.into_iter().filter(missing).collect();
     let others = if missing.is_empty() { Vec::new() } else { catalog::instead_of(client, &missing).await? };
-    Ok((tables, others))
+    Ok(Found { tables, others, unused })
 }
 
 /// Says of text that becomes a `tsvector` that nothing parses it. (PostgreSQL: Text Search Types.)
@@ -321,7 +331,7 @@ pub async fn require_fit(
     lock_timeout: Duration,
     interrupt: &Interrupt,
 ) -> Result<(), Error> {
-    let (target, others) = found(client, step).await?;
+    let Found { tables: target, others, .. } = found(client, step).await?;
     let source = Source::open(source, lock_timeout, interrupt.ended())?;
     let bound = bind::bind(step, &source, &target, &others)?;
     ready::require_empty(client, &bound.tables).await

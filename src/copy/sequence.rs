@@ -78,11 +78,7 @@ pub(super) async fn advance(client: &Client, tables: &[BoundTable], counts: &[Co
     names.sort_unstable();
     names.dedup();
     let doing = || Error::database("advancing the sequences");
-    let oids: Vec<u32> = tables.iter().map(|table| table.target.oid).collect();
-    let asked: [(&(dyn ToSql + Sync), Type); 2] = [(&oids, Type::OID_ARRAY), (&names, Type::TEXT_ARRAY)];
-    let unused = client.query_typed(UNUSED, &asked);
     if names.is_empty() {
-        warn_of_unused(&unused.await.map_err(doing())?);
         return Ok(());
     }
     warn_of_others(tables, counts);
@@ -95,9 +91,7 @@ pub(super) async fn advance(client: &Client, tables: &[BoundTable], counts: &[Co
         )
     });
     let query = states.collect::<Vec<_>>().join(" UNION ALL ");
-    let states: [(&(dyn ToSql + Sync), Type); 1] = [(&names, Type::TEXT_ARRAY)];
-    let (rows, unused) = try_join!(client.query_typed(&query, &states), unused).map_err(doing())?;
-    warn_of_unused(&unused);
+    let rows = client.query_typed(&query, &[(&names, Type::TEXT_ARRAY)]).await.map_err(doing())?;
     let (mut restarts, mut restarted) = (String::new(), Vec::new());
     for row in &rows {
         let name = names[usize::try_from(row.get::<_, i32>(0)).unwrap_or_default()];
@@ -118,26 +112,9 @@ pub(super) async fn advance(client: &Client, tables: &[BoundTable], counts: &[Co
     try_join!(client.batch_execute(&restarts), moved).map(drop).map_err(doing())
 }
 
-/// Sequences in the schemas of these tables that no column uses and that stand at their start, without those named: an
-/// application asks them for ids itself, or a function or a trigger does. Those of extensions are theirs.
-const UNUSED: &str = "\
-SELECT names.name
-FROM pg_catalog.pg_class s
-JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace
-CROSS JOIN LATERAL (SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(s.relname)) AS names (name)
-WHERE s.relkind = 'S' AND s.relnamespace IN (SELECT relnamespace FROM pg_catalog.pg_class WHERE oid = ANY ($1))
-  AND names.name <> ALL ($2)
-  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
-    WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = s.oid AND d.deptype IN ('a', 'i', 'e'))
-  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
-    WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = s.oid)
-  AND CASE WHEN pg_catalog.has_sequence_privilege(s.oid, 'USAGE, SELECT')
-      THEN pg_catalog.pg_sequence_last_value(s.oid) IS NULL ELSE true END
-ORDER BY names.name";
-
-fn warn_of_unused(rows: &[Row]) {
-    let names: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-    if let [first, ..] = names.as_slice() {
+/// Names sequences that nothing in the database uses.
+pub(super) fn warn_of_unused(names: &[String]) {
+    if let [first, ..] = names {
         log::warn!(
             "sequences that no column uses stay at their start: {}; if ids are taken from them (by the application, a function, a \
              trigger), set them in a version after the step, such as SELECT setval('{}', (SELECT max(id) FROM …))",

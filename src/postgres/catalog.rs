@@ -188,8 +188,8 @@ WHERE lower(c.relname) = ANY ($1)
 ORDER BY pg_catalog.pg_table_is_visible(c.oid) DESC, n.nspname, c.relname";
 
 /// A domain is followed to its base type; on the way its modifier and NOT NULL count, as the server enforces them.
-/// A sequence numbers a column that owns it (serial, identity) or whose default calls it, also by a name that is text
-/// only and leaves no dependency; or, if nothing does, the column that it is named for: Doctrine's `TABLE_COLUMN_seq` and Hibernate's `TABLE_seq`, which they ask themselves.
+/// A sequence numbers a column that owns it (serial, identity) or whose default calls it; for others see
+/// [`super::sequences`].
 const COLUMNS: &str = "\
 WITH RECURSIVE base AS (
   SELECT t.oid AS asked, t.oid, t.typtype, t.typbasetype, t.typtypmod AS modifier, t.typnotnull AS not_null
@@ -207,7 +207,7 @@ SELECT a.attrelid, a.attname::text, b.oid AS type_oid, greatest(a.atttypmod, b.m
        a.attnotnull OR b.not_null AS not_null,
        a.atthasdef OR a.attidentity <> '' AS has_default,
        a.attgenerated <> '' AS generated,
-       coalesce((SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(s.relname)
+       (SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(s.relname)
         FROM pg_catalog.pg_depend d
         JOIN pg_catalog.pg_class s ON s.relkind = 'S'
          AND ((d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = s.oid AND d.deptype IN ('a', 'i')
@@ -217,25 +217,7 @@ SELECT a.attrelid, a.attname::text, b.oid AS type_oid, greatest(a.atttypmod, b.m
                AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = s.oid))
         JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace
         ORDER BY d.classid = 'pg_catalog.pg_attrdef'::regclass DESC, s.oid
-        LIMIT 1),
-       (SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(s.relname)
-        FROM pg_catalog.pg_class s JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace
-        WHERE s.relkind = 'S' AND s.oid = to_regclass(replace(pg_catalog.substring(
-          pg_catalog.pg_get_expr(def.adbin, def.adrelid), 'nextval[(]+''((?:[^'']|'''')+)''::text'), '''''', ''''))),
-       (SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(s.relname)
-        FROM pg_catalog.pg_class c
-        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-        JOIN pg_catalog.pg_class s ON s.relnamespace = c.relnamespace AND s.relkind = 'S'
-         AND (lower(s.relname) = lower(c.relname || '_' || a.attname || '_seq') OR lower(s.relname) = lower(c.relname || '_seq'))
-        JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisprimary AND i.indkey::text = a.attnum::text
-        WHERE c.oid = a.attrelid AND NOT a.atthasdef AND a.attidentity = '' AND b.oid IN (20, 21, 23)
-          AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
-            WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = s.oid AND d.deptype IN ('a', 'i'))
-          AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
-            WHERE d.classid = 'pg_catalog.pg_attrdef'::regclass
-              AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = s.oid)
-        ORDER BY length(s.relname) DESC, s.relname
-        LIMIT 1)) AS sequence
+        LIMIT 1) AS sequence
 FROM pg_catalog.pg_attribute a
 JOIN base b ON b.asked = a.atttypid AND b.typtype <> 'd'
 LEFT JOIN pg_catalog.pg_attrdef def ON def.adrelid = a.attrelid AND def.adnum = a.attnum

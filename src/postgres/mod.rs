@@ -14,6 +14,7 @@ pub mod lock;
 pub mod pooler;
 pub mod reading;
 pub mod rule;
+pub mod sequences;
 pub mod session;
 mod tls;
 mod wait;

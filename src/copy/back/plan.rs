@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::identifier::quote;
 use crate::migration::Version;
 use crate::migration::step::Step;
-use crate::postgres::{catalog, key};
+use crate::postgres::{catalog, key, sequences};
 use crate::sqlite::draft::Draft;
 use crate::sqlite::{Definition, Statement};
 use crate::value::Format;
@@ -161,6 +161,7 @@ async fn tables_of_theirs(client: &Client) -> Result<Vec<catalog::Table>, Error>
     let names: Vec<String> = names.iter().map(|row| row.get(0)).collect();
     let mut tables = catalog::tables(client, &names.iter().map(String::as_str).collect::<Vec<_>>()).await?;
     tables.retain(|table| names.contains(&table.name));
+    sequences::tie(client, &mut tables).await?;
     Ok(tables)
 }
 
