@@ -59,6 +59,13 @@ fn the_advice_names_the_unit() {
         "read = \"unix_ms\"  # by the size of the numbers; or misfit = \"null\"",
         "t.s: the step reads it as unix_ms, and by the size of its numbers it is unix_s",
     ]);
+    let source = "CREATE TABLE t (s, ms, v); INSERT INTO t VALUES (0, 1719835200000000, 20240101)";
+    let project = with_rules("s timestamp, ms timestamp, v smallint", source, wrong);
+    project.outgrow(["migrate"]).exits(6).says(&[
+        "t.ms: a number out of range in 1 row",
+        "read = \"unix_us\"  # by the size of the numbers; or misfit = \"null\"",
+        "[table.t.column.v]\n          misfit = \"null\"",
+    ]);
 }
 
 #[test]

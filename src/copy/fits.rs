@@ -2,6 +2,7 @@
 //! the error. That takes a while, so it is asked only after an INSERT has failed, and where a modifier may change a
 //! value.
 
+use super::advice;
 use super::columns::BoundTable;
 use super::misfits::{self, NAMED_ROWS};
 use super::places;
@@ -169,7 +170,7 @@ pub(super) fn report(
         let by_rowid = places.values().any(|place| matches!(place, Place::Rowid(_)));
         let (misfit, rule) = reason(&found.code);
         let mut report = misfits::report(table, found.column, misfit, by_rowid);
-        report.advice = misfits::rule(table, found.column, rule);
+        report.advice = advice::rule(table, found.column, rule);
         report.count = found.count;
         report.rows = places.values().map(Place::to_string).collect();
         if show_values {

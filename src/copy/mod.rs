@@ -12,6 +12,7 @@
 //! source as a whole goes on beside all that. Afterwards every row is read back and compared ([`proof`]), [`sequence`]s
 //! continue above the largest id, and the [`receipt`] is written.
 
+mod advice;
 mod aside;
 pub mod back;
 mod bind;
@@ -25,6 +26,7 @@ mod columns;
 pub mod compare;
 mod constants;
 mod constraint;
+mod doubt;
 mod emptied;
 mod fits;
 mod inspection;
@@ -50,7 +52,6 @@ mod shadow;
 mod spool;
 mod stage;
 mod tuple;
-mod unit;
 mod whole;
 
 pub use load::Options;
@@ -65,7 +66,6 @@ const TABLES_OF_OURS: [&str; 5] =
     ["refinery_schema_history", receipt::TABLE, quarantine::TABLE, originals::TABLE, PROGRESS];
 
 use crate::error::Error;
-use crate::identifier::quote;
 use crate::migration::Version;
 use crate::migration::step::{Step, StepTable};
 use crate::postgres::catalog::{self, Instead};
@@ -83,7 +83,6 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 use tokio::join;
 use tokio_postgres::Client;
-use tokio_postgres::types::Type;
 use whole::Whole;
 
 /// Copies the tables of `step` from the file `source` and records the receipt.
@@ -130,7 +129,7 @@ pub async fn run(
     if fingerprint.changed_during_copy {
         log::warn!("the source changed during the copy; what was copied is the state at its start");
     }
-    warn_of_empty(&tables, &counts);
+    doubt::emptied(&tables, &counts);
     let mut receipts = table_receipts(&tables, &counts, absent);
     for (receipt, table) in receipts.iter_mut().zip(&tables) {
         receipt.set_aside = aside.triggers_of(table.target.oid);
@@ -194,13 +193,8 @@ async fn prepare(
     let (found, source) = (found?, source?);
     let bound = bind::bind(step, &source, &found.tables, &found.others)?;
     sequence::warn_of_unused(&found.unused);
-    for name in bound.tables.iter().flat_map(BoundTable::without_way_back) {
-        log::warn!(
-            "{name} is NOT NULL without a default in the source, and goes nowhere: an export could not write rows without it; \
-             bring it into a column of the target if the way back is to stay open"
-        );
-    }
-    warn_of_search(&bound.tables);
+    doubt::way_back(&bound.tables);
+    doubt::search(&bound.tables);
     let reading = Reading {
         source,
         tables: bound.tables,
@@ -209,7 +203,7 @@ async fn prepare(
         after_misfit: AfterMisfit::ReadOn,
         originals: None,
     };
-    unit::doubt(step, &reading.source, &reading.tables)?;
+    doubt::units(step, &reading.source, &reading.tables)?;
     let bookkeeping = bookkeeping::of_step(&reading.source, step, &bound.left)?;
     bookkeeping::look_at_the_targets(client, &bookkeeping).await?;
     Ok(Prepared { reading, absent: bound.absent, left: bound.left, bookkeeping })
@@ -232,37 +226,6 @@ async fn found(client: &Client, step: &Step) -> Result<Found, Error> {
     let missing: Vec<&str> = names.into_iter().filter(missing).collect();
     let others = if missing.is_empty() { Vec::new() } else { catalog::instead_of(client, &missing).await? };
     Ok(Found { tables, others, unused })
-}
-
-/// Says of text that becomes a `tsvector` that nothing parses it. (PostgreSQL: Text Search Types.)
-fn warn_of_search(tables: &[BoundTable]) {
-    for table in tables {
-        let columns = table.columns.iter().filter(|column| column.target.type_oid == Type::TS_VECTOR.oid());
-        for column in columns {
-            log::warn!(
-                "{}.{}: text becomes a tsvector as its type reads it, without to_tsvector, and a search finds it in no other form; \
-                 unless it was one before, write skip = true for the column, and fill it in a version after the step: \
-                 UPDATE … SET {} = to_tsvector(…)",
-                table.source.name,
-                column.source.name,
-                quote(&column.target.name)
-            );
-        }
-    }
-}
-
-/// Says of tables that their rules left nothing of them.
-fn warn_of_empty(tables: &[BoundTable], counts: &[Count]) {
-    for (table, count) in tables.iter().zip(counts) {
-        if count.tally.rows == 0 && count.quarantine.rows > 0 {
-            log::warn!(
-                "{}: all of its rows are in the quarantine ({}), and the target's table is empty: look at the rules of the step \
-                 before the application goes on",
-                table.source.name,
-                count.quarantine.rows
-            );
-        }
-    }
 }
 
 fn target_names(step: &Step) -> Vec<&str> {

@@ -1,0 +1,135 @@
+//! What to write in the step where values of a column do not fit: in go the column, the reason and what the values
+//! look like, out comes TOML that can be pasted, or what else to do as a comment of it.
+
+use super::columns::{BoundColumn, BoundTable, key};
+use super::quarantine;
+use crate::error::Misfits as Report;
+use crate::value::{Misfit, Read};
+use rusqlite::types::ValueRef;
+
+/// A rule that the reader has to finish.
+const UNTOLD: &str = "\"unix_…\"";
+
+/// The reason for text that is empty, whatever the type says of it.
+pub(super) const EMPTY: &str = "empty text";
+
+const ANOTHER_TYPE: &str = "# no value of it fits: make the target's column text in a version before the step, and \
+    ALTER … TYPE … USING … in one after it";
+
+const DIGITS: &str = "# the digits of dates, which no rule reads: make the target's column text in a version before the step, and \
+    ALTER … TYPE … USING to_timestamp(…, 'YYYYMMDDHH24MISS') in one after it";
+
+/// `YYYYMMDD` or `YYYYMMDDHHMMSS`, of which a column that SQLite takes for one of numbers makes integers.
+pub(super) fn has_digits_of_a_date(column: &BoundColumn, value: ValueRef<'_>) -> bool {
+    let moments = says_moments(&column.target.type_name);
+    let (ValueRef::Integer(number), true) = (value, moments) else { return false };
+    let date = match number {
+        10_000_101..=99_991_231 => number,
+        10_000_101_000_000..=99_991_231_235_959 => {
+            let (hour, minute, second) = (number / 10_000 % 100, number / 100 % 100, number % 100);
+            if hour > 23 || minute > 59 || second > 59 {
+                return false;
+            }
+            number / 1_000_000
+        }
+        _ => return false,
+    };
+    (1..=12).contains(&(date / 100 % 100)) && (1..=31).contains(&(date % 100))
+}
+
+/// The type holds a date, with or without a time.
+fn says_moments(type_name: &str) -> bool {
+    type_name.starts_with("timestamp") || type_name == "date"
+}
+
+/// What to write in the step, or that only the source can be changed; `counting` is what the numbers count, by their
+/// size.
+pub(super) fn of(table: &BoundTable, index: usize, misfit: Misfit, counting: &[Read]) -> String {
+    let column = &table.columns[index];
+    let name = column.target.type_name.as_str();
+    if let Some(line) = by_size(name, misfit, counting) {
+        return rule(table, index, &line);
+    }
+    let temporal = name.starts_with("timestamp") || name.starts_with("date") || name.starts_with("time");
+    let line = match misfit.0 {
+        "a time without a zone" => "zone = \"UTC\"  # the zone that such times are in",
+        "a time with a zone" => "zone = \"UTC\"  # the zone to store them in",
+        found if found.contains("after the second") => "round = true",
+        "a number with digits beyond the microsecond" | "a Julian day between two milliseconds" => {
+            "round = true"
+        }
+        "the date 2000-01-01 beside the time of day" => {
+            "read = \"2000-01-01\"  # Rails writes it before each"
+        }
+        "a date and time instead of an interval" => "read = \"epoch\"  # SQLAlchemy counts from 1970-01-01",
+        "an integer" | "a real" if name.starts_with("interval") => {
+            "read = \"unix_…\"  # what the number counts: unix_s, unix_ms or unix_us"
+        }
+        "an integer" | "a real" if temporal => "read = \"unix_…\"  # unix_s, unix_ms, unix_us or julian",
+        EMPTY if !column.target.not_null => "empty = \"null\"",
+        found if found.contains("NUL character") => {
+            "nul = \"strip\"  # or \"replace\"; what counts its bytes (serialized PHP) is read no more after either: bytea keeps them"
+        }
+        found if found.contains("UTF-8") => "utf8 = \"strip\"  # or \"replace\"",
+        found if found == quarantine::TOO_LARGE => "misfit = \"null\"  # or skip = true",
+        _ if column.codec.by_input => "skip = true",
+        "NULL" => {
+            "misfit = \"quarantine\"  # or to bring such rows: DROP NOT NULL in a version before the step, and in one after it \
+             UPDATE and SET NOT NULL"
+        }
+        "a number with more digits after the point" => "round = true  # or misfit = \"quarantine\"",
+        found if found.contains("digits than") => {
+            "misfit = \"quarantine\"  # or to bring such rows: double precision or numeric, in a version before the step"
+        }
+        _ if column.target.not_null => "misfit = \"quarantine\"",
+        _ => "misfit = \"null\"  # or \"quarantine\"",
+    };
+    rule(table, index, line)
+}
+
+/// How numbers are to be read that the column, of the type `name`, does not take as they are.
+fn by_size(name: &str, misfit: Misfit, counting: &[Read]) -> Option<String> {
+    let &[read] = counting else { return None };
+    let others = match misfit.0 {
+        "an integer" | "a real" => "of unix_s, unix_ms, unix_us, julian",
+        found if found == "a number out of range" || found.ends_with("beyond the years 1 to 9999") => {
+            "or misfit = \"null\""
+        }
+        _ => return None,
+    };
+    says_moments(name).then(|| format!("read = \"{}\"  # by the size of the numbers; {others}", read.name()))
+}
+
+/// `rule` as the step has it, ready to be pasted there.
+pub(super) fn rule(table: &BoundTable, index: usize, rule: &str) -> String {
+    let column = &table.columns[index];
+    format!("[table.{}.column.{}]\n{rule}", key(&table.source.name), key(&column.source.name))
+}
+
+/// `advice` where no value of the column fits (`is_whole`), or all that do not have the digits of `dates`: no rule for
+/// single values helps then, and a heading without a rule is none.
+pub(super) fn weighed(advice: &str, is_whole: bool, dates: bool) -> String {
+    let line = |line| match str::split(line, ' ').next() {
+        Some("misfit") if is_whole => ANOTHER_TYPE,
+        Some("read" | "misfit") if dates => DIGITS,
+        _ => line,
+    };
+    let lines: Vec<&str> = advice.lines().map(line).collect();
+    let headed = lines.iter().skip(1).any(|line| !line.starts_with('#'));
+    lines[usize::from(!headed)..].join("\n")
+}
+
+/// The advice of all `reports` of one column under its one heading, as TOML has it.
+pub(super) fn together(reports: &[Report]) -> String {
+    let mut lines: Vec<&str> = Vec::new();
+    let rule = |line: &str| line.split(" = ").next().map(str::to_owned);
+    for line in reports.iter().flat_map(|report| report.advice.lines()) {
+        match lines.iter_mut().find(|known| rule(known) == rule(line)) {
+            // one reason's numbers told what they count, and the other's did not
+            Some(known) if known.contains(UNTOLD) => *known = line,
+            Some(_) => {}
+            None => lines.push(line),
+        }
+    }
+    lines.join("\n")
+}
