@@ -202,6 +202,36 @@ fn numbers_and_texts_of_one_column_are_both_times() {
     cells::assert_same(&project.path("back.db"), &project.path("app.db"));
 }
 
+/// Prisma's engine wrote milliseconds once, and its adapter writes text now: what most cells are, new ones are, too.
+#[test]
+fn a_column_of_texts_beside_some_numbers_goes_on_in_texts() {
+    let texts = |mark: &str, zone: &str| {
+        let text = |day| format!("'2024-01-0{day}{mark}12:00:00.00{day}{zone}'");
+        (1..5).map(text).collect::<Vec<_>>()
+    };
+    for (of_type, mark, zone, rules, expected) in [
+        ("timestamptz", "T", "+00:00", "zone = \"UTC\"\n", "'2026-05-05T05:05:05.005+00:00'"),
+        ("timestamptz", " ", "Z", "", "'2026-05-05 05:05:05.005Z'"),
+        ("timestamp", " ", "", "zone = \"Europe/Madrid\"\n", "'2026-05-05 05:05:05.005'"),
+    ] {
+        let rows: Vec<String> = texts(mark, zone).into_iter().chain(["1704067200000".to_owned()]).collect();
+        let source = format!(
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t (v) VALUES ({})",
+            rows.join("), (")
+        );
+        let rules = format!("[table.t.column.v]\nread = \"unix_ms\"\n{rules}");
+        let project = with_rules(&format!("id int PRIMARY KEY, v {of_type}"), &source, &rules);
+        project.outgrow(["migrate"]).succeeds();
+        assert_eq!(project.query("SELECT count(*)::text FROM outgrow_original"), ["1"], "{of_type}");
+        project.execute("INSERT INTO t VALUES (9, '2026-05-05 05:05:05.005+00')");
+        project.outgrow(["export", "again.db"]).succeeds();
+        assert_eq!(cells::query(&project.path("again.db"), "SELECT v FROM t WHERE id = 9"), [expected]);
+        project.execute("DELETE FROM t WHERE id = 9");
+        project.outgrow(["export", "back.db"]).succeeds();
+        cells::assert_same(&project.path("back.db"), &project.path("app.db"));
+    }
+}
+
 /// PostgreSQL would take the number for seconds.
 #[test]
 fn a_number_is_no_interval_whatever_fields_the_interval_has() {

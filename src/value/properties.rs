@@ -47,6 +47,7 @@ pub(super) fn codecs() -> Vec<(&'static str, Codec)> {
         ("timestamp unix_us", temporal::timestamp(-1, &read(Read::UnixMicros))),
         ("timestamp julian", temporal::timestamp(-1, &read(Read::Julian))),
         ("timestamptz", temporal::timestamptz(-1, &none)),
+        ("timestamptz unix_ms", temporal::timestamptz(-1, &read(Read::UnixMillis))),
         ("timestamptz zone", temporal::timestamptz(-1, &madrid)),
         ("interval", interval::interval(-1, &none)),
         ("interval unix_us", interval::interval(-1, &read(Read::UnixMicros))),

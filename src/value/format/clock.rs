@@ -187,6 +187,29 @@ pub(super) fn formats(usual: &[u8], text: &[u8]) -> Vec<Format> {
     times.into_iter().map(|time| Format::Clock(Clock { mark, time, zone: zone.clone() })).collect()
 }
 
+/// Whether `text` begins as a date does.
+pub(super) fn is_moment(text: &[u8]) -> bool {
+    matches!(text, [_, _, _, _, b'-', _, _, b'-', ..])
+}
+
+/// The moment whose binary form `field` is, as a clock in UTC shows it; none of a type of another size.
+pub(super) fn moment(field: &[u8]) -> Option<Spelt> {
+    let micros = moment::in_years(i64::from_be_bytes(array(field)?)).ok()?;
+    let mut out = Spelt::new();
+    spelling::spell_moment(micros, &mut out)?;
+    Some(out)
+}
+
+/// What such a moment that is written as `text` may be spelt in.
+pub(super) fn moments(usual: &[u8], text: &[u8]) -> Vec<Format> {
+    let clocks = formats(usual, text).into_iter();
+    clocks
+        .filter_map(
+            |format| if let Format::Clock(clock) = format { Some(Format::Moment(clock)) } else { None },
+        )
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -52,6 +52,8 @@ pub enum Format {
     Hex(Hex),
     /// A date or time.
     Clock(Clock),
+    /// The same, where the way back gives what a number counts.
+    Moment(Clock),
     /// A date with a constant time of day.
     Tail(String),
     /// JSON.
@@ -95,6 +97,9 @@ impl Format {
             (Format::Bytes, Cell::Spelt(_)) => Some(Cell::Blob(Cow::Owned(field.to_vec()))),
             (Format::Hex(style), Cell::Spelt(text)) => style.spell(text),
             (Format::Clock(style), Cell::Spelt(text)) => style.spell(text).map(Cell::Spelt),
+            (Format::Moment(style), Cell::Integer(_) | Cell::Real(_)) => {
+                style.spell(&clock::moment(field)?).map(Cell::Spelt)
+            }
             (Format::Tail(tail), Cell::Spelt(text)) => {
                 Cell::spelt([text.as_slice(), tail.as_bytes()].concat())
             }
@@ -138,7 +143,7 @@ impl Format {
             .collect();
         let mut formats = vec![Format::Usual];
         for (field, usual, value) in usual.iter().filter(|(_, usual, value)| !usual.is(*value)) {
-            let new = Format::candidates(usual, *value).into_iter();
+            let new = Format::candidates(field, usual, *value).into_iter();
             let new = new.filter(|format| format.gives(field, usual, *value));
             for format in new {
                 if formats.len() < CANDIDATES && !formats.contains(&format) {
@@ -154,9 +159,12 @@ impl Format {
         scored.filter(|_| !usual.is_empty())
     }
 
-    /// What `value` may be spelt in, where the way back gives `usual`.
-    fn candidates(usual: &Cell<'_>, value: ValueRef<'_>) -> Vec<Format> {
+    /// What `value` may be spelt in, where the way back gives `usual` for `field`.
+    fn candidates(field: &[u8], usual: &Cell<'_>, value: ValueRef<'_>) -> Vec<Format> {
         match (usual, value) {
+            (Cell::Integer(_) | Cell::Real(_), ValueRef::Text(text)) if clock::is_moment(text) => {
+                clock::moment(field).map(|usual| clock::moments(&usual, text)).unwrap_or_default()
+            }
             (Cell::Integer(_), ValueRef::Real(_)) => vec![Format::Real],
             (Cell::Real(_), ValueRef::Integer(_)) => vec![Format::Whole],
             (Cell::Integer(truth), ValueRef::Text(text)) => {
