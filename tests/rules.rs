@@ -296,6 +296,9 @@ fn of_a_column_without_a_value_that_fits_the_type_is_named_and_not_the_values() 
         "rule: [table.t.column.b]\n          empty = \"null\"\n",
         "    rule: # the digits of dates, which no rule reads: make the target's column text",
     ]);
+    let text = "CREATE TABLE t (a, b, c TEXT, d); INSERT INTO t (c) VALUES ('20240229120000'), ('20240229')";
+    let outcome = with_rules(columns, text, "").outgrow(["migrate"]).exits(6);
+    outcome.says(&["t.c: text that is not a date and time in 2 rows", "rule: # the digits of dates"]);
     // one more that fits: now the others are exceptions
     let project = with_rules(columns, &format!("{source}, (7, NULL, NULL, NULL)"), "");
     project

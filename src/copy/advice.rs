@@ -19,10 +19,17 @@ const ANOTHER_TYPE: &str = "# no value of it fits: make the target's column text
 const DIGITS: &str = "# the digits of dates, which no rule reads: make the target's column text in a version before the step, and \
     ALTER … TYPE … USING to_timestamp(…, 'YYYYMMDDHH24MISS') in one after it";
 
-/// `YYYYMMDD` or `YYYYMMDDHHMMSS`, of which a column that SQLite takes for one of numbers makes integers.
+/// `YYYYMMDD` or `YYYYMMDDHHMMSS` in a column of moments: text, of which SQLite makes an integer where it takes the column
+/// for one of numbers.
 pub(super) fn has_digits_of_a_date(column: &BoundColumn, value: ValueRef<'_>) -> bool {
-    let moments = says_moments(&column.target.type_name);
-    let (ValueRef::Integer(number), true) = (value, moments) else { return false };
+    let number = match value {
+        ValueRef::Integer(number) => Some(number),
+        ValueRef::Text(text) if matches!(text.len(), 8 | 14) && text.iter().all(u8::is_ascii_digit) => {
+            std::str::from_utf8(text).ok().and_then(|text| text.parse().ok())
+        }
+        _ => None,
+    };
+    let Some(number) = number.filter(|_| says_moments(&column.target.type_name)) else { return false };
     let date = match number {
         10_000_101..=99_991_231 => number,
         10_000_101_000_000..=99_991_231_235_959 => {
