@@ -92,7 +92,7 @@ fn whole(real: f64) -> Result<i64, Misfit> {
         #[expect(clippy::cast_possible_truncation, reason = "whole and within i64")]
         Ok(real as i64)
     } else {
-        Err(Misfit("an integer out of range"))
+        Err(Misfit("a real out of range"))
     }
 }
 
