@@ -99,13 +99,8 @@ pub async fn export(
     if !edited.is_empty() {
         return Err(Error::Diverged(edited));
     }
-    for version in versions.iter().filter(|version| version.step().is_some()) {
-        if plan.pending().contains(&version.number) {
-            log::warn!(
-                "{} is pending: what it brings is not in the target, and not in the file",
-                version.label
-            );
-        }
+    for version in plan.to_apply(&versions).iter().filter(|version| version.step().is_some()) {
+        log::warn!("{} is pending: what it brings is not in the target, and not in the file", version.label);
     }
     let applied = plan.applied(&versions);
     let temporary = destination.temporary()?;

@@ -213,9 +213,9 @@ impl Plan {
         let applied = self.applied(versions);
         let mut found = since::look(client, source, &applied, brought, effort, interrupt).await;
         // what a step is about to bring is not missing
-        let pending = self.pending();
-        let steps = versions.iter().filter(|version| pending.contains(&version.number));
-        let coming: Vec<&str> = steps
+        let coming: Vec<&str> = self
+            .to_apply(versions)
+            .into_iter()
             .filter_map(Version::step)
             .flat_map(|step| &step.tables)
             .map(|table| table.name.as_str())
@@ -233,6 +233,14 @@ impl Plan {
             found.is_ok_and(|index| self.entries[index].state == State::Applied)
         };
         versions.iter().filter(is_applied).collect()
+    }
+
+    /// Those of `versions` that are to be applied.
+    #[must_use]
+    pub fn to_apply<'a>(&self, versions: &'a [Version]) -> Vec<&'a Version> {
+        let pending = self.pending();
+        let is_pending = |version: &&Version| pending.binary_search(&version.number).is_ok();
+        versions.iter().filter(is_pending).collect()
     }
 
     /// The numbers of the versions to apply, in order.

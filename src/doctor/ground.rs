@@ -58,9 +58,7 @@ pub(super) fn versions(plan: &Plan, versions: &[Version]) -> Vec<Finding> {
         1 => format!("1 pending, head is {head}"),
         pending => format!("{pending} pending, head is {head}"),
     };
-    let pending = plan.pending();
-    let pending = versions.iter().filter(|version| pending.binary_search(&version.number).is_ok());
-    let refused: Vec<Problem> = pending.flat_map(Version::refusals).collect();
+    let refused: Vec<Problem> = plan.to_apply(versions).into_iter().flat_map(Version::refusals).collect();
     if !refused.is_empty() {
         return vec![Finding::failed("versions", &Error::Files(refused))];
     }

@@ -15,9 +15,7 @@ pub(super) async fn rights(
     plan: &Plan,
     versions: &[Version],
 ) -> Result<Vec<Finding>, Error> {
-    let pending = plan.pending();
-    let pending: Vec<&Version> =
-        versions.iter().filter(|version| pending.contains(&version.number)).collect();
+    let pending = plan.to_apply(versions);
     let role = rows(client, "asking for the role", "SELECT current_user, current_schema()").await?;
     let (role, schema) = role.first().map_or((None, None), |row| (row.get(0), row.get(1)));
     let role = role.unwrap_or_default();

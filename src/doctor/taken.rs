@@ -28,8 +28,7 @@ struct Made<'a> {
 
 /// What is there of what the pending versions make.
 pub(super) async fn taken(client: &Client, plan: &Plan, versions: &[Version]) -> Result<Vec<Finding>, Error> {
-    let pending = plan.pending();
-    let made = made(versions.iter().filter(|version| pending.binary_search(&version.number).is_ok()));
+    let made = made(&plan.to_apply(versions));
     let (schemas, names): (Vec<_>, Vec<_>) =
         made.iter().map(|made| (made.schema.as_deref(), made.name.as_str())).unzip();
     let rows = client.query_typed(THERE, &[(&schemas, Type::TEXT_ARRAY), (&names, Type::TEXT_ARRAY)]).await;
@@ -49,9 +48,9 @@ pub(super) async fn taken(client: &Client, plan: &Plan, versions: &[Version]) ->
 
 /// The tables that `pending` make, up to the first statement after which a name may be free again, or another schema be
 /// meant.
-fn made<'a>(pending: impl Iterator<Item = &'a Version>) -> Vec<Made<'a>> {
+fn made<'a>(pending: &[&'a Version]) -> Vec<Made<'a>> {
     let mut found = Vec::new();
-    for version in pending.filter(|version| version.step().is_none()) {
+    for version in pending.iter().copied().filter(|version| version.step().is_none()) {
         for statement in sql::read(version.text()).statements {
             let words = statement.words();
             match words[..] {

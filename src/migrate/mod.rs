@@ -172,9 +172,9 @@ fn goal(versions: &[Version], to: Option<i32>) -> Result<i32, Error> {
 }
 
 fn todo<'a>(plan: &Plan, versions: &'a [Version], goal: i32) -> Vec<&'a Version> {
-    let pending = plan.pending();
-    let pending = |version: &&Version| pending.binary_search(&version.number).is_ok();
-    versions.iter().filter(|version| version.number <= goal).filter(pending).collect()
+    let mut todo = plan.to_apply(versions);
+    todo.retain(|version| version.number <= goal);
+    todo
 }
 
 /// Everything that can be refused before anything is changed: what the files hold, and whether the source is one.
