@@ -4,7 +4,7 @@
 use super::columns::{BoundColumn, BoundTable, key};
 use super::quarantine;
 use crate::error::Misfits as Report;
-use crate::value::{Misfit, Read};
+use crate::value::Read;
 use rusqlite::types::ValueRef;
 
 /// A rule that the reader has to finish.
@@ -19,9 +19,28 @@ const ANOTHER_TYPE: &str = "# no value of it fits: make the target's column text
 const DIGITS: &str = "# the digits of dates, which no rule reads: make the target's column text in a version before the step, and \
     ALTER … TYPE … USING to_timestamp(…, 'YYYYMMDDHH24MISS') in one after it";
 
-/// `YYYYMMDD` or `YYYYMMDDHHMMSS` in a column of moments: text, of which SQLite makes an integer where it takes the column
-/// for one of numbers.
-pub(super) fn has_digits_of_a_date(column: &BoundColumn, value: ValueRef<'_>) -> bool {
+/// What the values of one column and reason look like.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// What the numbers among them count, by their size.
+    counting: Vec<Read>,
+    /// One of them has not the digits of a date.
+    other_than_dates: bool,
+    /// The column has no value that fits.
+    pub no_fit: bool,
+}
+
+impl Seen {
+    /// Adds one.
+    pub(super) fn add(&mut self, value: ValueRef<'_>) {
+        self.other_than_dates |= !has_digits_of_a_date(value);
+        let read = Read::by_size(value).filter(|read| !self.counting.contains(read));
+        self.counting.extend(read);
+    }
+}
+
+/// `YYYYMMDD` or `YYYYMMDDHHMMSS`: text, of which SQLite makes an integer where it takes the column for one of numbers.
+fn has_digits_of_a_date(value: ValueRef<'_>) -> bool {
     let number = match value {
         ValueRef::Integer(number) => Some(number),
         ValueRef::Text(text) if matches!(text.len(), 8 | 14) && text.iter().all(u8::is_ascii_digit) => {
@@ -29,7 +48,7 @@ pub(super) fn has_digits_of_a_date(column: &BoundColumn, value: ValueRef<'_>) ->
         }
         _ => None,
     };
-    let Some(number) = number.filter(|_| says_moments(&column.target.type_name)) else { return false };
+    let Some(number) = number else { return false };
     let date = match number {
         10_000_101..=99_991_231 => number,
         10_000_101_000_000..=99_991_231_235_959 => {
@@ -44,21 +63,15 @@ pub(super) fn has_digits_of_a_date(column: &BoundColumn, value: ValueRef<'_>) ->
     (1..=12).contains(&(date / 100 % 100)) && (1..=31).contains(&(date % 100))
 }
 
-/// The type holds a date, with or without a time.
-fn says_moments(type_name: &str) -> bool {
-    type_name.starts_with("timestamp") || type_name == "date"
-}
-
-/// What to write in the step, or that only the source can be changed; `counting` is what the numbers count, by their
-/// size.
-pub(super) fn of(table: &BoundTable, index: usize, misfit: Misfit, counting: &[Read]) -> String {
+/// What to write in the step, or that only the source can be changed.
+pub(super) fn of(table: &BoundTable, index: usize, reason: &str, seen: &Seen) -> String {
     let column = &table.columns[index];
     let name = column.target.type_name.as_str();
-    if let Some(line) = by_size(name, misfit, counting) {
+    if let Some(line) = by_size(column, reason, &seen.counting) {
         return rule(table, index, &line);
     }
     let temporal = name.starts_with("timestamp") || name.starts_with("date") || name.starts_with("time");
-    let line = match misfit.0 {
+    let line = match reason {
         "a time without a zone" => "zone = \"UTC\"  # the zone that such times are in",
         "a time with a zone" => "zone = \"UTC\"  # the zone to store them in",
         found if found.contains("after the second") => "round = true",
@@ -91,39 +104,33 @@ pub(super) fn of(table: &BoundTable, index: usize, misfit: Misfit, counting: &[R
         _ if column.target.not_null => "misfit = \"quarantine\"",
         _ => "misfit = \"null\"  # or \"quarantine\"",
     };
-    rule(table, index, line)
+    // a comment needs no heading
+    match line.split(' ').next() {
+        Some("misfit") if seen.no_fit && reason != "NULL" => ANOTHER_TYPE.to_owned(),
+        Some("read" | "misfit") if column.holds_moments() && !seen.other_than_dates => DIGITS.to_owned(),
+        _ => rule(table, index, line),
+    }
 }
 
-/// How numbers are to be read that the column, of the type `name`, does not take as they are.
-fn by_size(name: &str, misfit: Misfit, counting: &[Read]) -> Option<String> {
+/// How numbers are to be read that the column does not take as they are.
+fn by_size(column: &BoundColumn, reason: &str, counting: &[Read]) -> Option<String> {
     let &[read] = counting else { return None };
-    let others = match misfit.0 {
+    let others = match reason {
         "an integer" | "a real" => "of unix_s, unix_ms, unix_us, julian",
         found if found == "a number out of range" || found.ends_with("beyond the years 1 to 9999") => {
             "or misfit = \"null\""
         }
         _ => return None,
     };
-    says_moments(name).then(|| format!("read = \"{}\"  # by the size of the numbers; {others}", read.name()))
+    column
+        .holds_moments()
+        .then(|| format!("read = \"{}\"  # by the size of the numbers; {others}", read.name()))
 }
 
 /// `rule` as the step has it, ready to be pasted there.
 pub(super) fn rule(table: &BoundTable, index: usize, rule: &str) -> String {
     let column = &table.columns[index];
     format!("[table.{}.column.{}]\n{rule}", key(&table.source.name), key(&column.source.name))
-}
-
-/// `advice` where no value of the column fits (`is_whole`), or all that do not have the digits of `dates`: no rule for
-/// single values helps then, and a heading without a rule is none.
-pub(super) fn weighed(advice: &str, is_whole: bool, dates: bool) -> String {
-    let line = |line| match str::split(line, ' ').next() {
-        Some("misfit") if is_whole => ANOTHER_TYPE,
-        Some("read" | "misfit") if dates => DIGITS,
-        _ => line,
-    };
-    let lines: Vec<&str> = advice.lines().map(line).collect();
-    let headed = lines.iter().skip(1).any(|line| !line.starts_with('#'));
-    lines[usize::from(!headed)..].join("\n")
 }
 
 /// The advice of all `reports` of one column under its one heading, as TOML has it.

@@ -11,6 +11,7 @@ use crate::migration::step::{ColumnRules, Mend, Policy, TableRules};
 use crate::postgres::catalog;
 use crate::sqlite::{Source, schema};
 use crate::value::{Codec, Read, Repair, Rules, Zone};
+use tokio_postgres::types::Type;
 
 /// A table with its two ends.
 pub(super) struct BoundTable {
@@ -74,6 +75,16 @@ pub(super) struct BoundColumn {
     pub misfit: Policy,
     /// Empty text becomes NULL.
     pub empty_is_null: bool,
+    /// What the step says that its numbers count.
+    pub read: Option<Read>,
+}
+
+impl BoundColumn {
+    /// Its type is a date, with or without a time.
+    pub(super) fn holds_moments(&self) -> bool {
+        let of_type = Type::from_oid(self.target.type_oid);
+        matches!(of_type, Some(Type::TIMESTAMP | Type::TIMESTAMPTZ | Type::DATE))
+    }
 }
 
 /// Binds the columns of `from` to those of `to` by `rules`; what does not fit is added to `faults`.
@@ -207,7 +218,8 @@ fn bind_column(
     of_table: Option<Policy>,
     defaults: &Rules,
 ) -> Result<BoundColumn, String> {
-    let codec = codec_of(target, &value_rules(rule)?, defaults)?;
+    let rules = value_rules(rule)?;
+    let codec = codec_of(target, &rules, defaults)?;
     let misfit = match (rule.misfit, of_table) {
         (Some(Policy::Fail), _) => Policy::Fail,
         (Some(_), _) | (None, Some(Policy::Null | Policy::Quarantine)) if codec.by_input => {
@@ -232,6 +244,7 @@ fn bind_column(
         codec,
         misfit,
         empty_is_null: rule.empty.is_some(),
+        read: rules.read,
     })
 }
 

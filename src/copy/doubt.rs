@@ -1,11 +1,10 @@
 //! What a step may do that its author did not mean, and that nothing refuses: warned of, and done. In go the bound
 //! tables.
 
-use super::columns::{BoundColumn, BoundTable, rule_for};
+use super::columns::{BoundColumn, BoundTable};
 use super::reader::Count;
 use crate::error::Error;
 use crate::identifier::quote;
-use crate::migration::step::Step;
 use crate::sqlite::Source;
 use crate::value::Read;
 use tokio_postgres::types::Type;
@@ -56,13 +55,16 @@ pub(super) fn emptied(tables: &[BoundTable], counts: &[Count]) {
 
 /// Columns whose numbers are all as large as moments of these years are in another unit. In the wrong one most are no
 /// moment of the years 1 to 9999, and refused; but seconds taken for milliseconds are all of January 1970.
-pub(super) fn units(step: &Step, source: &Source, tables: &[BoundTable]) -> Result<(), Error> {
+pub(super) fn units(source: &Source, tables: &[BoundTable]) -> Result<(), Error> {
     for table in tables {
-        let columns = moments_read(step, table);
+        let counts = |column: &&BoundColumn| {
+            column.holds_moments() && column.read.is_some_and(|read| read != Read::Text)
+        };
+        let columns: Vec<&BoundColumn> = table.columns.iter().filter(counts).collect();
         if columns.is_empty() {
             continue;
         }
-        let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = columns.iter().map(|column| column.source.name.as_str()).collect();
         let mut sizes: Vec<Vec<Read>> = vec![Vec::new(); names.len()];
         source.sample(&table.source, &names, ROWS, |cells| {
             for (index, sizes) in sizes.iter_mut().enumerate() {
@@ -71,14 +73,15 @@ pub(super) fn units(step: &Step, source: &Source, tables: &[BoundTable]) -> Resu
             }
             Ok(true)
         })?;
-        for ((column, read), sizes) in columns.iter().zip(sizes) {
-            if let [other] = sizes[..]
-                && other != *read
+        for (column, sizes) in columns.iter().zip(sizes) {
+            if let (&[other], Some(read)) = (&sizes[..], column.read)
+                && other != read
             {
                 log::warn!(
-                    "{}.{column}: the step reads it as {}, and by the size of its numbers it is {}: look at the rule before \
+                    "{}.{}: the step reads it as {}, and by the size of its numbers it is {}: look at the rule before \
                      the application goes on",
                     table.source.name,
+                    column.source.name,
                     read.name(),
                     other.name()
                 );
@@ -86,19 +89,4 @@ pub(super) fn units(step: &Step, source: &Source, tables: &[BoundTable]) -> Resu
         }
     }
     Ok(())
-}
-
-/// The columns of the source whose numbers the step reads as moments, and as what.
-fn moments_read<'a>(step: &Step, table: &'a BoundTable) -> Vec<(&'a str, Read)> {
-    let of_step = step.tables.iter().find(|of_step| of_step.name.eq_ignore_ascii_case(&table.source.name));
-    let Some(of_step) = of_step else { return Vec::new() };
-    let read = |column: &'a BoundColumn| {
-        let of_type = Type::from_oid(column.target.type_oid)?;
-        let rule = rule_for(&of_step.rules, &table.source, &column.source);
-        let read = Read::parse(rule.read.as_deref()?).ok()?;
-        let moment =
-            matches!(of_type, Type::TIMESTAMP | Type::TIMESTAMPTZ | Type::DATE) && read != Read::Text;
-        moment.then_some((column.source.name.as_str(), read))
-    };
-    table.columns.iter().filter_map(read).collect()
 }

@@ -187,7 +187,7 @@ impl Reading {
             let (misfits, quarantine) = (Found::new(options.show_values), Quarantine::new(version));
             let gathered = Gathered { misfits, quarantine, originals };
             let (tables, mut gathered) = reader::read(&source, tables, after_misfit, outlet, gathered)?;
-            gathered.misfits.weigh(&source, &tables)?;
+            gathered.misfits.advise(&source, &tables)?;
             Ok((source, tables, gathered))
         });
         (running, pieces)

@@ -1,12 +1,13 @@
 //! Values that the target cannot hold and no rule covers, by table, column and reason: counted all, the first rows
 //! named, with what to write in the step ([`advice`]).
 
+use super::advice::{self, Seen};
 use super::columns::BoundTable;
-use super::{advice, quarantine};
+use super::quarantine;
 use crate::error::{Error, Misfits as Report};
 use crate::sqlite::Source;
 use crate::sqlite::scan::Place;
-use crate::value::{Codec, Misfit, Read, rounded};
+use crate::value::{Codec, Misfit, rounded};
 use rusqlite::types::ValueRef;
 use std::collections::BTreeMap;
 
@@ -29,10 +30,9 @@ pub(super) struct Misfits {
 /// Those of one column for one reason.
 struct Group {
     report: Report,
-    /// What the numbers among them count, by their size.
-    counting: Vec<Read>,
-    /// Each of them is an integer with the digits of a date.
-    dates: bool,
+    /// The column's position in its table.
+    index: usize,
+    seen: Seen,
 }
 
 impl Misfits {
@@ -65,14 +65,9 @@ impl Misfits {
         let column = &table.columns[index];
         let of_key = (table.source.name.clone(), column.source.name.clone(), misfit.0);
         let by_rowid = matches!(place, Place::Rowid(_));
-        let group =
-            || Group { report: report(table, index, misfit, by_rowid), counting: Vec::new(), dates: true };
-        let Group { report, counting, dates } = self.groups.entry(of_key).or_insert_with(group);
-        *dates &= advice::has_digits_of_a_date(column, value);
-        if let Some(read) = Read::by_size(value).filter(|read| !counting.contains(read)) {
-            counting.push(read);
-            report.advice = advice::of(table, index, misfit, counting);
-        }
+        let group = || Group { report: report(table, index, misfit, by_rowid), index, seen: Seen::default() };
+        let Group { report, seen, .. } = self.groups.entry(of_key).or_insert_with(group);
+        seen.add(value);
         report.count += 1;
         if report.rows.len() < NAMED_ROWS {
             report.rows.push(place.to_string());
@@ -82,17 +77,18 @@ impl Misfits {
         }
     }
 
-    /// Looks for columns of which no value fits: it is their type that is wrong, and no rule for single values helps.
+    /// Advises what to do, once all is read: where no value of a column fits it is the type that is wrong, and no rule for
+    /// single values helps.
     ///
     /// # Errors
-    /// [`Error::Source`] if they cannot be counted.
-    pub(super) fn weigh(&mut self, source: &Source, tables: &[BoundTable]) -> Result<(), Error> {
+    /// [`Error::Source`] if a column's values cannot be counted.
+    pub(super) fn advise(&mut self, source: &Source, tables: &[BoundTable]) -> Result<(), Error> {
         for table in tables {
             let whole = self.without_fit(source, table)?;
             let of_table = self.groups.iter_mut().filter(|((name, ..), _)| *name == table.source.name);
-            for ((_, column, reason), Group { report, dates, .. }) in of_table {
-                let is_whole = whole.contains(column) && *reason != "NULL";
-                report.advice = advice::weighed(&report.advice, is_whole, *dates);
+            for ((_, column, _), Group { report, index, seen }) in of_table {
+                seen.no_fit = whole.contains(column);
+                report.advice = advice::of(table, *index, report.found, seen);
             }
         }
         Ok(())
@@ -137,7 +133,7 @@ fn behind(codec: &Codec, misfit: Misfit, value: ValueRef<'_>) -> Option<Misfit> 
     (codec.encode)(&ValueRef::Text(&text), &mut Vec::new()).err()
 }
 
-/// A report without rows so far.
+/// A report without rows and advice so far.
 pub(super) fn report(table: &BoundTable, index: usize, misfit: Misfit, by_rowid: bool) -> Report {
     let column = &table.columns[index];
     Report {
@@ -151,7 +147,7 @@ pub(super) fn report(table: &BoundTable, index: usize, misfit: Misfit, by_rowid:
         by_rowid,
         rows: Vec::new(),
         values: Vec::new(),
-        advice: advice::of(table, index, misfit, &[]),
+        advice: String::new(),
         advice_follows: false,
     }
 }

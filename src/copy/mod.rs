@@ -203,7 +203,7 @@ async fn prepare(
         after_misfit: AfterMisfit::ReadOn,
         originals: None,
     };
-    doubt::units(step, &reading.source, &reading.tables)?;
+    doubt::units(&reading.source, &reading.tables)?;
     let bookkeeping = bookkeeping::of_step(&reading.source, step, &bound.left)?;
     bookkeeping::look_at_the_targets(client, &bookkeeping).await?;
     Ok(Prepared { reading, absent: bound.absent, left: bound.left, bookkeeping })

@@ -178,7 +178,8 @@ mod tests {
             declared: String::new(),
             required: false,
         };
-        let column = BoundColumn { source, target, codec, misfit: Policy::Fail, empty_is_null: false };
+        let column =
+            BoundColumn { source, target, codec, misfit: Policy::Fail, empty_is_null: false, read: None };
         let source = schema::Table {
             name: "t".into(),
             columns: Vec::new(),

@@ -289,6 +289,7 @@ mod tests {
             codec: number::integer(4),
             misfit: Policy::Fail,
             empty_is_null: false,
+            read: None,
         };
         let table = BoundTable {
             source: schema::Table {
