@@ -77,11 +77,11 @@ pub(super) async fn advance(client: &Client, tables: &[BoundTable], counts: &[Co
     let mut names: Vec<&str> = numbered.iter().map(|numbered| numbered.sequence).collect();
     names.sort_unstable();
     names.dedup();
-    let doing = || Error::database("advancing the sequences");
     if names.is_empty() {
         return Ok(());
     }
     warn_of_others(tables, counts);
+    let doing = || Error::database("advancing the sequences");
     let states = names.iter().enumerate().map(|(at, name)| {
         format!(
             "SELECT {at}, CASE WHEN q.is_called THEN q.last_value + s.seqincrement ELSE q.last_value END, \

@@ -42,12 +42,16 @@ fn zeros(group: u16) -> i32 {
 pub(super) fn in_hours(value: &mut [u8]) {
     let Some((micros, rest)) = value.split_first_chunk_mut::<8>() else { return };
     let Some((days, months)) = rest.split_first_chunk_mut::<4>() else { return };
-    let counted = i64::from(i32::from_be_bytes(*days)).checked_mul(DAY);
-    let all = counted.and_then(|counted| counted.checked_add(i64::from_be_bytes(*micros)));
-    if let Some(all) = all.filter(|_| months == [0; 4]) {
+    let (whole, rest) = (i32::from_be_bytes(*days), i64::from_be_bytes(*micros));
+    if let Some(all) = micros_of(whole, rest).filter(|_| months == [0; 4]) {
         *micros = all.to_be_bytes();
         *days = [0; 4];
     }
+}
+
+/// How many microseconds so many `days`, of 24 hours each, and `micros` are; none if that is out of range.
+pub(super) fn micros_of(days: i32, micros: i64) -> Option<i64> {
+    i64::from(days).checked_mul(DAY)?.checked_add(micros)
 }
 
 #[cfg(test)]

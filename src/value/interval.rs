@@ -102,8 +102,7 @@ impl Span {
 
     /// How many microseconds it is long, with 24 hours to a day; a month has no such number.
     fn counted(&self) -> Option<i64> {
-        let days = i64::from(self.days).checked_mul(DAY)?;
-        days.checked_add(self.micros).filter(|_| self.months == 0)
+        canonical::micros_of(self.days, self.micros).filter(|_| self.months == 0)
     }
 
     /// The moment of which [`Span::since_epoch`] makes a span as long as this one.

@@ -55,11 +55,11 @@ impl Told {
     /// What the cells of `column` are written in: its own format, unless no cell told one.
     pub(super) fn format(&self, column: &BoundColumn, spelt: Option<&Spelt>) -> ColumnFormat {
         let of_others = is_untold(spelt, &column.target).then(|| self.of_others(column)).flatten();
-        let own = of_others.unwrap_or_else(|| own(column, spelt));
-        if own.fractions && self.omits_zeros(column) {
-            return ColumnFormat { format: own.format.with_six_digits_or_none(), ..own };
+        let known = of_others.unwrap_or_else(|| own(column, spelt));
+        if known.fractions && self.omits_zeros(column) {
+            return ColumnFormat { format: known.format.with_six_digits_or_none(), ..known };
         }
-        own
+        known
     }
 
     /// Most columns of the type of `column` that declare the same as it and have whole seconds write these without a
