@@ -79,30 +79,24 @@ pub async fn export(
     } else {
         Plan::of(&versions, History::default())
     };
-    let edited =
-        plan.entries.iter().filter(|entry| entry.state == State::Divergent && entry.kind == Some("step"));
-    let edited: Vec<String> = edited
-        .map(|entry| {
-            format!(
-                "{} was edited or renamed after it was applied: put the old file back to export",
-                entry.label
-            )
-        })
-        .collect();
-    let missing = plan
-        .entries
-        .iter()
-        .filter(|entry| entry.state == State::Missing && sources.contains_key(&entry.version));
+    let edited = plan.in_state(State::Divergent).filter(|version| version.step().is_some()).map(|version| {
+        format!(
+            "{} was edited or renamed after it was applied: put the old file back to export",
+            version.label
+        )
+    });
+    let missing = plan.lines().filter(|line| line.state == State::Missing).filter_map(|line| line.recorded);
     let missing = missing
-        .map(|entry| format!("{} brought rows, and its file is missing: put it back to export", entry.label));
-    let edited: Vec<String> = edited.into_iter().chain(missing).collect();
+        .filter(|recorded| sources.contains_key(&recorded.version()))
+        .map(|recorded| format!("{recorded} brought rows, and its file is missing: put it back to export"));
+    let edited: Vec<String> = edited.chain(missing).collect();
     if !edited.is_empty() {
         return Err(Error::Diverged(edited));
     }
-    for version in plan.to_apply(&versions).iter().filter(|version| version.step().is_some()) {
+    for version in plan.in_state(State::Pending).filter(|version| version.step().is_some()) {
         log::warn!("{} is pending: what it brings is not in the target, and not in the file", version.label);
     }
-    let applied = plan.applied(&versions);
+    let applied = plan.applied();
     let temporary = destination.temporary()?;
     let written = back::write(&client, &applied, &temporary, config.lock_timeout, interrupt, progress).await;
     let written = reading::explained(&client, written).await.map_err(|error| destination.named(error))?;

@@ -4,15 +4,15 @@
 //! The rules are those of refinery's `verify_migrations`, which stops at the first disagreement and knows no plan.
 
 use crate::config::Config;
-use crate::copy::PROGRESS;
 use crate::copy::brought::{self, Brought};
 use crate::error::{Error, server_message};
-use crate::migration::{Kind, Version};
+use crate::migration::Version;
 use crate::postgres::{self, interrupt::Interrupt, limits, reading};
 use crate::since::{self, Effort, Since};
+use futures_util::TryStreamExt;
 use futures_util::future::{Either, select};
 use refinery_core::Migration;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::pin::pin;
@@ -20,7 +20,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, SimpleQueryRow};
+use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
 /// refinery's default name for its history, unqualified: the first of the `search_path` that has it.
 pub const HISTORY: &str = "refinery_schema_history";
@@ -52,50 +52,38 @@ pub enum State {
     Late,
 }
 
-/// One line of a plan.
-#[derive(Debug, Clone, Serialize)]
-pub struct Entry {
-    /// The number.
-    pub version: i32,
-    /// The name, without prefix and number.
-    pub name: String,
-    /// Prefix, number and name, such as `V1__create_user`.
-    pub label: String,
-    /// `sql` or `step`; unknown for a missing file.
-    pub kind: Option<&'static str>,
+/// One version that the folder, the history or both know.
+#[derive(Debug, Clone, Copy)]
+pub struct Line<'p> {
     /// Where it stands.
     pub state: State,
-    /// When it was applied, RFC 3339.
-    #[serde(serialize_with = "as_rfc3339")]
-    pub applied_on: Option<OffsetDateTime>,
-    /// The file, as found under `--migrations`.
-    pub file: Option<String>,
-    /// The source that is named now is in another state than the one this step was copied from; unknown if none is
-    /// named.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub source_changed: Option<bool>,
-    /// Pending, outside a transaction, and begun: so many of its statements have run.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub statements_done: Option<i32>,
+    /// In the folder; none if it is missing.
+    pub version: Option<&'p Version>,
+    /// In the history; none if it is not applied.
+    pub recorded: Option<&'p Migration>,
 }
 
-fn as_rfc3339<S: Serializer>(moment: &Option<OffsetDateTime>, to: S) -> Result<S::Ok, S::Error> {
-    moment.and_then(rfc3339).serialize(to)
+/// Every version that the folder or the history knows, by number.
+#[derive(Debug)]
+pub struct Plan<'v> {
+    versions: &'v [Version],
+    /// The history they were held against.
+    pub history: History,
+    places: Vec<Place>,
+}
+
+/// A line's places among the versions and in the history.
+#[derive(Debug)]
+struct Place {
+    state: State,
+    version: Option<usize>,
+    recorded: Option<usize>,
 }
 
 /// Date and time as RFC 3339 spells them.
 #[must_use]
 pub fn rfc3339(moment: OffsetDateTime) -> Option<String> {
     moment.format(&Rfc3339).ok()
-}
-
-/// Every version that the folder or the history knows, by number.
-#[derive(Debug)]
-pub struct Plan {
-    /// The lines.
-    pub entries: Vec<Entry>,
-    /// The history they were held against.
-    pub history: History,
 }
 
 /// Connects and reads the history, while `read` reads the folder on a thread of its own. What is wrong with the folder
@@ -124,13 +112,13 @@ pub async fn open<T: Send + 'static>(
     Ok((found, client, history))
 }
 
-impl Plan {
+impl<'v> Plan<'v> {
     /// Holds `versions` against the history of `client`, without the receipts, in one round trip; a lock on it is
     /// waited for no longer than `lock`.
     ///
     /// # Errors
     /// [`Error::Database`] if the history cannot be read.
-    pub async fn read(client: &Client, versions: &[Version], lock: Duration) -> Result<Plan, Error> {
+    pub async fn read(client: &Client, versions: &'v [Version], lock: Duration) -> Result<Plan<'v>, Error> {
         Ok(Plan::of(versions, history(client, false, lock).await?))
     }
 
@@ -140,62 +128,50 @@ impl Plan {
     /// Those of [`Plan::read`].
     pub async fn read_with_receipts(
         client: &Client,
-        versions: &[Version],
+        versions: &'v [Version],
         config: &Config,
         lock: Duration,
-    ) -> Result<Plan, Error> {
+    ) -> Result<Plan<'v>, Error> {
         Ok(Plan::of(versions, history(client, source(config).is_some(), lock).await?))
     }
 
-    /// Holds `versions` against `history`.
+    /// Holds `versions` against `history`; both are in the order of their numbers.
     #[must_use]
-    pub fn of(versions: &[Version], history: History) -> Plan {
+    pub fn of(versions: &'v [Version], history: History) -> Plan<'v> {
         let newest = history.applied.last().map_or(-1, Migration::version);
-        let mut recorded = history.applied.iter().peekable();
-        let mut entries: Vec<Entry> = versions
-            .iter()
-            .map(|version| {
-                // both are in order
-                while recorded.next_if(|applied| applied.version() < version.number).is_some() {}
-                let applied = recorded.next_if(|applied| applied.version() == version.number);
-                let state = match applied {
-                    Some(applied) if *applied == version.migration => State::Applied,
-                    Some(_) => State::Divergent,
-                    None if version.number <= newest && version.label.starts_with('V') => State::Late,
-                    None => State::Pending,
-                };
-                Entry {
-                    version: version.number,
-                    name: version.migration.name().to_owned(),
-                    label: version.label.clone(),
-                    kind: Some(match version.kind {
-                        Kind::Sql => "sql",
-                        Kind::Step(_) => "step",
-                    }),
-                    state,
-                    applied_on: applied.and_then(Migration::applied_on).copied(),
-                    file: Some(version.file.to_string_lossy().into_owned()),
-                    source_changed: None,
-                    statements_done: None,
-                }
-            })
-            .collect();
-        let known = |applied: &&Migration| {
-            versions.binary_search_by_key(&applied.version(), |version| version.number).is_err()
-        };
-        entries.extend(history.applied.iter().filter(known).map(|applied| Entry {
-            version: applied.version(),
-            name: applied.name().to_owned(),
-            label: applied.to_string(),
-            kind: None,
-            state: State::Missing,
-            applied_on: applied.applied_on().copied(),
-            file: None,
-            source_changed: None,
-            statements_done: None,
-        }));
-        entries.sort_by_key(|entry| entry.version);
-        Plan { entries, history }
+        let missing = |recorded| Place { state: State::Missing, version: None, recorded: Some(recorded) };
+        let mut places = Vec::with_capacity(versions.len());
+        let mut recorded = history.applied.iter().enumerate().peekable();
+        for (at, version) in versions.iter().enumerate() {
+            while let Some((gone, _)) = recorded.next_if(|(_, applied)| applied.version() < version.number) {
+                places.push(missing(gone));
+            }
+            let found = recorded.next_if(|(_, applied)| applied.version() == version.number);
+            let state = match found {
+                Some((_, applied)) if version.is(applied) => State::Applied,
+                Some(_) => State::Divergent,
+                None if version.number <= newest && version.label.starts_with('V') => State::Late,
+                None => State::Pending,
+            };
+            places.push(Place { state, version: Some(at), recorded: found.map(|(at, _)| at) });
+        }
+        places.extend(recorded.map(|(gone, _)| missing(gone)));
+        Plan { versions, history, places }
+    }
+
+    /// Every line, in the order of the numbers.
+    pub fn lines(&self) -> impl Iterator<Item = Line<'_>> {
+        self.places.iter().map(|place| Line {
+            state: place.state,
+            version: place.version.map(|at| &self.versions[at]),
+            recorded: place.recorded.map(|at| &self.history.applied[at]),
+        })
+    }
+
+    /// The versions of the folder that are in `state`, in order.
+    pub fn in_state(&self, state: State) -> impl Iterator<Item = &'v Version> {
+        let places = self.places.iter().filter(move |place| place.state == state);
+        places.filter_map(|place| Some(&self.versions[place.version?]))
     }
 
     /// What has become of the source since the applied steps copied it, if one is named and there.
@@ -203,19 +179,17 @@ impl Plan {
         &self,
         client: &Client,
         config: &Config,
-        versions: &[Version],
         effort: Effort,
         interrupt: &Interrupt,
     ) -> Vec<Since> {
         let (Some(source), Some(brought)) = (source(config), &self.history.brought) else {
             return Vec::new();
         };
-        let applied = self.applied(versions);
+        let applied = self.applied();
         let mut found = since::look(client, source, &applied, brought, effort, interrupt).await;
         // what a step is about to bring is not missing
         let coming: Vec<&str> = self
-            .to_apply(versions)
-            .into_iter()
+            .in_state(State::Pending)
             .filter_map(Version::step)
             .flat_map(|step| &step.tables)
             .map(|table| table.name.as_str())
@@ -225,76 +199,47 @@ impl Plan {
         found
     }
 
-    /// Those of `versions` that are applied and unchanged.
+    /// Those that are applied and unchanged.
     #[must_use]
-    pub fn applied<'a>(&self, versions: &'a [Version]) -> Vec<&'a Version> {
-        let is_applied = |version: &&Version| {
-            let found = self.entries.binary_search_by_key(&version.number, |entry| entry.version);
-            found.is_ok_and(|index| self.entries[index].state == State::Applied)
-        };
-        versions.iter().filter(is_applied).collect()
+    pub fn applied(&self) -> Vec<&'v Version> {
+        self.in_state(State::Applied).collect()
     }
 
-    /// Those of `versions` that are to be applied.
+    /// Those that are to be applied.
     #[must_use]
-    pub fn to_apply<'a>(&self, versions: &'a [Version]) -> Vec<&'a Version> {
-        let pending = self.pending();
-        let is_pending = |version: &&Version| pending.binary_search(&version.number).is_ok();
-        versions.iter().filter(is_pending).collect()
-    }
-
-    /// The numbers of the versions to apply, in order.
-    #[must_use]
-    pub fn pending(&self) -> Vec<i32> {
-        let pending = self.entries.iter().filter(|entry| entry.state == State::Pending);
-        pending.map(|entry| entry.version).collect()
-    }
-
-    /// Notes how far pending versions came that run outside a transaction, and stopped.
-    pub(crate) async fn note_begun(&mut self, client: &Client, lock: Duration) -> Result<(), Error> {
-        let query = format!("{}; SELECT version, done FROM {PROGRESS}", limits::lock(lock));
-        let rows = match postgres::rows(client, &query).await {
-            Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => return Ok(()),
-            Err(error) => {
-                let doing = format!("reading how far versions came ({PROGRESS})");
-                return Err(reading::refused(client, PROGRESS, doing, error).await);
-            }
-            Ok(rows) => rows,
-        };
-        let number =
-            |row: &SimpleQueryRow, at| row.get(at).and_then(|number: &str| number.parse::<i32>().ok());
-        for row in rows {
-            let (version, done) = (number(&row, 0), number(&row, 1));
-            let begun = |entry: &&mut Entry| Some(entry.version) == version && entry.state == State::Pending;
-            self.entries.iter_mut().filter(begun).for_each(|entry| entry.statements_done = done);
-        }
-        Ok(())
+    pub fn pending(&self) -> Vec<&'v Version> {
+        self.in_state(State::Pending).collect()
     }
 
     /// Every point in which folder and history disagree, and what to do about it.
     #[must_use]
     pub fn disagreements(&self) -> Vec<String> {
         let newest = self.history.applied.last().map_or(-1, Migration::version);
-        let say = |entry: &Entry| {
-            let (name, file) = (&entry.label, entry.file.as_deref().unwrap_or_default());
-            let when = || entry.applied_on.and_then(rfc3339).unwrap_or_else(|| "?".to_owned());
-            match entry.state {
+        let say = |line: Line<'_>| {
+            let file = || line.version.map(|version| version.file.display());
+            let when = || line.recorded.and_then(|recorded| rfc3339(*recorded.applied_on()?));
+            let when = || when().unwrap_or_else(|| "?".to_owned());
+            match line.state {
                 State::Applied | State::Pending => None,
                 State::Divergent => Some(format!(
-                    "{file} was edited or renamed after it was applied on {}: \
+                    "{} was edited or renamed after it was applied on {}: \
                      put the old file back and make the change in a new version",
+                    file()?,
                     when()
                 )),
-                State::Missing => {
-                    Some(format!("{name} was applied on {} and its file is missing: put it back", when()))
-                }
+                State::Missing => Some(format!(
+                    "{} was applied on {} and its file is missing: put it back",
+                    line.recorded?,
+                    when()
+                )),
                 State::Late => Some(format!(
-                    "{file} is not applied and V{newest} above it is: \
-                     give it a number above V{newest}, or U instead of V if its order does not matter"
+                    "{} is not applied and V{newest} above it is: \
+                     give it a number above V{newest}, or U instead of V if its order does not matter",
+                    file()?
                 )),
             }
         };
-        self.entries.iter().filter_map(say).collect()
+        self.lines().filter_map(say).collect()
     }
 
     /// Refuses to go on from a history that disagrees.
@@ -320,32 +265,43 @@ async fn history(client: &Client, receipts: bool, lock: Duration) -> Result<Hist
         format!("{limit}; SELECT version, name, applied_on, checksum FROM {HISTORY} ORDER BY version")
     };
     let first = if receipts { format!("{}; {}", query(lock), brought::query()) } else { query(lock) };
-    let rows = match postgres::rows(client, &first).await {
+    let history = match answered(client, &first).await {
         Err(error) if receipts => {
             log::debug!("the receipts cannot be read: {}", server_message(&error));
             // if it was the history that was locked, the wait is over
             let locked = error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE);
-            postgres::rows(client, &query(if locked { Duration::ZERO } else { lock })).await
+            answered(client, &query(if locked { Duration::ZERO } else { lock })).await
         }
-        rows => rows,
+        history => history,
     };
-    let mut rows = match rows {
-        Ok(rows) => rows,
-        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => return Ok(History::default()),
-        Err(source) => {
-            return Err(
-                reading::refused(client, HISTORY, format!("reading the history {HISTORY}"), source).await
-            );
-        }
-    };
-    let brought =
-        rows.pop_if(|row| row.len() == 1).map(|row| row.get(0).map(brought::read).unwrap_or_default());
-    let applied = rows.iter().map(applied).collect::<Option<Vec<_>>>().ok_or_else(|| {
-        Error::Diverged(vec![format!(
+    match history {
+        Ok(Some(history)) => Ok(history),
+        Ok(None) => Err(Error::Diverged(vec![format!(
             "{HISTORY} holds a row that refinery did not write: version, applied_on or checksum is none"
-        )])
-    })?;
-    Ok(History { exists: true, applied, brought })
+        )])),
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => Ok(History::default()),
+        Err(source) => {
+            let doing = format!("reading the history {HISTORY}");
+            Err(reading::refused(client, HISTORY, doing, source).await)
+        }
+    }
+}
+
+/// What the server answers to `query`, read as it arrives; none if a row of the history is none of refinery's.
+async fn answered(client: &Client, query: &str) -> Result<Option<History>, tokio_postgres::Error> {
+    let mut history = Some(History { exists: true, ..History::default() });
+    let mut answer = pin!(client.simple_query_raw(query).await?);
+    while let Some(message) = answer.try_next().await? {
+        let (SimpleQueryMessage::Row(row), Some(found)) = (message, &mut history) else { continue };
+        if row.len() == 1 {
+            found.brought = Some(row.get(0).map(brought::read).unwrap_or_default());
+        } else if let Some(applied) = applied(&row) {
+            found.applied.push(applied);
+        } else {
+            history = None;
+        }
+    }
+    Ok(history)
 }
 
 fn applied(row: &SimpleQueryRow) -> Option<Migration> {

@@ -85,7 +85,7 @@ pub async fn verify(
     reading::require(&client, &[plan::HISTORY], false).await?;
     let plan = Plan::read(&client, &versions, config.lock_timeout).await?;
     let mut steps = Vec::new();
-    for (version, step) in applied(&plan, &versions, args.step)? {
+    for (version, step) in applied(&plan, args.step)? {
         let recorded = copy::recorded(&client, version.number).await;
         let recorded = reading::explained(&client, recorded).await?;
         steps.push((version, step, recorded));
@@ -102,7 +102,7 @@ pub async fn verify(
     let mut verdicts = Vec::new();
     for (version, step, recorded) in steps {
         let verdict;
-        let mut later = plan.applied(&versions);
+        let mut later = plan.applied();
         later.retain(|later| later.number > version.number);
         let asked = Asked {
             version,
@@ -157,21 +157,12 @@ async fn compare_step(
 }
 
 /// The applied steps, or the one that `--step` names.
-fn applied<'a>(
-    plan: &Plan,
-    versions: &'a [Version],
-    asked: Option<i32>,
-) -> Result<Vec<(&'a Version, &'a Step)>, Error> {
-    let steps = versions.iter().filter_map(|version| Some((version, version.step()?)));
-    let steps: Vec<_> =
-        steps.filter(|(version, _)| asked.is_none_or(|number| number == version.number)).collect();
-    let state =
-        |number: i32| plan.entries.iter().find(|entry| entry.version == number).map(|entry| entry.state);
-    let in_state = |wanted: State| {
-        steps.iter().copied().filter(move |(version, _)| state(version.number) == Some(wanted))
-    };
-    let edited: Vec<String> = in_state(State::Divergent)
-        .map(|(version, _)| {
+fn applied<'v>(plan: &Plan<'v>, asked: Option<i32>) -> Result<Vec<(&'v Version, &'v Step)>, Error> {
+    let is_asked = |version: &&Version| asked.is_none_or(|number| number == version.number);
+    let edited: Vec<String> = plan
+        .in_state(State::Divergent)
+        .filter(|version| is_asked(version) && version.step().is_some())
+        .map(|version| {
             let file = version.file.display();
             format!("{file} was edited or renamed after it was applied: put the old file back to compare what it brought")
         })
@@ -179,14 +170,17 @@ fn applied<'a>(
     if !edited.is_empty() {
         return Err(Error::Diverged(edited));
     }
-    let found: Vec<_> = in_state(State::Applied).collect();
+    let applied = plan.in_state(State::Applied).filter(is_asked);
+    let found: Vec<_> = applied.filter_map(|version| Some((version, version.step()?))).collect();
     if !found.is_empty() {
         return Ok(found);
     }
-    Err(Error::Config(match (asked, steps.is_empty()) {
-        (Some(number), true) => format!("--step {number}: there is no data step with this number"),
-        (None, true) => "there is no data step in the folder, and so nothing to compare".to_owned(),
-        (_, false) => {
+    let there = plan.lines().filter_map(|line| line.version).filter(is_asked);
+    let there = there.filter_map(Version::step).count();
+    Err(Error::Config(match (asked, there) {
+        (Some(number), 0) => format!("--step {number}: there is no data step with this number"),
+        (None, 0) => "there is no data step in the folder, and so nothing to compare".to_owned(),
+        (_, _) => {
             "no data step is applied to this database, and so there is nothing to compare: run outgrow migrate first"
                 .to_owned()
         }

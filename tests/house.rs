@@ -21,7 +21,7 @@ const MAY_IMPORT: [(&str, &[&str]); 18] = [
         "migrate",
         &["cli", "config", "copy", "error", "identifier", "migration", "plan", "postgres", "since", "sqlite"],
     ),
-    ("status", &["config", "error", "migration", "plan", "postgres", "since"]),
+    ("status", &["config", "copy", "error", "migration", "plan", "postgres", "since"]),
     ("verify", &["cli", "config", "copy", "error", "migration", "plan", "postgres", "sqlite"]),
     ("export", &["cli", "config", "copy", "error", "migration", "plan", "postgres", "sqlite"]),
     ("doctor", &["config", "copy", "error", "migration", "plan", "postgres", "since", "sqlite"]),
@@ -30,11 +30,18 @@ const MAY_IMPORT: [(&str, &[&str]); 18] = [
 ];
 
 /// External crate → the files that may name it.
-const KNOWN_IN: [(&str, &[&str]); 6] = [
+const KNOWN_IN: [(&str, &[&str]); 7] = [
     (
         "refinery_core",
-        &["src/migration/mod.rs", "src/plan.rs", "src/migrate/mod.rs", "src/migrate/applier.rs"],
+        &[
+            "src/migration/mod.rs",
+            "src/plan.rs",
+            "src/status.rs",
+            "src/migrate/mod.rs",
+            "src/migrate/applier.rs",
+        ],
     ),
+    ("siphasher", &["src/migration/mod.rs"]),
     ("clap", &["src/cli.rs"]),
     ("squawk_lexer", &["src/migration/sql.rs", "src/migration/statement.rs"]),
     ("quick_xml", &["src/output/junit.rs"]),

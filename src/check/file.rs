@@ -44,6 +44,7 @@ pub(super) struct Assertion {
 pub(super) fn load(folder: &Path, only: &[String]) -> Result<Vec<Check>, Error> {
     let (mut files, mut problems) = (Vec::new(), Vec::new());
     collect(folder, "checks", &mut files, &mut problems);
+    files.sort_unstable();
     let (named, others): (Vec<PathBuf>, Vec<PathBuf>) =
         files.into_iter().partition(|file| file.extension().is_some_and(|extension| extension == "sql"));
     let other = "is no check: expected the name to end in .sql (a name that begins with a dot is left alone)";

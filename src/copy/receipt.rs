@@ -149,7 +149,7 @@ impl Receipt {
     ) -> Receipt {
         Receipt {
             version: version.number,
-            step: version.migration.name().to_owned(),
+            step: version.name().to_owned(),
             source,
             tables,
             left,

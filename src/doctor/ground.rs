@@ -46,19 +46,20 @@ pub(super) fn environment(config: &Config, url: &DatabaseUrl, address: &str) -> 
 }
 
 /// What is applied and what is pending.
-pub(super) fn versions(plan: &Plan, versions: &[Version]) -> Vec<Finding> {
+pub(super) fn versions(plan: &Plan<'_>, versions: &[Version]) -> Vec<Finding> {
     let disagreements = plan.disagreements();
     if !disagreements.is_empty() {
         let found = format!("the history diverges from the files: {}", disagreements.join("; "));
         return vec![Finding::problem("versions", found, "outgrow status shows every version")];
     }
     let head = versions.last().map_or("", |version| version.label.as_str());
-    let found = match plan.pending().len() {
+    let pending = plan.pending();
+    let found = match pending.len() {
         0 => format!("at head, {head}"),
         1 => format!("1 pending, head is {head}"),
         pending => format!("{pending} pending, head is {head}"),
     };
-    let refused: Vec<Problem> = plan.to_apply(versions).into_iter().flat_map(Version::refusals).collect();
+    let refused: Vec<Problem> = pending.into_iter().flat_map(Version::refusals).collect();
     if !refused.is_empty() {
         return vec![Finding::failed("versions", &Error::Files(refused))];
     }

@@ -172,13 +172,13 @@ async fn reach<'a>(
 }
 
 /// What the server says of itself, of this role and of others.
-async fn target(
+async fn target<'v>(
     config: &Config,
     url: &DatabaseUrl,
     session: &Session,
-    versions: &[Version],
+    versions: &'v [Version],
     diagnosis: &mut Diagnosis,
-) -> Option<Plan> {
+) -> Option<Plan<'v>> {
     let client = &session.client;
     match server::round_trip(client).await {
         Ok((milliseconds, finding)) => {
@@ -205,8 +205,8 @@ async fn target(
     };
     if !versions.is_empty() {
         ask("versions", Ok(ground::versions(&plan, versions)));
-        ask("versions", taken::taken(client, &plan, versions).await);
-        ask("rights", rights::rights(client, &plan, versions).await);
+        ask("versions", taken::taken(client, &plan).await);
+        ask("rights", rights::rights(client, &plan).await);
     }
     ask("locks", others::locks(client).await);
     ask("sessions", sessions);

@@ -3,19 +3,14 @@
 use super::{Finding, rows};
 use crate::copy::RECEIPTS;
 use crate::error::Error;
-use crate::migration::Version;
 use crate::migration::step::{Step, StepTable};
 use crate::plan::{HISTORY, Plan};
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 /// The rights that the pending versions need. What they create themselves is this role's own.
-pub(super) async fn rights(
-    client: &Client,
-    plan: &Plan,
-    versions: &[Version],
-) -> Result<Vec<Finding>, Error> {
-    let pending = plan.to_apply(versions);
+pub(super) async fn rights(client: &Client, plan: &Plan<'_>) -> Result<Vec<Finding>, Error> {
+    let pending = plan.pending();
     let role = rows(client, "asking for the role", "SELECT current_user, current_schema()").await?;
     let (role, schema) = role.first().map_or((None, None), |row| (row.get(0), row.get(1)));
     let role = role.unwrap_or_default();

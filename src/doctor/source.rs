@@ -23,15 +23,13 @@ const WAIT: Duration = Duration::from_secs(2);
 pub(super) async fn source(
     config: &Config,
     versions: &[Version],
-    plan: Option<&Plan>,
+    plan: Option<&Plan<'_>>,
     client: Option<&Client>,
     interrupt: &Interrupt,
 ) -> Vec<Finding> {
     let pending = plan.map(Plan::pending);
-    let is_pending = |version: &&Version| {
-        version.step().is_some() && pending.as_ref().is_none_or(|pending| pending.contains(&version.number))
-    };
-    let steps: Vec<&Version> = versions.iter().filter(is_pending).collect();
+    let steps = pending.clone().unwrap_or_else(|| versions.iter().collect());
+    let steps: Vec<&Version> = steps.into_iter().filter(|version| version.step().is_some()).collect();
     let Some(file) = config.source.as_deref() else {
         return vec![unnamed(config, plan, &steps)];
     };
@@ -44,10 +42,7 @@ pub(super) async fn source(
         }
         Err(error) => return vec![Finding::failed("source", &config.explained(error))],
     };
-    let first_sql = versions
-        .iter()
-        .filter(|version| version.step().is_none())
-        .find(|version| pending.as_ref().is_some_and(|pending| pending.contains(&version.number)));
+    let first_sql = pending.unwrap_or_default().into_iter().find(|version| version.step().is_none());
     for version in steps {
         let Some(step) = version.step() else { continue };
         if let Err(error) = copy::require_source(step, file, WAIT, interrupt) {
@@ -58,7 +53,7 @@ pub(super) async fn source(
         }
     }
     if let (Some(client), Some(plan)) = (client, plan) {
-        let found = plan.look_back(client, config, versions, Effort::WHOLE, interrupt).await;
+        let found = plan.look_back(client, config, Effort::WHOLE, interrupt).await;
         findings.extend(found.iter().flat_map(Since::says).map(|said| match said.next {
             Some(next) => Finding::warning("source", said.found, next),
             None => Finding::ok("source", said.found),
@@ -102,7 +97,7 @@ async fn fit(
     }
 }
 
-fn unnamed(config: &Config, plan: Option<&Plan>, steps: &[&Version]) -> Finding {
+fn unnamed(config: &Config, plan: Option<&Plan<'_>>, steps: &[&Version]) -> Finding {
     let Some(first) = steps.first() else {
         return Finding::ok("source", "none named, and no pending version needs one");
     };

@@ -27,8 +27,8 @@ struct Made<'a> {
 }
 
 /// What is there of what the pending versions make.
-pub(super) async fn taken(client: &Client, plan: &Plan, versions: &[Version]) -> Result<Vec<Finding>, Error> {
-    let made = made(&plan.to_apply(versions));
+pub(super) async fn taken(client: &Client, plan: &Plan<'_>) -> Result<Vec<Finding>, Error> {
+    let made = made(&plan.pending());
     let (schemas, names): (Vec<_>, Vec<_>) =
         made.iter().map(|made| (made.schema.as_deref(), made.name.as_str())).unzip();
     let rows = client.query_typed(THERE, &[(&schemas, Type::TEXT_ARRAY), (&names, Type::TEXT_ARRAY)]).await;

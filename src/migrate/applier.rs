@@ -65,8 +65,9 @@ impl Applier<'_> {
     /// Applies everything, in refinery's order.
     pub(super) async fn run(&mut self) -> Result<(), Error> {
         while !self.todo.is_empty() {
-            let next = self.todo.iter().take(AT_A_TIME).map(|version| version.migration.clone());
-            let migrations: Vec<Migration> = self.newest.iter().cloned().chain(next).collect();
+            let next = self.todo.iter().take(AT_A_TIME).map(|version| version.migration());
+            let migrations: Vec<Migration> =
+                self.newest.iter().cloned().map(Ok).chain(next).collect::<Result<_, _>>()?;
             if let Err(error) = Runner::new(&migrations).run_async(self).await {
                 return Err(self.failure.take().unwrap_or_else(|| Error::Diverged(vec![error.to_string()])));
             }
@@ -114,7 +115,7 @@ impl Applier<'_> {
             Ok(Outcome::Applied(receipt)) => receipt,
             Ok(Outcome::Elsewhere) => {
                 log::info!("{} has been applied by another run", version.label);
-                self.newest = Some(version.migration.clone());
+                self.newest = Some(version.migration()?);
                 return Ok(());
             }
             Err(error) => {
@@ -124,10 +125,10 @@ impl Applier<'_> {
         };
         self.written = self.written_after(version);
         let newest = self.newest.take().filter(|newest| newest.version() > version.number);
-        self.newest = newest.or_else(|| Some(version.migration.clone()));
+        self.newest = Some(newest.map_or_else(|| version.migration(), Ok)?);
         self.applied.push(Applied {
             version: version.number,
-            name: version.migration.name().to_owned(),
+            name: version.name().to_owned(),
             label: version.label.clone(),
             receipt: receipt.map(|receipt| *receipt),
             note,
@@ -220,7 +221,7 @@ impl Applier<'_> {
             Err(Error::Diverged(vec![format!("{file}: another run {what} while this one waited")]))
         };
         match answer.first().map(|row| (row.get(0), row.get(1))) {
-            Some((Some(sum), _)) if sum == version.migration.checksum().to_string() => Ok(true),
+            Some((Some(sum), _)) if sum == version.checksum.to_string() => Ok(true),
             Some((Some(_), _)) => diverged("applied another text as this version"),
             Some((None, Some("t"))) if version.label.starts_with('V') => {
                 diverged("applied a version above it")

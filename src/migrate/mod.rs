@@ -13,7 +13,7 @@ use crate::copy::{self, Receipt, progress::Progress};
 use crate::error::{Error, Problem};
 use crate::migration::step::Step;
 use crate::migration::{self, Kind, Version};
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, State};
 use crate::postgres::interrupt::Interrupt;
 use crate::postgres::limits;
 use crate::postgres::lock::{self, Scope};
@@ -88,10 +88,10 @@ pub async fn migrate(
     let mut plan = Plan::of(&versions, history);
     plan.require_agreement()?;
     let (mut applied, mut newest) = (Vec::new(), None);
-    let pending = plan.pending().iter().any(|number| *number <= goal);
+    let pending = plan.in_state(State::Pending).any(|version| version.number <= goal);
     // a session that goes on to apply versions is not one in which a count was given up
     let effort = if pending { Effort::GLANCE } else { Effort::SECONDS };
-    let source = look_back(&plan, &client, config, &versions, effort, interrupt).await;
+    let source = look_back(&plan, &client, config, effort, interrupt).await;
     let migrated = |version, applied| Migrated {
         database: url.to_string(),
         version,
@@ -102,7 +102,7 @@ pub async fn migrate(
         seconds: started.elapsed().as_secs_f64(),
     };
     if pending {
-        let pending = todo(&plan, &versions, goal);
+        let pending = todo(&plan, goal);
         let source = prepare(&pending, config, args, interrupt).await?;
         if args.dry_run {
             let options = options(config, args, progress, interrupt);
@@ -118,7 +118,7 @@ pub async fn migrate(
         }
         let mut applier = Applier {
             client,
-            todo: todo(&plan, &versions, goal).into(),
+            todo: todo(&plan, goal).into(),
             newest: plan.history.applied.last().cloned(),
             source,
             history_exists: plan.history.exists,
@@ -142,14 +142,13 @@ pub async fn migrate(
 /// Warns of a source that has changed since its rows were brought, and of a target that is empty while the source is
 /// not.
 async fn look_back(
-    plan: &Plan,
+    plan: &Plan<'_>,
     client: &Client,
     config: &Config,
-    versions: &[Version],
     effort: Effort,
     interrupt: &Interrupt,
 ) -> Vec<Since> {
-    let mut notes = plan.look_back(client, config, versions, effort, interrupt).await;
+    let mut notes = plan.look_back(client, config, effort, interrupt).await;
     notes.retain(|since| {
         let said = since.says();
         let warnings = said.iter().filter_map(|said| Some((&said.found, said.next.as_ref()?)));
@@ -171,10 +170,8 @@ fn goal(versions: &[Version], to: Option<i32>) -> Result<i32, Error> {
     }
 }
 
-fn todo<'a>(plan: &Plan, versions: &'a [Version], goal: i32) -> Vec<&'a Version> {
-    let mut todo = plan.to_apply(versions);
-    todo.retain(|version| version.number <= goal);
-    todo
+fn todo<'v>(plan: &Plan<'v>, goal: i32) -> Vec<&'v Version> {
+    plan.in_state(State::Pending).filter(|version| version.number <= goal).collect()
 }
 
 /// Everything that can be refused before anything is changed: what the files hold, and whether the source is one.
@@ -284,7 +281,7 @@ async fn dry_run(
         };
         planned.push(Applied {
             version: version.number,
-            name: version.migration.name().to_owned(),
+            name: version.name().to_owned(),
             label: version.label.clone(),
             receipt,
             note,

@@ -123,7 +123,7 @@ impl Progress {
 /// What tells whether the first `done` statements are those that ran.
 fn ran(version: &Version, statements: &[Statement], done: usize) -> String {
     let end = done.checked_sub(1).and_then(|last| statements.get(last)).map_or(0, |last| last.end);
-    version.checksum_up_to(end).map_or_else(String::new, |sum| sum.to_string())
+    version.checksum_up_to(end).to_string()
 }
 
 /// A version under way.

@@ -1,8 +1,9 @@
 //! What is in `migrations/`. In goes the folder; out comes every version in order, each with its text, its kind (SQL or
-//! data step) and refinery's own record of it, or all faults of all files at once.
+//! data step) and its checksum, or all faults of all files at once.
 //!
-//! Names and checksums are refinery's (its `Migration::unapplied`), so that its own tools read the same history. What
-//! refinery would skip with a warning is an error here.
+//! Names and checksums are refinery's (its `Migration::unapplied`), so that its own tools read the same history. They
+//! are told here nevertheless: refinery reads each name by a regular expression, which with a long history takes as long
+//! as a fifth of everything else at head. What refinery would skip with a warning is an error here.
 
 pub mod failure;
 pub mod sql;
@@ -11,10 +12,12 @@ pub mod step;
 
 use crate::error::{Error, Problem};
 use refinery_core::Migration;
+use siphasher::sip::SipHasher13;
 use statement::Rename;
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fs::{DirEntry, File};
+use std::hash::{Hash, Hasher};
 use std::io::Read;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
@@ -38,8 +41,9 @@ pub struct Version {
     pub file: PathBuf,
     /// What kind of version it is.
     pub kind: Kind,
-    /// refinery's record: name, number, text, checksum.
-    pub migration: Migration,
+    /// refinery's checksum of name, number and text.
+    pub checksum: u64,
+    text: String,
 }
 
 /// What a version consists of.
@@ -52,10 +56,34 @@ pub enum Kind {
 }
 
 impl Version {
+    /// The name, without prefix and number.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.label.split_once("__").map_or("", |(_, name)| name)
+    }
+
     /// Its text with Unix line endings and without a byte-order mark: what is run and what the checksum covers.
     #[must_use]
     pub fn text(&self) -> &str {
-        self.migration.sql().unwrap_or_default()
+        &self.text
+    }
+
+    /// refinery's own record of it, for its runner.
+    ///
+    /// # Errors
+    /// [`Error::Files`] if refinery does not take the name for one.
+    pub fn migration(&self) -> Result<Migration, Error> {
+        let refused =
+            |error: refinery_core::Error| Error::Files(vec![problem(&self.file, &error.to_string())]);
+        Migration::unapplied(&self.label, &self.text).map_err(refused)
+    }
+
+    /// Whether it is what the history records: the rule is refinery's.
+    #[must_use]
+    pub fn is(&self, recorded: &Migration) -> bool {
+        self.number == recorded.version()
+            && self.checksum == recorded.checksum()
+            && self.name() == recorded.name()
     }
 
     /// Its first line is [`sql::NO_TRANSACTION`].
@@ -67,8 +95,8 @@ impl Version {
 
     /// refinery's checksum, if the version's text ended at the byte `end`.
     #[must_use]
-    pub fn checksum_up_to(&self, end: usize) -> Option<u64> {
-        Migration::unapplied(&self.label, &self.text()[..end]).ok().map(|part| part.checksum())
+    pub fn checksum_up_to(&self, end: usize) -> u64 {
+        checksum(self.name(), self.number, &self.text[..end])
     }
 
     /// The tables and columns that its statements rename, in their order.
@@ -112,9 +140,10 @@ pub fn load(folder: &Path) -> Result<Vec<Version>, Error> {
             "holds no migrations: expected files named V1__create_user.sql, V2__….sql, and so on",
         ));
     }
-    // stable: of two files with one number, the first by name has it
-    files.sort_by_cached_key(|file| number_of(file));
-    let versions = read_all(&files, &mut problems);
+    let mut files: Vec<_> = files.into_iter().map(|file| (number_of(&file), file)).collect();
+    // of two files with one number, the first by name has it
+    files.sort_unstable();
+    let versions = read_all(files.into_iter().map(|(_, file)| file), &mut problems);
     for [first, second] in versions.array_windows() {
         if first.number == second.number {
             let (number, file) = (first.number, first.file.display());
@@ -125,8 +154,8 @@ pub fn load(folder: &Path) -> Result<Vec<Version>, Error> {
     if problems.is_empty() { Ok(versions) } else { Err(Error::Files(problems)) }
 }
 
-/// All files under `folder`, sorted by name, without those whose names begin with a dot. `what` the folder is for is
-/// also the name of its option.
+/// All files under `folder`, in no order, without those whose names begin with a dot. `what` the folder is for is also
+/// the name of its option.
 pub fn collect(folder: &Path, what: &str, files: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) {
     let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let entries = match entries {
@@ -138,16 +167,13 @@ pub fn collect(folder: &Path, what: &str, files: &mut Vec<PathBuf>, problems: &m
             return;
         }
     };
-    let mut found: Vec<(PathBuf, bool)> = entries.iter().map(found).collect();
-    // one folder's: their bytes are in the order of their names, and compared sooner than paths are
-    found.sort_unstable_by(|(a, _), (b, _)| a.as_os_str().cmp(b.as_os_str()));
-    let is_hidden =
-        |path: &Path| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-    for (path, is_folder) in found {
-        match is_folder {
-            _ if is_hidden(&path) => {}
-            true => collect(&path, what, files, problems),
-            false => files.push(path),
+    for entry in entries {
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        match found(&entry) {
+            (path, true) => collect(&path, what, files, problems),
+            (path, false) => files.push(path),
         }
     }
 }
@@ -166,30 +192,46 @@ fn found(entry: &DirEntry) -> (PathBuf, bool) {
 /// What is found in each file, in the order of `files`, on every processor: opening thousands of files takes longer than
 /// everything else that is done at head. A thread takes a few at a time, for one of the processors is the server's
 /// meanwhile.
-fn read_all(files: &[PathBuf], problems: &mut Vec<Problem>) -> Vec<Version> {
+fn read_all(files: impl Iterator<Item = PathBuf>, problems: &mut Vec<Problem>) -> Vec<Version> {
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let threads = processors.min(files.len() / WORTH_A_THREAD).max(1);
-    let mut read: Vec<Option<Result<Version, Vec<Problem>>>> = files.iter().map(|_| None).collect();
-    let left = Mutex::new(read.chunks_mut(AT_A_TIME).zip(files.chunks(AT_A_TIME)));
+    let mut places: Vec<Place> = files.map(Place::Unread).collect();
+    let threads = processors.min(places.len() / WORTH_A_THREAD).max(1);
+    let left = Mutex::new(places.chunks_mut(AT_A_TIME));
     let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
     let work = || {
         let mut buffer = Vec::with_capacity(4096);
-        while let Some((places, files)) = next() {
-            places.iter_mut().zip(files).for_each(|(place, file)| *place = Some(read_one(file, &mut buffer)));
+        while let Some(places) = next() {
+            places.iter_mut().for_each(|place| place.read(&mut buffer));
         }
     };
     std::thread::scope(|scope| {
         (1..threads).for_each(|_| drop(scope.spawn(work)));
         work();
     });
-    let without_faults = |found| match found {
-        Some(Err(found)) => {
+    let without_faults = |place| match place {
+        Place::Read(version) => Some(version),
+        Place::Faulty(found) => {
             problems.extend(found);
             None
         }
-        found => found?.ok(),
+        Place::Unread(_) => None,
     };
-    read.into_iter().filter_map(without_faults).collect()
+    places.into_iter().filter_map(without_faults).collect()
+}
+
+/// A file, before it is read and after.
+enum Place {
+    Unread(PathBuf),
+    Read(Version),
+    Faulty(Vec<Problem>),
+}
+
+impl Place {
+    fn read(&mut self, buffer: &mut Vec<u8>) {
+        if let Place::Unread(file) = self {
+            *self = read_one(std::mem::take(file), buffer).map_or_else(Place::Faulty, Place::Read);
+        }
+    }
 }
 
 /// The number in a well-named file's name.
@@ -197,22 +239,40 @@ fn number_of(file: &Path) -> Option<u32> {
     file.file_name()?.to_str()?.get(1..)?.split_once("__")?.0.parse().ok()
 }
 
-fn read_one(file: &Path, buffer: &mut Vec<u8>) -> Result<Version, Vec<Problem>> {
-    let one = |message: &str| vec![problem(file, message)];
-    let (stem, extension) = named(file).map_err(|message| one(&message))?;
-    let text = text_of(file, buffer).map_err(|message| one(&message))?;
-    let migration = Migration::unapplied(stem, &text).map_err(|error| one(&error.to_string()))?;
-    let kind = match extension {
+fn read_one(file: PathBuf, buffer: &mut Vec<u8>) -> Result<Version, Vec<Problem>> {
+    let one = |message: String| vec![problem(&file, &message)];
+    let named = named(&file).map_err(one)?;
+    let text = text_of(&file, buffer).map_err(one)?;
+    let kind = match named.extension {
         Extension::Sql => Kind::Sql,
-        Extension::Toml => Kind::Step(Box::new(step::parse(file, &text)?)),
+        Extension::Toml => Kind::Step(Box::new(step::parse(&file, &text)?)),
     };
     Ok(Version {
-        number: migration.version(),
-        label: migration.to_string(),
-        file: file.to_owned(),
+        number: named.number,
+        label: format!("{}{}__{}", named.prefix, named.number, named.title),
+        checksum: checksum(named.title, named.number, &text),
         kind,
-        migration,
+        text: text.into_owned(),
+        file,
     })
+}
+
+/// refinery's checksum: SipHash-1-3 without a key, of name, number and text. (refinery-core's `runner.rs`.)
+fn checksum(name: &str, number: i32, text: &str) -> u64 {
+    let mut hasher = SipHasher13::new();
+    name.hash(&mut hasher);
+    number.hash(&mut hasher);
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// What a well-named file's name says.
+struct Named<'a> {
+    /// `V` or `U`.
+    prefix: &'a str,
+    number: i32,
+    title: &'a str,
+    extension: Extension,
 }
 
 enum Extension {
@@ -220,9 +280,9 @@ enum Extension {
     Toml,
 }
 
-/// The stem and kind of a well-named file, or what is wrong with the name. Stricter than refinery's regular expression
-/// in one point: the whole stem must match, since refinery would record `V1__a-b` under the name `a`.
-fn named(file: &Path) -> Result<(&str, Extension), String> {
+/// What a file's name says, or what is wrong with it. Stricter than refinery's regular expression in one point: the whole
+/// stem must match, since refinery would record `V1__a-b` under the name `a`.
+fn named(file: &Path) -> Result<Named<'_>, String> {
     let expected = "expected V<number>__<name>.sql, V<number>__<name>.toml or U<number>__<name>.sql, \
                     with letters, digits and _ in the name";
     let name = file.file_name().and_then(OsStr::to_str).unwrap_or_default();
@@ -238,31 +298,34 @@ fn named(file: &Path) -> Result<(&str, Extension), String> {
     let Some((prefixed, title)) = stem.split_once("__") else {
         return wrong("is misnamed");
     };
-    let number = match (&prefixed.get(..1), &extension) {
-        (Some("V"), _) | (Some("U"), Extension::Sql) => &prefixed[1..],
-        (Some("U"), Extension::Toml) => {
+    let (prefix, number) = match (prefixed.split_at_checked(1), &extension) {
+        (Some(("V", number)), _) | (Some(("U", number)), Extension::Sql) => (&prefixed[..1], number),
+        (Some(("U", _)), Extension::Toml) => {
             return Err(
                 "is misnamed: a data step cannot arrive out of order, name it V<number>__<name>.toml".into(),
             );
         }
         _ => return wrong("is misnamed"),
     };
-    let word = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_');
+    // of the characters that refinery takes (`\w`) those that Rust tells as well
+    let word = |text: &str| {
+        !text.is_empty() && text.chars().all(|c| c.is_alphabetic() || c.is_ascii_digit() || c == '_')
+    };
     if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) || !word(title) {
         return wrong("is misnamed");
     }
-    if number.parse::<i32>().is_err() {
+    let Ok(number) = number.parse() else {
         return Err(format!(
             "version {number} is too large: refinery's history holds numbers up to {}; number such files V1, V2, V3, … in \
              their order",
             i32::MAX
         ));
-    }
+    };
     // refinery's column is varchar(255)
     if title.chars().count() > 255 {
         return Err("the name is longer than the 255 characters that the history holds".into());
     }
-    Ok((stem, extension))
+    Ok(Named { prefix, number, title, extension })
 }
 
 /// The text of a file as it is run, read into `buffer`, or what keeps it from being read.
@@ -321,8 +384,21 @@ mod tests {
             "V99999999999__a.sql",
             "README.md",
             "é1__a.sql",
+            "V1__a².sql",
         ] {
             assert!(named(Path::new(bad)).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_and_checksums_are_those_of_refinery() {
+        for (stem, text) in [("V1__a", ""), ("V007__A_b2", "SELECT 1;\n"), ("U3__é_ß_名", "\u{1f600}")] {
+            let path = PathBuf::from(format!("{stem}.sql"));
+            let named = named(&path).expect("a name");
+            let theirs = Migration::unapplied(stem, text).expect("a name to refinery");
+            assert_eq!(named.title, theirs.name());
+            assert_eq!(format!("{}{}__{}", named.prefix, named.number, named.title), theirs.to_string());
+            assert_eq!(checksum(named.title, named.number, text), theirs.checksum());
         }
     }
 

@@ -5,8 +5,8 @@ use crate::copy::progress::Took;
 use crate::copy::{Receipt, TableReceipt};
 use crate::error::{ExitCode, counted};
 use crate::migrate::{Applied, Migrated};
-use crate::plan::{Entry, State, rfc3339};
-use crate::status::Status;
+use crate::plan::{State, rfc3339};
+use crate::status::{Entry, Status};
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::DecimalBytes;
 
