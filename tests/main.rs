@@ -41,6 +41,7 @@ mod house;
 mod input;
 mod intelibotx;
 mod interrupted;
+mod keys_after;
 mod memory;
 mod no_transaction;
 mod originals;

@@ -4,6 +4,7 @@
 //! runner is started on an `Applier`, which applies each version in a transaction of its own.
 
 mod applier;
+mod keys;
 mod transaction;
 mod untransacted;
 
@@ -21,6 +22,7 @@ use crate::postgres::pooler::{self, Pooling};
 use crate::postgres::reading;
 use crate::since::{Effort, Since};
 use applier::Applier;
+use keys::Brought;
 use refinery_core::Migration;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -127,6 +129,7 @@ pub async fn migrate(
             interrupt,
             options: options(config, args, progress, interrupt),
             applied: Vec::new(),
+            brought: Brought::default(),
             written: Written::AtOnce,
             failure: None,
         };

@@ -2,6 +2,7 @@
 
 use super::sql::NO_TRANSACTION;
 use squawk_lexer::{TokenKind, tokenize};
+use std::iter::Peekable;
 
 /// One statement of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,15 @@ pub struct Rename {
     pub to: String,
 }
 
+/// A foreign key that a table gets: names as the server stores them, without schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignKey {
+    /// The table that refers.
+    pub table: String,
+    /// Its columns.
+    pub columns: Vec<String>,
+}
+
 /// A name as the server stores it, which in UTF-8 leaves letters beyond ASCII as they are. (PostgreSQL: SQL Syntax,
 /// "Identifiers and Key Words".)
 fn stored(name: &str) -> String {
@@ -32,6 +42,23 @@ fn stored(name: &str) -> String {
         Some(quoted) => quoted.replace("\"\"", "\""),
         None => name.to_ascii_lowercase(),
     }
+}
+
+fn is(word: &str, keyword: &str) -> bool {
+    word.eq_ignore_ascii_case(keyword)
+}
+
+/// The table that ALTER TABLE names: what comes after these two words is read up to the action.
+fn altered<'a>(rest: &mut Peekable<impl Iterator<Item = &'a str>>) -> Option<&'a str> {
+    for optional in ["IF", "EXISTS", "ONLY"] {
+        rest.next_if(|word| is(word, optional));
+    }
+    let mut table = rest.next()?;
+    while rest.next_if_eq(&".").is_some() {
+        table = rest.next()?;
+    }
+    rest.next_if_eq(&"*");
+    Some(table)
 }
 
 impl Statement {
@@ -64,7 +91,6 @@ impl Statement {
             return None;
         }
         let words = self.signs(text);
-        let is = |word: &str, keyword: &str| word.eq_ignore_ascii_case(keyword);
         let on = words.iter().position(|word| is(word, "ON"))?;
         let name =
             words.get(on.checked_sub(1)?).filter(|word| !is(word, "CONCURRENTLY") && !is(word, "EXISTS"))?;
@@ -83,16 +109,8 @@ impl Statement {
             return None;
         }
         let signs = self.signs(text);
-        let is = |word: &&str, keyword: &str| word.eq_ignore_ascii_case(keyword);
         let mut rest = signs[2..].iter().copied().peekable();
-        for optional in ["IF", "EXISTS", "ONLY"] {
-            rest.next_if(|word| is(word, optional));
-        }
-        let mut table = rest.next()?;
-        while rest.next_if_eq(&".").is_some() {
-            table = rest.next()?;
-        }
-        rest.next_if_eq(&"*");
+        let table = altered(&mut rest)?;
         rest.next_if(|word| is(word, "RENAME"))?;
         let column = match rest.next_if(|word| is(word, "TO")) {
             Some(_) => None,
@@ -104,6 +122,28 @@ impl Statement {
             }
         };
         Some(Rename { table: stored(table), column, to: stored(rest.next()?) })
+    }
+
+    /// The foreign keys that this adds as constraints of the table, if it is ALTER TABLE. `text` is the file's.
+    /// (PostgreSQL: ALTER TABLE.)
+    #[must_use]
+    pub fn foreign_keys(&self, text: &str) -> Vec<ForeignKey> {
+        if !self.is(&["ALTER", "TABLE"]) {
+            return Vec::new();
+        }
+        let signs = self.signs(text);
+        let mut rest = signs[2..].iter().copied().peekable();
+        let Some(table) = altered(&mut rest) else { return Vec::new() };
+        let rest: Vec<&str> = rest.collect();
+        let keys = rest.array_windows().enumerate().filter(|(_, [foreign, key, parenthesis])| {
+            is(foreign, "FOREIGN") && is(key, "KEY") && *parenthesis == "("
+        });
+        let columns = |at| rest[at..].iter().take_while(|sign| **sign != ")").filter(|sign| **sign != ",");
+        keys.map(|(at, _)| ForeignKey {
+            table: stored(table),
+            columns: columns(at + 3).map(|column| stored(column)).collect(),
+        })
+        .collect()
     }
 
     /// Schema, if one is written, and name of the table that this makes: as the server stores them. None if it may be
@@ -244,6 +284,32 @@ mod tests {
             "ALTER TABLE",
         ] {
             assert_eq!(renamed(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_foreign_keys_are_added() {
+        let added = |text: &str| {
+            let keys = read(text).statements[0].foreign_keys(text);
+            keys.into_iter().map(|key| (key.table, key.columns.join(" "))).collect::<Vec<_>>()
+        };
+        let key = |table: &str, columns: &str| (table.to_owned(), columns.to_owned());
+        assert_eq!(
+            added("alter table only App.Trade add foreign key (Bot_id, \"Of\") references bot"),
+            [key("trade", "bot_id Of")]
+        );
+        assert_eq!(
+            added(
+                "ALTER TABLE t ADD CONSTRAINT a FOREIGN KEY (a) REFERENCES b (c), ADD FOREIGN KEY(d) REFERENCES e"
+            ),
+            [key("t", "a"), key("t", "d")]
+        );
+        for text in [
+            "ALTER TABLE t ADD PRIMARY KEY (a)",
+            "CREATE TABLE t (FOREIGN KEY (a) REFERENCES b)",
+            "ALTER TABLE",
+        ] {
+            assert_eq!(added(text), [], "{text}");
         }
     }
 
