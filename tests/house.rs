@@ -43,7 +43,7 @@ const KNOWN_IN: [(&str, &[&str]); 7] = [
     ),
     ("siphasher", &["src/migration/mod.rs"]),
     ("clap", &["src/cli.rs"]),
-    ("squawk_lexer", &["src/migration/sql.rs", "src/migration/statement.rs"]),
+    ("squawk_lexer", &["src/migration/sql.rs", "src/migration/objects.rs"]),
     ("quick_xml", &["src/output/junit.rs"]),
     ("rustls", &["src/postgres/tls.rs", "src/postgres/certificate.rs", "src/postgres/session.rs"]),
     ("x509_cert", &["src/postgres/certificate.rs"]),

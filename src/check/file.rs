@@ -3,9 +3,10 @@
 
 use super::directive::{self, Directive};
 use crate::error::{Error, Problem};
+use crate::migration::folder::collect;
 use crate::migration::sql::{self, Script};
 use crate::migration::statement::Statement;
-use crate::migration::{collect, text_of};
+use crate::migration::text_of;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -5,7 +5,7 @@ use super::bind::same_name;
 use super::receipt::{self, ForTheWayBack, Spelt};
 use crate::error::Error;
 use crate::migration::Version;
-use crate::migration::statement::Rename;
+use crate::migration::objects::Rename;
 use crate::migration::step::{Step, StepTable, TableRules};
 use crate::postgres::catalog;
 use tokio_postgres::Client;

@@ -2,7 +2,7 @@
 //! with the history row that refinery words, and out comes what was applied, or the error with what stays.
 
 use super::Applied;
-use super::keys::{self, Brought};
+use super::keys::{self, Loaded};
 use super::transaction::{Attempts, LATER, Limits, Written, roll_back, settle};
 use super::untransacted;
 use crate::copy::{self, Receipt};
@@ -43,8 +43,8 @@ pub(super) struct Applier<'a> {
     pub interrupt: &'a Interrupt,
     pub options: copy::Options,
     pub applied: Vec<Applied>,
-    /// The tables that its steps have brought.
-    pub brought: Brought,
+    /// The tables that its steps have loaded.
+    pub loaded: Loaded,
     /// When the last of them is on the server's disk.
     pub written: Written,
     /// Why the run ended: refinery's error carries ours only as text.
@@ -129,7 +129,7 @@ impl Applier<'_> {
         self.written = self.written_after(version);
         let newest = self.newest.take().filter(|newest| newest.version() > version.number);
         self.newest = Some(newest.map_or_else(|| version.migration(), Ok)?);
-        receipt.iter().for_each(|receipt| self.brought.extend(receipt));
+        receipt.iter().for_each(|receipt| self.loaded.extend(receipt));
         self.applied.push(Applied {
             version: version.number,
             name: version.name().to_owned(),
@@ -240,7 +240,7 @@ impl Applier<'_> {
     async fn run_sql(&self, version: &Version, history_row: &str) -> Result<(), Error> {
         let running = || Error::database(format!("running {}", version.file.display()));
         let (mut begin, mut opening) = self.limits.begin(self.scope);
-        if self.brought.merges_in(version) {
+        if self.loaded.merges_in(version) {
             begin += keys::MERGE;
             opening += 1;
         }

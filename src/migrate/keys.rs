@@ -5,7 +5,8 @@
 //! scattered and would hash one of the tables, which takes twice as long for rows that were just brought.
 
 use crate::copy::Receipt;
-use crate::migration::statement::{ForeignKey, Statement};
+use crate::migration::objects::ForeignKey;
+use crate::migration::statement::Statement;
 use crate::migration::{Kind, Version, sql};
 use std::collections::BTreeMap;
 
@@ -15,12 +16,12 @@ pub(super) const MERGE: &str = "SET LOCAL enable_hashjoin TO off;\n";
 /// Types that are compared by no collation, which would make it slow to sort what has no index.
 const SORTS_WELL: [&str; 4] = ["smallint", "integer", "bigint", "uuid"];
 
-/// The tables that the steps of this run have brought, each with the types of its columns.
+/// The tables that the steps of this run have loaded, each with the types of its columns.
 #[derive(Default)]
-pub(super) struct Brought(BTreeMap<String, BTreeMap<String, String>>);
+pub(super) struct Loaded(BTreeMap<String, BTreeMap<String, String>>);
 
-impl Brought {
-    /// Adds what a step has brought.
+impl Loaded {
+    /// Adds what a step has loaded.
     pub(super) fn extend(&mut self, receipt: &Receipt) {
         let tables = receipt.tables.iter().map(|table| (table.table.clone(), table.types.clone()));
         self.0.extend(tables);

@@ -22,7 +22,7 @@ use crate::postgres::pooler::{self, Pooling};
 use crate::postgres::reading;
 use crate::since::{Effort, Since};
 use applier::Applier;
-use keys::Brought;
+use keys::Loaded;
 use refinery_core::Migration;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -129,7 +129,7 @@ pub async fn migrate(
             interrupt,
             options: options(config, args, progress, interrupt),
             applied: Vec::new(),
-            brought: Brought::default(),
+            loaded: Loaded::default(),
             written: Written::AtOnce,
             failure: None,
         };

@@ -2,33 +2,29 @@
 //! data step) and its checksum, or all faults of all files at once.
 //!
 //! Names and checksums are refinery's (its `Migration::unapplied`), so that its own tools read the same history. They
-//! are told here nevertheless: refinery reads each name by a regular expression, which with a long history takes as long
-//! as a fifth of everything else at head. What refinery would skip with a warning is an error here.
+//! are told here nevertheless: refinery reads each name by a regular expression, which with thousands of files is a good
+//! part of what is done at head. What refinery would skip with a warning is an error here.
 
 pub mod failure;
+pub mod folder;
+mod name;
+pub mod objects;
 pub mod sql;
 pub mod statement;
 pub mod step;
 
 use crate::error::{Error, Problem};
+use folder::{collect, read_all};
+use name::{Extension, named, number_of};
+use objects::Rename;
 use refinery_core::Migration;
 use siphasher::sip::SipHasher13;
-use statement::Rename;
 use std::borrow::Cow;
-use std::ffi::OsStr;
-use std::fs::{DirEntry, File};
+use std::fs::File;
 use std::hash::{Hash, Hasher};
 use std::io::Read;
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use step::Step;
-
-/// Fewer files than this are read sooner than a thread for them is started.
-const WORTH_A_THREAD: usize = 64;
-
-/// How many files a thread takes at a time.
-const AT_A_TIME: usize = 32;
 
 /// One version: a file of the folder.
 #[derive(Debug, Clone)]
@@ -154,91 +150,6 @@ pub fn load(folder: &Path) -> Result<Vec<Version>, Error> {
     if problems.is_empty() { Ok(versions) } else { Err(Error::Files(problems)) }
 }
 
-/// All files under `folder`, in no order, without those whose names begin with a dot. `what` the folder is for is also
-/// the name of its option.
-pub fn collect(folder: &Path, what: &str, files: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) {
-    let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let entries = match entries {
-        Ok(entries) => entries,
-        Err(error) => {
-            let next = format!("run outgrow where the folder is, or name it with --{what}");
-            problems
-                .push(problem(folder, &format!("cannot be read as a folder of {what} ({error}): {next}")));
-            return;
-        }
-    };
-    for entry in entries {
-        if entry.file_name().as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        match found(&entry) {
-            (path, true) => collect(&path, what, files, problems),
-            (path, false) => files.push(path),
-        }
-    }
-}
-
-/// What an entry of a folder is called, and whether it is one itself: the listing says so of most, but not where a link
-/// leads.
-fn found(entry: &DirEntry) -> (PathBuf, bool) {
-    let path = entry.path();
-    let is_folder = match entry.file_type() {
-        Ok(of) if !of.is_symlink() => of.is_dir(),
-        _ => path.is_dir(),
-    };
-    (path, is_folder)
-}
-
-/// What is found in each file, in the order of `files`, on every processor: opening thousands of files takes longer than
-/// everything else that is done at head. A thread takes a few at a time, for one of the processors is the server's
-/// meanwhile.
-fn read_all(files: impl Iterator<Item = PathBuf>, problems: &mut Vec<Problem>) -> Vec<Version> {
-    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let mut places: Vec<Place> = files.map(Place::Unread).collect();
-    let threads = processors.min(places.len() / WORTH_A_THREAD).max(1);
-    let left = Mutex::new(places.chunks_mut(AT_A_TIME));
-    let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
-    let work = || {
-        let mut buffer = Vec::with_capacity(4096);
-        while let Some(places) = next() {
-            places.iter_mut().for_each(|place| place.read(&mut buffer));
-        }
-    };
-    std::thread::scope(|scope| {
-        (1..threads).for_each(|_| drop(scope.spawn(work)));
-        work();
-    });
-    let without_faults = |place| match place {
-        Place::Read(version) => Some(version),
-        Place::Faulty(found) => {
-            problems.extend(found);
-            None
-        }
-        Place::Unread(_) => None,
-    };
-    places.into_iter().filter_map(without_faults).collect()
-}
-
-/// A file, before it is read and after.
-enum Place {
-    Unread(PathBuf),
-    Read(Version),
-    Faulty(Vec<Problem>),
-}
-
-impl Place {
-    fn read(&mut self, buffer: &mut Vec<u8>) {
-        if let Place::Unread(file) = self {
-            *self = read_one(std::mem::take(file), buffer).map_or_else(Place::Faulty, Place::Read);
-        }
-    }
-}
-
-/// The number in a well-named file's name.
-fn number_of(file: &Path) -> Option<u32> {
-    file.file_name()?.to_str()?.get(1..)?.split_once("__")?.0.parse().ok()
-}
-
 fn read_one(file: PathBuf, buffer: &mut Vec<u8>) -> Result<Version, Vec<Problem>> {
     let one = |message: String| vec![problem(&file, &message)];
     let named = named(&file).map_err(one)?;
@@ -264,68 +175,6 @@ fn checksum(name: &str, number: i32, text: &str) -> u64 {
     number.hash(&mut hasher);
     text.hash(&mut hasher);
     hasher.finish()
-}
-
-/// What a well-named file's name says.
-struct Named<'a> {
-    /// `V` or `U`.
-    prefix: &'a str,
-    number: i32,
-    title: &'a str,
-    extension: Extension,
-}
-
-enum Extension {
-    Sql,
-    Toml,
-}
-
-/// What a file's name says, or what is wrong with it. Stricter than refinery's regular expression in one point: the whole
-/// stem must match, since refinery would record `V1__a-b` under the name `a`.
-fn named(file: &Path) -> Result<Named<'_>, String> {
-    let expected = "expected V<number>__<name>.sql, V<number>__<name>.toml or U<number>__<name>.sql, \
-                    with letters, digits and _ in the name";
-    let name = file.file_name().and_then(OsStr::to_str).unwrap_or_default();
-    let wrong = |what: &str| Err(format!("{what}: {expected}"));
-    let Some((stem, extension)) = name.rsplit_once('.') else {
-        return wrong("is no migration");
-    };
-    let extension = match extension {
-        "sql" => Extension::Sql,
-        "toml" => Extension::Toml,
-        _ => return wrong("is no migration"),
-    };
-    let Some((prefixed, title)) = stem.split_once("__") else {
-        return wrong("is misnamed");
-    };
-    let (prefix, number) = match (prefixed.split_at_checked(1), &extension) {
-        (Some(("V", number)), _) | (Some(("U", number)), Extension::Sql) => (&prefixed[..1], number),
-        (Some(("U", _)), Extension::Toml) => {
-            return Err(
-                "is misnamed: a data step cannot arrive out of order, name it V<number>__<name>.toml".into(),
-            );
-        }
-        _ => return wrong("is misnamed"),
-    };
-    // of the characters that refinery takes (`\w`) those that Rust tells as well
-    let word = |text: &str| {
-        !text.is_empty() && text.chars().all(|c| c.is_alphabetic() || c.is_ascii_digit() || c == '_')
-    };
-    if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) || !word(title) {
-        return wrong("is misnamed");
-    }
-    let Ok(number) = number.parse() else {
-        return Err(format!(
-            "version {number} is too large: refinery's history holds numbers up to {}; number such files V1, V2, V3, … in \
-             their order",
-            i32::MAX
-        ));
-    };
-    // refinery's column is varchar(255)
-    if title.chars().count() > 255 {
-        return Err("the name is longer than the 255 characters that the history holds".into());
-    }
-    Ok(Named { prefix, number, title, extension })
 }
 
 /// The text of a file as it is run, read into `buffer`, or what keeps it from being read.
@@ -364,31 +213,6 @@ pub fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names() {
-        for good in ["V1__a.sql", "V007__A_b.toml", "U3__é.sql"] {
-            assert!(named(Path::new(good)).is_ok(), "{good}");
-        }
-        for bad in [
-            "V1_a.sql",
-            "v1__a.sql",
-            "V1__.sql",
-            "V__a.sql",
-            "V1__a.SQL",
-            "V1__a",
-            "V1.1__a.sql",
-            "V1__a-b.sql",
-            "V1__a.sql.orig",
-            "U1__a.toml",
-            "V99999999999__a.sql",
-            "README.md",
-            "é1__a.sql",
-            "V1__a².sql",
-        ] {
-            assert!(named(Path::new(bad)).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn names_and_checksums_are_those_of_refinery() {
