@@ -54,6 +54,9 @@ fn a_dry_run_looks_for_rows_in_the_targets_tables() {
     project.outgrow(["migrate", "--dry-run"]).succeeds();
     project.outgrow(["migrate", "--to", "1"]).succeeds();
     project.outgrow(["migrate", "--dry-run"]).exits(7).says(&["table t: it already holds rows"]);
+    project.sqlite("app.db", "INSERT INTO t VALUES (3, 'x')");
+    let both = project.outgrow(["migrate", "--dry-run"]).exits(6);
+    both.says(&["table t: it already holds rows", "t.v: text that is not a whole number in 1 row"]);
 }
 
 #[test]

@@ -158,13 +158,23 @@ pub async fn dry_run(
 ) -> Result<Receipt, Error> {
     let started = SystemTime::now();
     let Prepared { reading, absent, left, .. } = prepare(client, version, step, source, options).await?;
-    ready::look(client, &reading.tables).await?;
+    let not_ready = match ready::look(client, &reading.tables).await {
+        Err(error) if !matches!(error, Error::Target(_)) => return Err(error),
+        looked => looked.err(),
+    };
     let file = reading.source.file.clone();
     let hashing = Hashing::of(&reading.source);
     let loaded = load::read_alone(reading).await?;
     let _source = Inspection::of(loaded.source, options).result().await?;
     let fingerprint = hashing.result().await?;
-    let counts = loaded.counts.map_err(|failure| failure.into_error(&file))?;
+    let counts = match (loaded.counts, not_ready) {
+        (Ok(counts), None) => counts,
+        (Ok(_), Some(error)) => return Err(error),
+        (Err(failure), not_ready) => {
+            not_ready.iter().for_each(|error| log::warn!("{error}"));
+            return Err(failure.into_error(&file));
+        }
+    };
     let tables = table_receipts(&loaded.tables, &counts, absent);
     let mut receipt = Receipt::new(version, Some(fingerprint), tables, left, "none", started);
     receipt.phases = options.progress.finish();
