@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::copy::brought::{self, Brought};
 use crate::error::{Error, server_message};
 use crate::migration::Version;
+use crate::postgres::catalog::{self, Instead};
 use crate::postgres::{self, interrupt::Interrupt, limits, reading};
 use crate::since::{self, Effort, Since};
 use futures_util::TryStreamExt;
@@ -103,6 +104,11 @@ pub async fn open<T: Send + 'static>(
     let connecting = pin!(async {
         let client = postgres::connect(config.database()?, interrupt).await?;
         let history = history(&client, source(config).is_some(), config.lock_timeout).await?;
+        if !history.exists
+            && let Some(how) = elsewhere(&client).await?
+        {
+            log::warn!("no history {HISTORY} is found, and every version counts as pending; {how}");
+        }
         Ok::<_, Error>((client, history))
     });
     let (found, (client, history)) = match select(reading, connecting).await {
@@ -285,6 +291,18 @@ async fn history(client: &Client, receipts: bool, lock: Duration) -> Result<Hist
             Err(reading::refused(client, HISTORY, doing, source).await)
         }
     }
+}
+
+/// How a history in a schema that is not looked in is found, where none is: it may be the one that is meant. Not if
+/// there are several, as where each tenant has a schema.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn elsewhere(client: &Client) -> Result<Option<String>, Error> {
+    Ok(match &*catalog::instead_of(client, &[HISTORY]).await? {
+        [(_, Instead::Elsewhere(schema))] => Some(catalog::on_the_path(schema)),
+        _ => None,
+    })
 }
 
 /// What the server answers to `query`, read as it arrives; none if a row of the history is none of refinery's.

@@ -1,5 +1,6 @@
 //! `outgrow status` in each state of the target.
 
+use crate::support::Project;
 use crate::target::project;
 
 #[test]
@@ -59,4 +60,25 @@ fn status_works_for_a_role_that_may_only_read() {
     let url = format!("{}?options=-c%20default_transaction_read_only%3Don", project.url());
     project.outgrow(["status", "--check", "--database-url", &url]).succeeds().prints(&["at head"]);
     project.outgrow(["migrate", "--database-url", &url]).succeeds().prints(&["nothing to do"]);
+}
+
+#[test]
+fn a_history_in_a_schema_that_is_not_looked_in_is_named() {
+    let project = Project::with(&[("migrations/V1__a.sql", "CREATE TABLE a (id int);")]);
+    project.execute("CREATE SCHEMA app");
+    let url = format!("{}?options=-csearch_path%3Dapp", project.url());
+    project
+        .run(project.command(["migrate"]).env("DATABASE_URL", &url))
+        .succeeds()
+        .never_says(&["no history"]);
+    project.run(project.command(["status", "--check"]).env("DATABASE_URL", &url)).succeeds();
+    for arguments in [["status", "--check"], ["migrate", "--dry-run"]] {
+        project.outgrow(arguments).says(&[
+            "no history refinery_schema_history is found, and every version counts as pending; the target has it in the schema app",
+            "options=-csearch_path%3Dapp",
+        ]);
+    }
+    project.outgrow(["doctor"]).prints(&["no history is found", "the target has it in the schema app"]);
+    project.execute("CREATE SCHEMA other; CREATE TABLE other.refinery_schema_history (version int)");
+    project.outgrow(["status"]).succeeds().never_says(&["no history"]);
 }

@@ -12,7 +12,7 @@ mod taken;
 use crate::config::{Config, DatabaseUrl};
 use crate::error::{Error, ExitCode};
 use crate::migration::{self, Version};
-use crate::plan::Plan;
+use crate::plan::{self, Plan};
 use crate::postgres::session::Session;
 use crate::postgres::{self, interrupt::Interrupt};
 use serde::Serialize;
@@ -203,6 +203,12 @@ async fn target<'v>(
             return None;
         }
     };
+    if !plan.history.exists {
+        let found = "no history is found, and every version counts as pending";
+        let other = plan::elsewhere(client).await;
+        let finding = other.map(|how| how.map(|how| Finding::warning("versions", found, how)));
+        ask("versions", finding.map(Vec::from_iter));
+    }
     if !versions.is_empty() {
         ask("versions", Ok(ground::versions(&plan, versions)));
         ask("versions", taken::taken(client, &plan).await);
