@@ -106,3 +106,56 @@ fn whole_seconds_are_written_as_in_columns_that_have_some() {
     assert_eq!(exported("2024-01-01 10:00:00"), [format!("'{short}|{short}|{long}'")]);
     assert_eq!(exported("2024-01-01 10:00:00.000000"), [format!("'{long}|{long}|{long}'")]);
 }
+
+/// Python's timedelta is microseconds to Django, and a moment since 1970 to SQLAlchemy: the rule that others needed holds
+/// for a column that had no cell, and `verify` reads the file as it was written.
+#[test]
+fn columns_without_a_cell_have_the_rule_of_others_of_their_kind() {
+    let columns = "id INTEGER PRIMARY KEY, d bigint, at integer, e datetime, made datetime";
+    let project = Project::step(
+        "CREATE TABLE a (id int PRIMARY KEY, d interval, at timestamptz, e interval, made timestamptz);
+         CREATE TABLE b (LIKE a)",
+        "\"a\", \"b\"",
+        &format!(
+            "CREATE TABLE a ({columns}); CREATE TABLE b ({columns}); INSERT INTO b (id) VALUES (1);
+             INSERT INTO a VALUES (1, 7200000001, 1700000000123, '1970-01-02 00:00:00.000000', '2024-05-06 07:08:09.100000')"
+        ),
+    );
+    let rules = [
+        ("d", "read = \"unix_us\""),
+        ("at", "read = \"unix_ms\""),
+        ("e", "read = \"epoch\""),
+        ("made", "zone = \"UTC\""),
+    ];
+    let rules = rules.map(|(column, rule)| format!("[table.a.column.{column}]\n{rule}\n"));
+    project.write(
+        "migrations/V2__import.toml",
+        format!("source = \"sqlite\"\ntables = [\"a\", \"b\"]\n{}", rules.concat()),
+    );
+    project.outgrow(["migrate"]).succeeds();
+    project.outgrow(["verify"]).succeeds();
+    project.execute("INSERT INTO b SELECT id + 1, d, at, e, made FROM a");
+    project.outgrow(["export", "back.db"]).succeeds();
+    let file = project.path("back.db");
+    let cells = |table: &str| {
+        cells::query(&file, &format!("SELECT d, at, e, made FROM {table} ORDER BY id DESC LIMIT 1"))
+    };
+    assert_eq!(cells("b"), cells("a"));
+    let mut verify = project.command(["verify", "--source", "back.db"]);
+    project.run(&mut verify).succeeds();
+}
+
+/// No other column tells it: what declares an interval like that is written by one framework.
+#[test]
+fn an_interval_that_nothing_tells_is_written_as_its_declaration_says() {
+    let project = Project::one_table(
+        "id int PRIMARY KEY, django interval, alchemy interval",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, django bigint, alchemy DATETIME)",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    project.execute("INSERT INTO t VALUES (1, '2 hours', '1 day 00:00:01')");
+    project.outgrow(["export", "back.db"]).succeeds();
+    let cells = cells::query(&project.path("back.db"), "SELECT django, alchemy FROM t");
+    assert_eq!(cells, ["7200000000 | '1970-01-02 00:00:01.000000'"]);
+    project.run(&mut project.command(["verify", "--source", "back.db"])).succeeds();
+}

@@ -1,7 +1,7 @@
 //! Rules for dates, times and intervals: what numbers count, which clock a text shows, how many digits are kept.
 
 use crate::rules::with_rules;
-use crate::support::cells;
+use crate::support::{Project, cells};
 
 #[test]
 fn numbers_are_read_as_times() {
@@ -239,7 +239,7 @@ fn a_number_is_no_interval_whatever_fields_the_interval_has() {
     for of_type in ["interval", "interval day to second", "interval hour to second(6)", "interval second"] {
         with_rules(&format!("v {of_type}"), source, "").outgrow(["migrate"]).exits(6).says(&[
             "t.v: an integer in 1 row, rowid 1;",
-            "read = \"unix_…\"  # what the number counts: unix_s, unix_ms or unix_us",
+            "read = \"unix_…\"  # what the number counts: unix_s, unix_ms or unix_us (Django counts microseconds)",
         ]);
     }
     let source = "CREATE TABLE t (v); INSERT INTO t VALUES (93784), (0.5)";
@@ -278,4 +278,28 @@ fn a_time_of_day_stands_behind_the_date_of_rails() {
     let project =
         with_rules("id int PRIMARY KEY, v time", &other, "[table.t.column.v]\nread = \"2000-01-01\"\n");
     project.outgrow(["migrate"]).exits(6).says(&["t.v: a date beside the time of day in 1 row, rowid 1"]);
+}
+
+#[test]
+fn a_zone_of_the_step_holds_for_every_table() {
+    let project = Project::step(
+        "CREATE TABLE a (id int, at timestamptz); CREATE TABLE b (id int, at timestamptz); CREATE TABLE c (id int)",
+        "\"a\", \"b\", \"c\"",
+        "CREATE TABLE a (id, at); CREATE TABLE b (id, at); CREATE TABLE c (id);
+         INSERT INTO a VALUES (1, '2024-07-01 12:00:00'); INSERT INTO b VALUES (1, '2024-07-01 12:00:00')",
+    );
+    project.outgrow(["migrate"]).exits(6).says(&["above the step's headings it holds for every table"]);
+    let step = |zone: &str, rules: &str| {
+        let text = format!("source = \"sqlite\"\ntables = [\"a\", \"b\", \"c\"]\nzone = \"{zone}\"\n{rules}");
+        project.write("migrations/V2__import.toml", text);
+    };
+    step("Europa/Madrid", "");
+    project.outgrow(["migrate"]).exits(2).says(&["V2__import.toml:3:8", "Europa/Madrid"]);
+    step("Europe/Madrid", "[table.b]\nzone = \"UTC\"\n");
+    project.outgrow(["migrate"]).succeeds();
+    let hours = "SELECT concat_ws(' ', extract(hour FROM a.at AT TIME ZONE 'UTC'), extract(hour FROM b.at AT TIME ZONE 'UTC')) FROM a, b";
+    assert_eq!(project.query(hours), ["10 12"]);
+    project.outgrow(["verify"]).succeeds();
+    project.outgrow(["export", "back.db"]).succeeds();
+    cells::assert_same(&project.path("back.db"), &project.path("app.db"));
 }

@@ -72,7 +72,9 @@ pub(super) fn of(table: &BoundTable, index: usize, reason: &str, seen: &Seen) ->
     }
     let temporal = name.starts_with("timestamp") || name.starts_with("date") || name.starts_with("time");
     let line = match reason {
-        "a time without a zone" => "zone = \"UTC\"  # the zone that such times are in",
+        "a time without a zone" => {
+            "zone = \"UTC\"  # the zone that such times are in; above the step's headings it holds for every table"
+        }
         "a time with a zone" => "zone = \"UTC\"  # the zone to store them in",
         found if found.contains("after the second") => "round = true",
         "a number with digits beyond the microsecond" | "a Julian day between two milliseconds" => {
@@ -83,7 +85,7 @@ pub(super) fn of(table: &BoundTable, index: usize, reason: &str, seen: &Seen) ->
         }
         "a date and time instead of an interval" => "read = \"epoch\"  # SQLAlchemy counts from 1970-01-01",
         "an integer" | "a real" if name.starts_with("interval") => {
-            "read = \"unix_…\"  # what the number counts: unix_s, unix_ms or unix_us"
+            "read = \"unix_…\"  # what the number counts: unix_s, unix_ms or unix_us (Django counts microseconds)"
         }
         "an integer" | "a real" if temporal => "read = \"unix_…\"  # unix_s, unix_ms, unix_us or julian",
         EMPTY if !column.target.not_null => "empty = \"null\"",

@@ -145,7 +145,7 @@ pub(super) fn bind(
         };
         faults.extend(fault.map(|fault| format!("{}.{}: {fault}", from.name, column.name)));
     }
-    require_taken(&table, &defaults, faults);
+    require_taken(&table, rules, &defaults, faults);
     constants::bind(&mut table, rules, faults);
     Ok(table)
 }
@@ -261,11 +261,12 @@ fn codec_of(target: &catalog::Column, own: &Rules, defaults: &Rules) -> Result<C
 }
 
 /// A rule for all columns of a table that none of them takes is a mistake.
-fn require_taken(table: &BoundTable, defaults: &Rules, faults: &mut Vec<String>) {
+fn require_taken(table: &BoundTable, rules: &TableRules, defaults: &Rules, faults: &mut Vec<String>) {
     let takes = |rule: &Rules| table.columns.iter().any(|column| codec::choose(&column.target, rule).is_ok());
     let round = Rules { round: defaults.round, ..Rules::default() };
     let zone = Rules { zone: defaults.zone.clone(), ..Rules::default() };
-    let each = [("round", defaults.round, round), ("zone", defaults.zone.is_some(), zone)];
+    let own_zone = defaults.zone.is_some() && !rules.zone_of_step;
+    let each = [("round", defaults.round, round), ("zone", own_zone, zone)];
     for (name, _, _) in each.iter().filter(|(_, given, rule)| *given && !takes(rule)) {
         faults.push(format!(
             "table {}: the step has {name} for all its columns, and no column of it takes that rule",

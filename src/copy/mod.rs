@@ -13,6 +13,7 @@
 //! continue above the largest id, and the [`receipt`] is written.
 
 mod advice;
+mod alike;
 mod aside;
 pub mod back;
 mod bind;

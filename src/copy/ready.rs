@@ -83,7 +83,7 @@ pub(super) async fn require_empty(client: &Client, tables: &[BoundTable]) -> Res
             let what = if row.get(1) { "it" } else { "a table that inherits from it" };
             format!(
                 "table {}: {what} already holds rows, and a step loads into empty tables only; \
-             empty it (TRUNCATE in a version before the step), or list it under skip to keep them; --without-data records the \
+             empty it (TRUNCATE … CASCADE in a version before the step), or list it under skip to keep them; --without-data records the \
              whole step as having brought nothing",
                 tables[index].target.name
             )

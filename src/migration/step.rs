@@ -49,6 +49,9 @@ pub struct TableRules {
     pub misfit: Option<Policy>,
     /// The rule of that name, for every column that takes it and has none of its own.
     pub zone: Option<String>,
+    /// That rule is the step's, for all tables, and this one need not have such a column.
+    #[serde(skip)]
+    pub zone_of_step: bool,
     /// The same.
     pub round: bool,
     /// `[table.NAME.column.COLUMN]`, by the column's name in the source.
@@ -133,6 +136,7 @@ struct File {
     skip: Vec<Spanned<String>>,
     #[serde(default)]
     bookkeeping: Vec<Spanned<String>>,
+    zone: Option<Spanned<String>>,
     #[serde(default)]
     table: BTreeMap<Spanned<String>, TableRules>,
 }
@@ -150,7 +154,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Step, Vec<Problem>> {
     let mut file: File = toml::from_str(text).map_err(|error| {
         let message = format!(
             "{}; a data step reads: source = \"sqlite\", tables = [\"…\"], and as needed \
-             optional = [\"…\"], skip = [\"…\"], bookkeeping = [\"…\"], [table.NAME], [table.NAME.column.COLUMN]",
+             optional = [\"…\"], skip = [\"…\"], bookkeeping = [\"…\"], zone = \"…\", [table.NAME], [table.NAME.column.COLUMN]",
             match error.message() {
                 "duplicate key" =>
                     "it is there twice; all rules of a table or column stand under one heading".to_owned(),
@@ -165,10 +169,13 @@ pub fn parse(path: &Path, text: &str) -> Result<Step, Vec<Problem>> {
     }
     let mut rules: BTreeMap<String, TableRules> =
         std::mem::take(&mut file.table).into_iter().map(|(name, rules)| (name.into_inner(), rules)).collect();
-    let mut table = |name: &Spanned<String>, optional| StepTable {
-        name: name.get_ref().clone(),
-        optional,
-        rules: rules.remove(name.get_ref()).unwrap_or_default(),
+    let zone = file.zone.map(Spanned::into_inner);
+    let mut table = |name: &Spanned<String>, optional| {
+        let mut rules = rules.remove(name.get_ref()).unwrap_or_default();
+        if rules.zone.is_none() {
+            (rules.zone, rules.zone_of_step) = (zone.clone(), true);
+        }
+        StepTable { name: name.get_ref().clone(), optional, rules }
     };
     let required = file.tables.get_ref().iter().map(|name| table(name, false)).collect::<Vec<_>>();
     let optional = file.optional.iter().map(|name| table(name, true)).collect::<Vec<_>>();
@@ -194,6 +201,8 @@ fn faults(file: &File) -> Vec<(usize, String)> {
         let message = "no table is named: list those to bring in tables or optional".to_owned();
         faults.push((file.tables.span().start, message));
     }
+    let zone = file.zone.iter();
+    faults.extend(zone.filter_map(|zone| Some((zone.span().start, Zone::parse(zone.get_ref()).err()?))));
     let mut seen: Vec<String> = Vec::new();
     for name in required.iter().chain(&file.optional).chain(&file.skip).chain(&file.bookkeeping) {
         let lower = name.get_ref().to_ascii_lowercase();

@@ -3,9 +3,11 @@
 //! refused.
 
 use super::fed::Fed;
-use super::rules;
+use super::{rules, untold};
+use crate::copy::alike::{Alike, Ends};
 use crate::copy::bind::same_name;
 use crate::copy::columns::BoundTable;
+use crate::copy::receipt::Spelt;
 use crate::error::{Error, counted};
 use crate::identifier::quote;
 use crate::migration::step::TableRules;
@@ -23,7 +25,7 @@ pub(super) fn bind<'a>(
     definition: &Definition,
     fed: &'a [Fed<'a>],
     lock_timeout: Duration,
-    step_rules: impl Fn(&Fed<'_>, &[String]) -> TableRules,
+    spelt: impl Fn(&Fed<'_>) -> Option<&'a Spelt>,
     notes: &mut Vec<String>,
     refused: &mut Vec<String>,
 ) -> Result<Vec<(BoundTable, &'a Fed<'a>)>, Error> {
@@ -35,13 +37,20 @@ pub(super) fn bind<'a>(
         [] => error,
         problems => Error::Back { file: file.to_owned(), problems: problems.to_vec() },
     })?;
+    let none = TableRules::default();
+    let ends = fed.iter().filter_map(|fed| {
+        let from = same_name(&source.tables, fed.name(), |table| &table.name)?;
+        let rules = fed.step.map_or(&none, |(_, table)| &table.rules);
+        Some((fed, Ends { from, to: fed.target, rules }))
+    });
+    let ends: Vec<(&Fed<'_>, Ends<'_>)> = ends.collect();
+    let tables: Vec<Ends<'_>> = ends.iter().map(|(_, ends)| *ends).collect();
+    let fed_by = |ends: Ends<'_>| fed.iter().find(|fed| fed.target.oid == ends.to.oid).and_then(&spelt);
+    let alike = Alike::of(&tables, |ends, column| !untold::is_untold(fed_by(ends), column));
     let mut tables = Vec::new();
-    for fed in fed {
-        if let Some(from) = same_name(&source.tables, fed.name(), |table| &table.name) {
-            let columns: Vec<String> = from.columns.iter().map(|column| column.name.clone()).collect();
-            let rules = step_rules(fed, &columns);
-            tables.push((bind_columns(&source, from, fed, &rules, notes, refused)?, fed));
-        }
+    for (fed, ends) in ends {
+        let rules = alike.rules(ends, |column| untold::is_untold(spelt(fed), column));
+        tables.push((bind_columns(&source, ends.from, fed, &rules, notes, refused)?, fed));
     }
     Ok(tables)
 }

@@ -123,11 +123,9 @@ pub(super) async fn of(
     notes.extend(said::left(&steps, &receipts, &fed, &definition, &modules));
     modules.take_external(&mut fed, &mut notes);
     made::add(client, &fed, &draft, &mut definition, &mut notes).await?;
-    let (spelt, zone) = (spelt_by_table(&fed, &receipts), untold::common_zone(&steps));
+    let spelt = spelt_by_table(&fed, &receipts);
     let spelt = |fed: &Fed<'_>| spelt.get(&fed.target.oid).copied();
-    let step_rules =
-        |fed: &Fed<'_>, columns: &[String]| untold::rules(fed, columns, spelt(fed), zone.as_ref());
-    let bound = bind::bind(file, &definition, &fed, lock_timeout, step_rules, &mut notes, &mut refused)?;
+    let bound = bind::bind(file, &definition, &fed, lock_timeout, spelt, &mut notes, &mut refused)?;
     let mut told = Told::default();
     bound.iter().for_each(|(bound, fed)| told.add(bound, spelt(fed)));
     let mut tables = Vec::new();

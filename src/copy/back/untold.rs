@@ -2,15 +2,11 @@
 //! later, or all its cells were NULL. What the application writes there is most likely what it writes into other columns
 //! of that kind, and keys find each other only if both sides are spelt alike.
 
-use super::fed::Fed;
 use crate::copy::columns::{BoundColumn, BoundTable};
 use crate::copy::originals::{ColumnFormat, is_spelt_in_many_ways};
 use crate::copy::receipt::Spelt;
-use crate::migration::Version;
-use crate::migration::step::{ColumnRules, Step, TableRules};
 use crate::postgres::catalog;
 use crate::value::Format;
-use std::collections::BTreeSet;
 use tokio_postgres::types::Type;
 
 /// Whether no cell told the format of the target's `column`; `spelt` is what a receipt says of its table.
@@ -108,39 +104,4 @@ fn most<'a>(kinds: impl Iterator<Item = &'a Kind>) -> Option<ColumnFormat> {
     };
     // the first of those that are as frequent
     kinds.iter().rev().max_by_key(columns).map(|kind| kind.format.clone())
-}
-
-/// The one zone that all rules for zones in `steps` name.
-pub(super) fn common_zone(steps: &[(&Version, &Step)]) -> Option<String> {
-    let tables = steps.iter().flat_map(|(_, step)| &step.tables).map(|table| &table.rules);
-    let zones: BTreeSet<&String> = tables
-        .flat_map(|rules| rules.column.values().filter_map(|rule| rule.zone.as_ref()).chain(&rules.zone))
-        .collect();
-    let mut zones = zones.into_iter();
-    zones.next().filter(|_| zones.next().is_none()).cloned()
-}
-
-/// The rules by which the columns of a table are bound: moments of which no cell told anything stand in the `zone` that
-/// the others stand in.
-pub(super) fn rules(
-    fed: &Fed<'_>,
-    columns: &[String],
-    spelt: Option<&Spelt>,
-    zone: Option<&String>,
-) -> TableRules {
-    let mut rules = fed.step.map(|(_, table)| table.rules.clone()).unwrap_or_default();
-    let Some(zone) = zone else { return rules };
-    let moments = fed
-        .target
-        .columns
-        .iter()
-        .filter(|column| column.type_oid == Type::TIMESTAMPTZ.oid() && is_untold(spelt, column));
-    for moment in moments {
-        let Some(column) = fed.column(&moment.name, columns) else { continue };
-        let rule = rules.column.entry(rules.key_of(column)).or_default();
-        if *rule == (ColumnRules { target: rule.target.clone(), ..ColumnRules::default() }) {
-            rule.zone = Some(zone.clone());
-        }
-    }
-    rules
 }

@@ -25,6 +25,7 @@ pub use changes::{Changes, TableChanges, changes};
 pub use full::{tables_with_rows, target_is_empty};
 pub use verdict::{Row, Rows, TableVerdict, Unfit, Value};
 
+use super::alike::{Alike, Ends};
 use super::bind::same_name;
 use super::columns::{self, BoundTable};
 use super::progress::Progress;
@@ -106,6 +107,7 @@ pub async fn compare(
     let names: Vec<&str> = source.tables.iter().map(|table| table.name.as_str()).collect();
     let there_too = catalog::tables(client, &names).await?;
     let left = since.tables_left_behind(&step, &source, &there_too, &mut problems)?;
+    let alike = alike(&step, &source, &target);
     let mut tables = Vec::new();
     for table in &step.tables {
         let started = Instant::now();
@@ -120,7 +122,9 @@ pub async fn compare(
         let mut verdict = match (&from, to) {
             _ if again.is_some() => TableVerdict::loaded_again(name, again),
             (Some(from), Some(to)) => {
-                let both = Both { from, to, rules: &table.rules };
+                // so that an exported file is read as it was written
+                let rules = alike.rules(Ends { from, to, rules: &table.rules }, |_| true);
+                let both = Ends { from, to, rules: &rules };
                 let found;
                 (source, found, quarantined) =
                     compare_both(client, source, &both, &since, &there, asked).await?;
@@ -154,11 +158,14 @@ struct There {
     keys: HashMap<u32, Vec<String>>,
 }
 
-/// A table that both sides have.
-struct Both<'a> {
-    from: &'a schema::Table,
-    to: &'a catalog::Table,
-    rules: &'a TableRules,
+/// What the rules of `step` say of columns that have none.
+fn alike(step: &Step, source: &Source, target: &[catalog::Table]) -> Alike {
+    let ends = step.tables.iter().filter_map(|table| {
+        let from = same_name(&source.tables, &table.name, |known| &known.name)?;
+        let to = same_name(target, table.target_name(), |known| &known.name)?;
+        Some(Ends { from, to, rules: &table.rules })
+    });
+    Alike::of(&ends.collect::<Vec<_>>(), |_, _| false)
 }
 
 fn quarantines(rules: &TableRules) -> bool {
@@ -170,7 +177,7 @@ fn quarantines(rules: &TableRules) -> bool {
 async fn compare_both(
     client: &Client,
     mut source: Source,
-    both: &Both<'_>,
+    both: &Ends<'_>,
     since: &Since<'_>,
     there: &There,
     Asked { show_values, progress, .. }: Asked<'_>,
