@@ -137,6 +137,25 @@ fn a_computed_column_that_the_file_has_not_is_counted() {
     assert_eq!(outcome.json()["notes"], serde_json::json!([said]));
 }
 
+/// Django's `SearchVectorField` and the like: the application on the file knows of no such value.
+#[test]
+fn a_computed_column_that_came_empty_goes_back_empty() {
+    let project = Project::one_table(
+        "id int PRIMARY KEY, title text, length int GENERATED ALWAYS AS (length(title)) STORED",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, title TEXT, length INTEGER); INSERT INTO t VALUES (1, 'a', NULL)",
+    );
+    project.outgrow(["migrate"]).succeeds();
+    project.execute("INSERT INTO t VALUES (2, 'b')");
+    let outcome = project.outgrow(["export", "back.db", "--json"]).succeeds();
+    assert_eq!(
+        outcome.json()["notes"],
+        serde_json::json!(["t.length: empty, as it came; the target computes it"])
+    );
+    let file = project.path("back.db");
+    assert_eq!(cells::query(&file, "SELECT * FROM t"), ["1 | 'a' | NULL", "2 | 'b' | NULL"]);
+    project.run(&mut project.command(["verify", "--source", "back.db"])).succeeds();
+}
+
 #[test]
 fn a_table_that_another_step_brought_is_not_left_behind() {
     let project = Project::step(

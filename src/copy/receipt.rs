@@ -276,11 +276,19 @@ pub(super) struct Spelt {
     pub table: String,
     /// `copied`, or why not.
     pub state: String,
+    pub rows: u64,
     pub formats: BTreeMap<String, ColumnFormat>,
     pub types: BTreeMap<String, String>,
     pub originals: u64,
     pub key: Vec<String>,
     pub quarantined: BTreeMap<String, u64>,
+}
+
+impl Spelt {
+    /// Its rows had no value in the target's `column`, which the step did not bring.
+    pub(super) fn had_none(&self, column: &str) -> bool {
+        self.rows > 0 && !self.types.is_empty() && !self.types.contains_key(column)
+    }
 }
 
 impl ForTheWayBack {

@@ -50,7 +50,7 @@ pub(super) fn bind<'a>(
     let mut tables = Vec::new();
     for (fed, ends) in ends {
         let rules = alike.rules(ends, |column| untold::is_untold(spelt(fed), column));
-        tables.push((bind_columns(&source, ends.from, fed, &rules, notes, refused)?, fed));
+        tables.push((bind_columns(&source, ends.from, fed, (&rules, spelt(fed)), notes, refused)?, fed));
     }
     Ok(tables)
 }
@@ -59,11 +59,11 @@ fn bind_columns(
     source: &Source,
     from: &schema::Table,
     fed: &Fed<'_>,
-    of_step: &TableRules,
+    (of_step, spelt): (&TableRules, Option<&Spelt>),
     notes: &mut Vec<String>,
     refused: &mut Vec<String>,
 ) -> Result<BoundTable, Error> {
-    let bound = rules::bind(source, from, fed.target, of_step, notes)?;
+    let bound = rules::bind(source, from, fed.target, (of_step, spelt), notes)?;
     let missing = from.columns.iter().filter(|column| {
         !column.generated && !bound.columns.iter().any(|known| known.source.name == column.name)
     });
@@ -71,7 +71,9 @@ fn bind_columns(
         let named = |name: &String| name.eq_ignore_ascii_case(&column.name);
         let skipped = of_step.column.iter().any(|(name, rule)| named(name) && rule.skip);
         let (place, target) = (format!("{}.{}", from.name, column.name), &fed.target.name);
-        if skipped {
+        if bound.computed.iter().any(|computed| computed.eq_ignore_ascii_case(&column.name)) {
+            notes.push(format!("{place}: empty, as it came; the target computes it"));
+        } else if skipped {
             notes.push(format!(
                 "{place}: what the file's own schema gives a row without it; the step skips it"
             ));

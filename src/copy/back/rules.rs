@@ -3,21 +3,22 @@
 
 use crate::copy::bind::same_name;
 use crate::copy::columns::{self, BoundTable};
+use crate::copy::receipt::Spelt;
 use crate::error::Error;
 use crate::migration::step::{ColumnRules, Policy, TableRules};
 use crate::postgres::catalog;
 use crate::sqlite::{Source, schema};
 
 /// Binds the columns of `from` to those of `to` as the step did, whose `rules` these are; what does not fit is added to
-/// `faults`.
+/// `faults`. `spelt` is what the receipt says of the table.
 pub(super) fn bind(
     source: &Source,
     from: &schema::Table,
     to: &catalog::Table,
-    rules: &TableRules,
+    (rules, spelt): (&TableRules, Option<&Spelt>),
     faults: &mut Vec<String>,
 ) -> Result<BoundTable, Error> {
-    let (mut rules, to) = (rules.clone(), &written_out(to, from, rules));
+    let (mut rules, to) = (rules.clone(), &written_out(to, from, rules, spelt));
     for rule in rules.column.values_mut() {
         // a column that is gone is named like any other, not as a fault of its rule
         rule.skip |= rule.target.as_ref().is_some_and(|name| is_gone(to, name));
@@ -33,16 +34,22 @@ pub(super) fn bind(
     Ok(bound)
 }
 
-/// `to` with the values that it computes like any others, where `from` has a column that takes them.
-fn written_out(to: &catalog::Table, from: &schema::Table, rules: &TableRules) -> catalog::Table {
+/// `to` with the values that it computes like any others, where `from` has a column that takes them: not one that was
+/// there and empty, for what the target computes is nothing that the application knows.
+fn written_out(
+    to: &catalog::Table,
+    from: &schema::Table,
+    rules: &TableRules,
+    spelt: Option<&Spelt>,
+) -> catalog::Table {
     let mut to = to.clone();
     for column in from.columns.iter().filter(|column| !column.generated) {
         let rule = columns::rule_for(rules, from, column);
         let name = rule.target.as_ref().unwrap_or(&column.name);
         let named = |target: &&mut catalog::Column| target.name.eq_ignore_ascii_case(name);
-        if let Some(target) = to.columns.iter_mut().find(named).filter(|_| !rule.skip) {
-            target.generated = false;
-        }
+        let Some(target) = to.columns.iter_mut().find(named).filter(|_| !rule.skip) else { continue };
+        let was_empty = spelt.is_some_and(|spelt| spelt.had_none(&target.name)) && !column.required;
+        target.generated &= was_empty;
     }
     to
 }
