@@ -303,3 +303,33 @@ fn a_zone_of_the_step_holds_for_every_table() {
     project.outgrow(["export", "back.db"]).succeeds();
     cells::assert_same(&project.path("back.db"), &project.path("app.db"));
 }
+
+/// What knex writes where the process has a clock of its own: midnight there, in milliseconds.
+#[test]
+fn midnights_of_a_local_clock_are_days_by_its_zone() {
+    let project = Project::one_table(
+        "id int, d date, at timestamp",
+        "CREATE TABLE t (id, d, at); INSERT INTO t VALUES (1, 1709161200000, 1709161200000), (2, 1721944800000, 1721944800000)",
+    );
+    project.outgrow(["migrate"]).exits(6).says(&[
+        "[table.t.column.d]\n          read = \"unix_ms\"  # by the size",
+        "if the application reads timestamp by a clock that is not UTC",
+    ]);
+    let rules = |zone: &str| {
+        let step = "source = \"sqlite\"\ntables = [\"t\"]\n";
+        let rules =
+            ["d", "at"].map(|column| format!("[table.t.column.{column}]\nread = \"unix_ms\"\n{zone}\n"));
+        project.write("migrations/V2__import.toml", format!("{step}{}", rules.concat()));
+    };
+    rules("");
+    project.outgrow(["migrate"]).exits(6).says(&["zone = \"…\"  # the one whose midnight it is"]);
+    rules("zone = \"Europe/Madrid\"");
+    project.outgrow(["migrate"]).succeeds();
+    assert_eq!(
+        project.query("SELECT d || ' ' || at FROM t ORDER BY id"),
+        ["2024-02-29 2024-02-29 00:00:00", "2024-07-26 2024-07-26 00:00:00"]
+    );
+    project.outgrow(["verify"]).succeeds();
+    project.outgrow(["export", "back.db"]).succeeds();
+    cells::assert_same(&project.path("back.db"), &project.path("app.db"));
+}

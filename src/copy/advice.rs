@@ -6,12 +6,16 @@ use super::quarantine;
 use crate::error::Misfits as Report;
 use crate::value::Read;
 use rusqlite::types::ValueRef;
+use tokio_postgres::types::Type;
 
 /// A rule that the reader has to finish.
 const UNTOLD: &str = "\"unix_…\"";
 
 /// The reason for text that is empty, whatever the type says of it.
 pub(super) const EMPTY: &str = "empty text";
+
+/// What a timestamp says depends on who reads it.
+const CLOCK: &str = "; with zone = \"…\" if the application reads timestamp by a clock that is not UTC (node-postgres does: TZ)";
 
 const ANOTHER_TYPE: &str = "# no value of it fits: make the target's column text in a version before the step, and \
     ALTER … TYPE … USING … in one after it";
@@ -75,6 +79,15 @@ pub(super) fn of(table: &BoundTable, index: usize, reason: &str, seen: &Seen) ->
         "a time without a zone" => {
             "zone = \"UTC\"  # the zone that such times are in; above the step's headings it holds for every table"
         }
+        "a time that the zone's clock shows twice" => {
+            "misfit = \"null\"  # or \"quarantine\"; or to bring such rows: timestamptz, in a version before the step"
+        }
+        "a time of day beside the date" if column.read.is_some_and(Read::counts) => {
+            "zone = \"…\"  # the one whose midnight it is: that of the application's clock, such as \"Europe/Madrid\"; or misfit = \"null\""
+        }
+        "text that is no JSON" if !column.target.not_null => {
+            "misfit = \"null\"  # or \"quarantine\"; or to bring such rows: text, in a version before the step"
+        }
         "a time with a zone" => "zone = \"UTC\"  # the zone to store them in",
         found if found.contains("after the second") => "round = true",
         "a number with digits beyond the microsecond" | "a Julian day between two milliseconds" => {
@@ -124,9 +137,13 @@ fn by_size(column: &BoundColumn, reason: &str, counting: &[Read]) -> Option<Stri
         }
         _ => return None,
     };
+    let clock = match Type::from_oid(column.target.type_oid) {
+        Some(Type::TIMESTAMP) if column.read.is_none() => CLOCK,
+        _ => "",
+    };
     column
         .holds_moments()
-        .then(|| format!("read = \"{}\"  # by the size of the numbers; {others}", read.name()))
+        .then(|| format!("read = \"{}\"  # by the size of the numbers; {others}{clock}", read.name()))
 }
 
 /// `rule` as the step has it, ready to be pasted there.

@@ -175,9 +175,13 @@ pub(super) fn tables_left_behind<'a>(
         if let Some(reason) = &table.unreadable {
             faults.push(format!("table {name}: {reason}"));
         } else if source.holds_rows(table)? {
+            let books = match table.may_keep_books() {
+                true => "; or under bookkeeping, if the application keeps there which of its migrations ran",
+                false => "",
+            };
             faults.push(format!(
                 "table {name}: it holds rows and the step does not name it; \
-                 list it under tables, or under skip to leave it behind"
+                 list it under tables, or under skip to leave it behind{books}"
             ));
             unnamed.push(name);
         }

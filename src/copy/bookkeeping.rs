@@ -101,7 +101,9 @@ pub(super) async fn look_at_the_targets(
         if client.query_typed_one(&is_empty, &[]).await.map_err(doing())?.get(0) {
             log::warn!(
                 "{name} is left behind, and empty in the target: an application that migrates at its start would run all of \
-                 its migrations on tables that are there; have its tool mark them as run, or list {name} under tables"
+                 its migrations on tables that are there; have its tool mark them as run, or list {name} under tables if PostgreSQL's rows \
+                 are the same as SQLite's, or else under bookkeeping, with a version before the step that inserts the rows of a database \
+                 that the application made itself (pg_dump --data-only --inserts -t {name})"
             );
         }
     }

@@ -104,7 +104,7 @@ impl Statement {
                 words[0]
             )),
             ["COPY", ..] if self.copies_from_stdin() => Some(
-                "COPY … FROM STDIN has its rows inline, which only psql reads: write INSERT statements, \
+                "COPY … FROM STDIN has its rows inline, which only psql reads: write INSERT statements (pg_dump --inserts), \
                  or bring the rows from the SQLite file with a data step"
                     .into(),
             ),

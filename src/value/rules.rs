@@ -39,6 +39,12 @@ pub enum Read {
 }
 
 impl Read {
+    /// Numbers are counted from a moment.
+    #[must_use]
+    pub fn counts(self) -> bool {
+        matches!(self, Read::UnixSeconds | Read::UnixMillis | Read::UnixMicros | Read::Julian)
+    }
+
     const NAMES: [(&'static str, Read); 7] = [
         ("text", Read::Text),
         ("unix_s", Read::UnixSeconds),

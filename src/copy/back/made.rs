@@ -1,6 +1,7 @@
 //! Tables that never came from SQLite, as SQLAlchemy would make them there: the types by name, keys, NOT NULL, foreign
-//! keys. (PostgreSQL: System Catalogs, `pg_constraint`.)
+//! keys; and the defaults that SQLite has a form for, ids that are given once. (PostgreSQL: System Catalogs, `pg_constraint`.)
 
+use super::default;
 use super::fed::Fed;
 use crate::error::Error;
 use crate::identifier::{quote, quote_all};
@@ -30,12 +31,18 @@ pub(super) async fn add(
     for row in rows.map_err(Error::database("reading the target's constraints"))? {
         constraints.entry(row.get(0)).or_default().push(Constraint::of(&row));
     }
+    let rows = client.query(DEFAULTS, &[&oids]).await;
+    let mut defaults: HashMap<u32, HashMap<String, String>> = HashMap::new();
+    for row in rows.map_err(Error::database("reading the target's defaults"))? {
+        defaults.entry(row.get(0)).or_default().insert(row.get(1), row.get(2));
+    }
     let failed = |error: rusqlite::Error| Error::Io(std::io::Error::other(error));
-    let none = Vec::new();
+    let (none, without) = (Vec::new(), HashMap::new());
     let mut made = Vec::new();
     for fed in new {
         let constraints = constraints.get(&fed.target.oid).unwrap_or(&none);
-        let parts = parts(fed, constraints, notes);
+        let defaults = defaults.get(&fed.target.oid).unwrap_or(&without);
+        let parts = parts(fed, constraints, defaults, notes);
         draft.add(&statement(fed, &parts));
         made.push((fed, parts, constraints));
     }
@@ -92,7 +99,12 @@ fn statement(fed: &Fed<'_>, parts: &[String]) -> Statement {
 }
 
 /// The columns of the table, and its own keys.
-fn parts(fed: &Fed<'_>, constraints: &[Constraint], notes: &mut Vec<String>) -> Vec<String> {
+fn parts(
+    fed: &Fed<'_>,
+    constraints: &[Constraint],
+    defaults: &HashMap<String, String>,
+    notes: &mut Vec<String>,
+) -> Vec<String> {
     let table = fed.target;
     let has = |column: &catalog::Column| !column.generated || is_first_of_none(table);
     let primary = constraints.iter().find(|constraint| constraint.kind == "p");
@@ -100,13 +112,32 @@ fn parts(fed: &Fed<'_>, constraints: &[Constraint], notes: &mut Vec<String>) -> 
         Some([only]) => table.columns.iter().find(|column| column.name == *only && is_integer(column)),
         _ => None,
     };
+    let mut formless = Vec::new();
     let columns = table.columns.iter().filter(|column| has(column)).map(|column| {
         let is_rowid = rowid.is_some_and(|rowid| rowid.name == column.name);
-        let declared = if is_rowid { "INTEGER PRIMARY KEY".to_owned() } else { declared(column) };
         let null = if column.not_null { " NOT NULL" } else { "" };
-        format!("{} {declared}{null}", quote(&column.name))
+        let declared = match (is_rowid, &column.sequence) {
+            (true, Some(_)) => "INTEGER PRIMARY KEY AUTOINCREMENT".to_owned(),
+            (true, None) => "INTEGER PRIMARY KEY".to_owned(),
+            (false, _) => declared(column),
+        };
+        let default = defaults.get(&column.name).filter(|_| !is_rowid);
+        let default = match default.map(|default| default::of(default, column)) {
+            Some(Some(value)) => format!(" DEFAULT {value}"),
+            Some(None) => {
+                formless.push(column.name.as_str());
+                String::new()
+            }
+            None => String::new(),
+        };
+        format!("{} {declared}{default}{null}", quote(&column.name))
     });
     let mut parts: Vec<String> = columns.collect();
+    if !formless.is_empty() {
+        let columns = formless.join(", ");
+        notes
+            .push(format!("{}: without the default of {columns}, which has no form in the file", fed.name()));
+    }
     for constraint in constraints {
         let kind = match constraint.kind.as_str() {
             "p" if rowid.is_none_or(|rowid| !has(rowid)) => "PRIMARY KEY",
@@ -192,6 +223,12 @@ fn declared(column: &catalog::Column) -> String {
     };
     name.to_owned()
 }
+
+/// Identities have none, and what is computed is no default. (PostgreSQL: System Catalogs, `pg_attrdef`.)
+const DEFAULTS: &str = "\
+SELECT d.adrelid, a.attname::text, pg_catalog.pg_get_expr(d.adbin, d.adrelid)
+FROM pg_catalog.pg_attrdef d JOIN pg_catalog.pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+WHERE d.adrelid = ANY ($1) AND a.attgenerated = ''";
 
 /// A unique index that is no constraint's is a key as well: a foreign key may refer to it. (PostgreSQL: CREATE TABLE,
 /// "REFERENCES"; System Catalogs, `pg_index`.)

@@ -10,6 +10,7 @@
 
 mod bind;
 mod bookkeeping;
+mod default;
 mod fed;
 mod file;
 mod found;
