@@ -295,6 +295,12 @@ fn a_zone_of_the_step_holds_for_every_table() {
     };
     step("Europa/Madrid", "");
     project.outgrow(["migrate"]).exits(2).says(&["V2__import.toml:3:8", "Europa/Madrid"]);
+    let none = "source = \"sqlite\"\ntables = [\"c\"]\nskip = [\"a\", \"b\"]\nzone = \"UTC\"\n";
+    project.write("migrations/V2__import.toml", none);
+    project
+        .outgrow(["migrate"])
+        .exits(7)
+        .says(&["the step has zone for all its tables, and no column takes that rule"]);
     step("Europe/Madrid", "[table.b]\nzone = \"UTC\"\n");
     project.outgrow(["migrate"]).succeeds();
     let hours = "SELECT concat_ws(' ', extract(hour FROM a.at AT TIME ZONE 'UTC'), extract(hour FROM b.at AT TIME ZONE 'UTC')) FROM a, b";

@@ -69,6 +69,10 @@ pub(super) fn bind(
             }
         }
     }
+    let zone = step.tables.iter().any(|table| table.rules.zone_of_step && table.rules.zone.is_some());
+    if zone && faults.is_empty() && !tables.iter().any(columns::takes_zone) {
+        faults.push("the step has zone for all its tables, and no column takes that rule".to_owned());
+    }
     if !misfits.is_empty() {
         let misfits = misfits.into_iter().chain(faults).collect();
         return Err(Error::Misfits { file: source.file.clone(), misfits });

@@ -260,14 +260,22 @@ fn codec_of(target: &catalog::Column, own: &Rules, defaults: &Rules) -> Result<C
     codec.map_or_else(|| codec::choose(target, own), Ok)
 }
 
+/// Whether a column of `table` takes a rule for its zone.
+pub(super) fn takes_zone(table: &BoundTable) -> bool {
+    takes(table, &Rules { zone: Zone::parse("UTC").ok(), ..Rules::default() })
+}
+
+fn takes(table: &BoundTable, rule: &Rules) -> bool {
+    table.columns.iter().any(|column| codec::choose(&column.target, rule).is_ok())
+}
+
 /// A rule for all columns of a table that none of them takes is a mistake.
 fn require_taken(table: &BoundTable, rules: &TableRules, defaults: &Rules, faults: &mut Vec<String>) {
-    let takes = |rule: &Rules| table.columns.iter().any(|column| codec::choose(&column.target, rule).is_ok());
     let round = Rules { round: defaults.round, ..Rules::default() };
     let zone = Rules { zone: defaults.zone.clone(), ..Rules::default() };
     let own_zone = defaults.zone.is_some() && !rules.zone_of_step;
     let each = [("round", defaults.round, round), ("zone", own_zone, zone)];
-    for (name, _, _) in each.iter().filter(|(_, given, rule)| *given && !takes(rule)) {
+    for (name, _, _) in each.iter().filter(|(_, given, rule)| *given && !takes(table, rule)) {
         faults.push(format!(
             "table {}: the step has {name} for all its columns, and no column of it takes that rule",
             table.source.name
