@@ -279,7 +279,9 @@ fn migrate_read_only(project: &Project) -> Outcome {
     use std::os::unix::{fs::PermissionsExt, process::CommandExt};
     let folder = project.path("");
     let program = project.path("outgrow");
-    std::fs::copy(env!("CARGO_BIN_EXE_outgrow"), &program).expect("the program, where anybody can run it");
+    // by another process: a handle of ours would be inherited by what other tests start meanwhile, and keep it from running
+    let copied = std::process::Command::new("cp").arg(env!("CARGO_BIN_EXE_outgrow")).arg(&program).status();
+    assert!(copied.is_ok_and(|copied| copied.success()), "the program, where anybody can run it");
     let allow = |mode| std::fs::set_permissions(&folder, PermissionsExt::from_mode(mode)).expect("rights");
     let configured = project.command(["migrate"]);
     let mut command = std::process::Command::new(program);
