@@ -111,14 +111,14 @@ fn whole_seconds_are_written_as_in_columns_that_have_some() {
 /// for a column that had no cell, and `verify` reads the file as it was written.
 #[test]
 fn columns_without_a_cell_have_the_rule_of_others_of_their_kind() {
-    let columns = "id INTEGER PRIMARY KEY, d bigint, at integer, e datetime, made datetime";
+    let columns = "id INTEGER PRIMARY KEY, d bigint, at integer, e datetime, made datetime, day integer";
     let project = Project::step(
-        "CREATE TABLE a (id int PRIMARY KEY, d interval, at timestamptz, e interval, made timestamptz);
+        "CREATE TABLE a (id int PRIMARY KEY, d interval, at timestamptz, e interval, made timestamptz, day date);
          CREATE TABLE b (LIKE a)",
         "\"a\", \"b\"",
         &format!(
             "CREATE TABLE a ({columns}); CREATE TABLE b ({columns}); INSERT INTO b (id) VALUES (1);
-             INSERT INTO a VALUES (1, 7200000001, 1700000000123, '1970-01-02 00:00:00.000000', '2024-05-06 07:08:09.100000')"
+             INSERT INTO a VALUES (1, 7200000001, 1700000000123, '1970-01-02 00:00:00.000000', '2024-05-06 07:08:09.100000', 86400)"
         ),
     );
     let rules = [
@@ -126,6 +126,7 @@ fn columns_without_a_cell_have_the_rule_of_others_of_their_kind() {
         ("at", "read = \"unix_ms\""),
         ("e", "read = \"epoch\""),
         ("made", "zone = \"UTC\""),
+        ("day", "read = \"unix_s\""),
     ];
     let rules = rules.map(|(column, rule)| format!("[table.a.column.{column}]\n{rule}\n"));
     project.write(
@@ -134,11 +135,11 @@ fn columns_without_a_cell_have_the_rule_of_others_of_their_kind() {
     );
     project.outgrow(["migrate"]).succeeds();
     project.outgrow(["verify"]).succeeds();
-    project.execute("INSERT INTO b SELECT id + 1, d, at, e, made FROM a");
+    project.execute("INSERT INTO b SELECT id + 1, d, at, e, made, day FROM a");
     project.outgrow(["export", "back.db"]).succeeds();
     let file = project.path("back.db");
     let cells = |table: &str| {
-        cells::query(&file, &format!("SELECT d, at, e, made FROM {table} ORDER BY id DESC LIMIT 1"))
+        cells::query(&file, &format!("SELECT d, at, e, made, day FROM {table} ORDER BY id DESC LIMIT 1"))
     };
     assert_eq!(cells("b"), cells("a"));
     let mut verify = project.command(["verify", "--source", "back.db"]);
