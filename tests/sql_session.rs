@@ -127,3 +127,37 @@ fn a_file_cannot_give_the_lock_away() {
     project.outgrow(["migrate"]).succeeds();
     assert_eq!(project.query("SELECT count::text FROM seen"), ["1"]);
 }
+
+/// Versions that only change tables are told the limits once, and what another kind of version sets back they are told
+/// again.
+#[test]
+fn limits_hold_in_every_version_whatever_came_before() {
+    let project = Project::with(&[
+        (
+            "migrations/V1__note.sql",
+            "CREATE TABLE made (number serial, limits text); CREATE TABLE t (id int);
+             CREATE FUNCTION note() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+               INSERT INTO public.made (limits) VALUES (concat_ws(' ', current_setting('lock_timeout'), current_setting('statement_timeout'),
+                 current_setting('tcp_keepalives_idle'), current_setting('search_path')));
+               PERFORM set_config('search_path', 'nowhere', false);
+             END $$;
+             CREATE EVENT TRIGGER note ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION note();",
+        ),
+        ("migrations/V2__plain.sql", "ALTER TABLE t ADD a int;"),
+        ("migrations/V3__plain.sql", "ALTER TABLE t ADD b int;"),
+        ("migrations/V4__sets.sql", "SET lock_timeout = 1; RESET ALL; SELECT 1; ALTER TABLE t ADD c int;"),
+        ("migrations/V5__plain.sql", "ALTER TABLE t ADD d int;"),
+        ("migrations/V6__plain.sql", "ALTER TABLE t ADD e int;"),
+    ]);
+    let url = format!("{}&options=-ctcp_keepalives_idle%3D77", project.url());
+    let url = if url.contains('?') { url } else { url.replacen('&', "?", 1) };
+    let mut command = project.command(["migrate", "--lock-attempt", "7s", "--statement-timeout", "90s"]);
+    project.run(command.env("DATABASE_URL", url)).succeeds();
+    let limits = "7s 90s 30 \"$user\", public";
+    let set_back = "0 0 77 \"$user\", public";
+    assert_eq!(
+        project.query("SELECT limits FROM made ORDER BY number"),
+        [limits, limits, set_back, limits, limits]
+    );
+    assert_eq!(project.query("SELECT count(*)::text FROM refinery_schema_history"), ["6"]);
+}

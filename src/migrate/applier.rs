@@ -45,6 +45,10 @@ pub(super) struct Applier<'a> {
     pub applied: Vec<Applied>,
     /// The tables that its steps have loaded.
     pub loaded: Loaded,
+    /// Nothing of the version that is being applied stays in the session, which is ours and has the lock.
+    pub plain: bool,
+    /// The session has been told the limits, and nothing has set them back since ([`Limits::begin_plain`]).
+    pub told: bool,
     /// When the last of them is on the server's disk.
     pub written: Written,
     /// Why the run ended: refinery's error carries ours only as text.
@@ -107,6 +111,7 @@ impl Applier<'_> {
     async fn apply(&mut self, version: &Version, history_row: &str) -> Result<(), Error> {
         let started = Instant::now();
         log::info!("applying {}", version.label);
+        self.plain = self.scope == Scope::Session && !version.is_without_transaction() && version.is_plain();
         let (outcome, note) = if version.is_without_transaction() {
             let done =
                 untransacted::run(&self.client, version, history_row, self.limits, self.interrupt).await;
@@ -127,6 +132,7 @@ impl Applier<'_> {
             }
         };
         self.written = self.written_after(version);
+        self.told = self.plain;
         let newest = self.newest.take().filter(|newest| newest.version() > version.number);
         self.newest = Some(newest.map_or_else(|| version.migration(), Ok)?);
         receipt.iter().for_each(|receipt| self.loaded.extend(receipt));
@@ -239,7 +245,8 @@ impl Applier<'_> {
     /// position for can still be placed: in the one after the last that completed.
     async fn run_sql(&self, version: &Version, history_row: &str) -> Result<(), Error> {
         let running = || Error::database(format!("running {}", version.file.display()));
-        let (mut begin, mut opening) = self.limits.begin(self.scope);
+        let (mut begin, mut opening) =
+            if self.plain { self.limits.begin_plain(self.told) } else { self.limits.begin(self.scope) };
         if self.loaded.merges_in(version) {
             begin += keys::MERGE;
             opening += 1;
@@ -247,7 +254,11 @@ impl Applier<'_> {
         // these send; what they return has yet to be waited for
         let text = format!("{begin}{}", version.text());
         let text = self.client.simple_query_raw(&text).await.map_err(running())?;
-        let end = self.limits.finish(self.scope, history_row, self.written_after(version));
+        let written = self.written_after(version);
+        let end = match self.plain {
+            true => Limits::finish_plain(history_row, written),
+            false => self.limits.finish(self.scope, history_row, written),
+        };
         let end = self.client.simple_query_raw(&end).await.map_err(running())?;
         let mut completed = 0;
         if let Err(error) = answers(text, &mut completed).await {

@@ -34,6 +34,27 @@ impl Limits {
         self.attempt.min(self.locks)
     }
 
+    /// Opens the transaction of a version that leaves nothing behind ([`Version::is_plain`]), in a session that has the
+    /// lock. The session itself is told the limits before the first of several such versions, and holds them until
+    /// another kind of version resets it: telling them takes the server as long as a small version. Out come the
+    /// statements, and how many.
+    pub(super) fn begin_plain(self, told: bool) -> (String, usize) {
+        match told {
+            true => ("BEGIN;\n".to_owned(), 1),
+            false => (format!("{}; BEGIN;\n", self.settings(self.attempt(), false)), 2),
+        }
+    }
+
+    /// Ends the transaction that [`Limits::begin_plain`] opened. What decides where the history is found is set back
+    /// all the same: a trigger may have changed it.
+    pub(super) fn finish_plain(history_row: &str, written: Written) -> String {
+        let later = written.setting();
+        format!(
+            "SAVEPOINT outgrow; RELEASE outgrow; RESET search_path; RESET SESSION AUTHORIZATION; RESET ROLE; \
+             {later}{history_row}; COMMIT"
+        )
+    }
+
     /// Opens the transaction of a version. Its file may let go of every lock of the session, and not of one that
     /// belongs to the transaction. Where the lock belongs to transactions, it is open already. Out come the statements,
     /// and how many.
@@ -59,10 +80,7 @@ impl Limits {
             "SAVEPOINT outgrow; RELEASE outgrow; RESET ALL; RESET SESSION AUTHORIZATION; RESET ROLE; {limits}; \
              DISCARD TEMP; CLOSE ALL; UNLISTEN *"
         );
-        let later = match written {
-            Written::AtOnce => String::new(),
-            Written::Later => format!("{LATER}; "),
-        };
+        let later = written.setting();
         match scope {
             Scope::Session => {
                 format!(
@@ -84,6 +102,16 @@ pub(super) enum Written {
     /// so that a crash takes the last versions, each with its history row, or none. For versions that such a commit
     /// follows in the same run.
     Later,
+}
+
+impl Written {
+    /// The statement for it, before others.
+    fn setting(self) -> String {
+        match self {
+            Written::AtOnce => String::new(),
+            Written::Later => format!("{LATER}; "),
+        }
+    }
 }
 
 /// (PostgreSQL: Asynchronous Commit.)

@@ -19,6 +19,7 @@ use name::{Extension, named, number_of};
 use objects::Rename;
 use refinery_core::Migration;
 use siphasher::sip::SipHasher13;
+use statement::Statement;
 use std::borrow::Cow;
 use std::fs::File;
 use std::hash::{Hash, Hasher};
@@ -87,6 +88,12 @@ impl Version {
     pub fn is_without_transaction(&self) -> bool {
         matches!(self.kind, Kind::Sql)
             && self.text().lines().next().map(str::trim_end) == Some(sql::NO_TRANSACTION)
+    }
+
+    /// It only makes and changes tables and indexes, so that nothing of it stays in the session.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        matches!(self.kind, Kind::Sql) && sql::read(&self.text).statements.iter().all(Statement::is_plain)
     }
 
     /// refinery's checksum, if the version's text ended at the byte `end`.

@@ -55,6 +55,21 @@ impl Statement {
         }
     }
 
+    /// It makes or changes a table or an index that is not temporary, by itself and not from a query: nothing that it does
+    /// belongs to the session.
+    pub(super) fn is_plain(&self) -> bool {
+        let words = self.words();
+        let is_of_tables = matches!(
+            words.as_slice(),
+            ["CREATE" | "ALTER" | "DROP", "TABLE", ..]
+                | ["CREATE" | "DROP", "INDEX", ..]
+                | ["CREATE", "UNIQUE", "INDEX", ..]
+                | ["COMMENT", "ON", ..]
+        );
+        is_of_tables
+            && !words.iter().any(|word| matches!(*word, "AS" | "EXECUTE" | "PG_TEMP" | "CONCURRENTLY"))
+    }
+
     fn makes_temporary(&self) -> bool {
         let temporary = |word: &&str| matches!(*word, "TEMP" | "TEMPORARY");
         match self.words().as_slice() {
@@ -119,6 +134,34 @@ impl Statement {
 #[cfg(test)]
 mod tests {
     use crate::migration::sql::read;
+
+    #[test]
+    fn what_leaves_nothing_in_the_session() {
+        let is = |text: &str| read(text).statements[0].is_plain();
+        for text in [
+            "CREATE TABLE t (id int, at timestamp DEFAULT now())",
+            "create unlogged table t (id int)",
+            "ALTER TABLE t ADD COLUMN c text",
+            "CREATE UNIQUE INDEX ON t (lower(c))",
+            "COMMENT ON TABLE t IS 'as it is'",
+            "DROP TABLE t",
+        ] {
+            assert_eq!(is(text), !text.contains("unlogged"), "{text}");
+        }
+        for text in [
+            "CREATE TEMP TABLE t (id int)",
+            "CREATE TABLE pg_temp.t (id int)",
+            "CREATE TABLE t AS SELECT set_config('search_path', '', false)",
+            "CREATE INDEX CONCURRENTLY i ON t (id)",
+            "CREATE FUNCTION f() RETURNS int LANGUAGE sql RETURN 1",
+            "SET search_path = app",
+            "SELECT 1",
+            "INSERT INTO t VALUES (f())",
+            "DO $$ BEGIN END $$",
+        ] {
+            assert!(!is(text), "{text}");
+        }
+    }
 
     #[test]
     fn what_only_sets_something_of_the_session() {
