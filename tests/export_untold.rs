@@ -160,3 +160,22 @@ fn an_interval_that_nothing_tells_is_written_as_its_declaration_says() {
     assert_eq!(cells, ["7200000000 | '1970-01-02 00:00:01.000000'"]);
     project.run(&mut project.command(["verify", "--source", "back.db"])).succeeds();
 }
+
+/// What its own cells tell comes before what those of others do.
+#[test]
+fn a_column_with_cells_keeps_to_them() {
+    let project = Project::step(
+        "CREATE TABLE a (id int PRIMARY KEY, t time); CREATE TABLE b (id int PRIMARY KEY, t time)",
+        "\"a\", \"b\"",
+        "CREATE TABLE a (id INTEGER PRIMARY KEY, t time); CREATE TABLE b (id INTEGER PRIMARY KEY, t time);
+         INSERT INTO a VALUES (1, '2000-01-01 06:30:00'); INSERT INTO b VALUES (1, '07:00:00')",
+    );
+    let rule = "[table.a.column.t]\nread = \"2000-01-01\"\n";
+    project
+        .write("migrations/V2__import.toml", format!("source = \"sqlite\"\ntables = [\"a\", \"b\"]\n{rule}"));
+    project.outgrow(["migrate"]).succeeds();
+    project.outgrow(["verify"]).succeeds();
+    project.outgrow(["export", "back.db"]).succeeds();
+    cells::assert_same(&project.path("back.db"), &project.path("app.db"));
+    project.run(&mut project.command(["verify", "--source", "back.db"])).succeeds();
+}

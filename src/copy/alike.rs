@@ -5,18 +5,26 @@
 use super::bind::same_name;
 use super::columns::rule_for;
 use super::originals::is_spelt_in_many_ways;
+use super::receipt::Spelt;
 use crate::migration::step::{ColumnRules, TableRules};
 use crate::postgres::catalog;
 use crate::sqlite::schema;
 use std::collections::BTreeSet;
 use tokio_postgres::types::Type;
 
-/// A table at both ends, and the rules that the step has for it.
+/// A table at both ends, the rules that the step has for it, and what its receipt says of it.
 #[derive(Clone, Copy)]
 pub(super) struct Ends<'a> {
     pub from: &'a schema::Table,
     pub to: &'a catalog::Table,
     pub rules: &'a TableRules,
+    pub spelt: Option<&'a Spelt>,
+}
+
+/// Whether no cell told the format of the target's `column`; `spelt` is what a receipt says of its table.
+pub(super) fn is_untold(spelt: Option<&Spelt>, column: &catalog::Column) -> bool {
+    let told = |spelt: &Spelt| !spelt.formats.get(&column.name).is_some_and(|format| format.untold);
+    is_spelt_in_many_ways(column) && !spelt.is_some_and(told)
 }
 
 /// What the rules of a step, or of several, say of columns of one kind.
@@ -47,8 +55,8 @@ impl Ends<'_> {
 }
 
 impl Alike {
-    /// What the rules of all `tables` say; a column without one counts if it is `told` how its cells are spelt.
-    pub(super) fn of(tables: &[Ends<'_>], told: impl Fn(Ends<'_>, &catalog::Column) -> bool) -> Alike {
+    /// What the rules of all `tables` say, and their columns without one of which cells tell how they are spelt.
+    pub(super) fn of(tables: &[Ends<'_>]) -> Alike {
         let zones: BTreeSet<&String> = tables
             .iter()
             .flat_map(|ends| ends.rules.column.values().map(|rule| &rule.zone).chain([&ends.rules.zone]))
@@ -58,8 +66,8 @@ impl Alike {
         let zone = zones.next().filter(|_| zones.next().is_none()).cloned();
         let mut columns = Vec::new();
         for ends in tables {
-            let counts =
-                ends.columns().filter(|(_, target, rule)| rule.read.is_some() || told(*ends, target));
+            let told = |target| !is_untold(ends.spelt, target);
+            let counts = ends.columns().filter(|(_, target, rule)| rule.read.is_some() || told(target));
             columns.extend(counts.map(|(column, target, rule)| Kind {
                 type_oid: target.type_oid,
                 declared: column.declared.to_ascii_lowercase(),
@@ -69,12 +77,12 @@ impl Alike {
         Alike { zone, columns }
     }
 
-    /// The rules of a table, with those of others for each column that has none and is `untold`.
-    pub(super) fn rules(&self, ends: Ends<'_>, untold: impl Fn(&catalog::Column) -> bool) -> TableRules {
+    /// The rules of a table, with those of others for each column that has none and of which no cell tells.
+    pub(super) fn rules(&self, ends: Ends<'_>) -> TableRules {
         let mut rules = ends.rules.clone();
         for (column, target, rule) in ends.columns() {
             let is_bare = rule == ColumnRules { target: rule.target.clone(), ..ColumnRules::default() };
-            if !is_bare || !untold(target) {
+            if !is_bare || !is_untold(ends.spelt, target) {
                 continue;
             }
             let zone = self.zone.clone().filter(|_| target.type_oid == Type::TIMESTAMPTZ.oid());

@@ -3,7 +3,7 @@
 //! refused.
 
 use super::fed::Fed;
-use super::{rules, untold};
+use super::rules;
 use crate::copy::alike::{Alike, Ends};
 use crate::copy::bind::same_name;
 use crate::copy::columns::BoundTable;
@@ -41,16 +41,15 @@ pub(super) fn bind<'a>(
     let ends = fed.iter().filter_map(|fed| {
         let from = same_name(&source.tables, fed.name(), |table| &table.name)?;
         let rules = fed.step.map_or(&none, |(_, table)| &table.rules);
-        Some((fed, Ends { from, to: fed.target, rules }))
+        Some((fed, Ends { from, to: fed.target, rules, spelt: spelt(fed) }))
     });
     let ends: Vec<(&Fed<'_>, Ends<'_>)> = ends.collect();
     let tables: Vec<Ends<'_>> = ends.iter().map(|(_, ends)| *ends).collect();
-    let fed_by = |ends: Ends<'_>| fed.iter().find(|fed| fed.target.oid == ends.to.oid).and_then(&spelt);
-    let alike = Alike::of(&tables, |ends, column| !untold::is_untold(fed_by(ends), column));
+    let alike = Alike::of(&tables);
     let mut tables = Vec::new();
     for (fed, ends) in ends {
-        let rules = alike.rules(ends, |column| untold::is_untold(spelt(fed), column));
-        tables.push((bind_columns(&source, ends.from, fed, (&rules, spelt(fed)), notes, refused)?, fed));
+        let rules = alike.rules(ends);
+        tables.push((bind_columns(&source, ends.from, fed, (&rules, ends.spelt), notes, refused)?, fed));
     }
     Ok(tables)
 }

@@ -10,7 +10,8 @@ use super::notes::{self as said, Held};
 use super::originals::{self, ColumnFormat};
 use super::orphans::Enforced;
 use super::sequence;
-use super::untold::{self, Told};
+use super::untold::Told;
+use crate::copy::alike::is_untold;
 use crate::copy::columns::{BoundColumn, BoundTable};
 use crate::copy::compare::visible;
 use crate::copy::originals::Key;
@@ -263,7 +264,7 @@ fn table(
         ColumnFormat { format, ..known }
     };
     let formats = bound.columns.iter().map(format).collect();
-    let untold = bound.columns.iter().filter(|column| untold::is_untold(spelt, &column.target));
+    let untold = bound.columns.iter().filter(|column| is_untold(spelt, &column.target));
     let untold = untold.map(|column| column.source.name.clone()).collect();
     let position = |name: &String| bound.columns.iter().position(|column| column.target.name == *name);
     let named_by = key.map(|key| key.iter().filter_map(position).collect()).unwrap_or_default();

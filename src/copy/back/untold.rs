@@ -2,18 +2,12 @@
 //! later, or all its cells were NULL. What the application writes there is most likely what it writes into other columns
 //! of that kind, and keys find each other only if both sides are spelt alike.
 
+use crate::copy::alike::is_untold;
 use crate::copy::columns::{BoundColumn, BoundTable};
 use crate::copy::originals::{ColumnFormat, is_spelt_in_many_ways};
 use crate::copy::receipt::Spelt;
-use crate::postgres::catalog;
 use crate::value::Format;
 use tokio_postgres::types::Type;
-
-/// Whether no cell told the format of the target's `column`; `spelt` is what a receipt says of its table.
-pub(super) fn is_untold(spelt: Option<&Spelt>, column: &catalog::Column) -> bool {
-    let told = |spelt: &Spelt| !spelt.formats.get(&column.name).is_some_and(|format| format.untold);
-    is_spelt_in_many_ways(column) && !spelt.is_some_and(told)
-}
 
 /// What the cells of the columns that are told are spelt in, by kind.
 #[derive(Default)]

@@ -30,6 +30,7 @@ use super::bind::same_name;
 use super::columns::{self, BoundTable};
 use super::progress::Progress;
 use super::quarantine;
+use super::receipt::Spelt;
 use super::renamed::{self, Followed};
 use crate::error::{Error, counted};
 use crate::migration::Version;
@@ -107,7 +108,10 @@ pub async fn compare(
     let names: Vec<&str> = source.tables.iter().map(|table| table.name.as_str()).collect();
     let there_too = catalog::tables(client, &names).await?;
     let left = since.tables_left_behind(&step, &source, &there_too, &mut problems)?;
-    let alike = alike(&step, &source, &target);
+    let spelt = |table: &StepTable| {
+        receipt.tables.iter().find(|known| known.table.eq_ignore_ascii_case(table.target_name()))
+    };
+    let alike = alike(&step, &source, &target, spelt);
     let mut tables = Vec::new();
     for table in &step.tables {
         let started = Instant::now();
@@ -123,8 +127,9 @@ pub async fn compare(
             _ if again.is_some() => TableVerdict::loaded_again(name, again),
             (Some(from), Some(to)) => {
                 // so that an exported file is read as it was written
-                let rules = alike.rules(Ends { from, to, rules: &table.rules }, |_| true);
-                let both = Ends { from, to, rules: &rules };
+                let ends = Ends { from, to, rules: &table.rules, spelt: spelt(table) };
+                let rules = alike.rules(ends);
+                let both = Ends { rules: &rules, ..ends };
                 let found;
                 (source, found, quarantined) =
                     compare_both(client, source, &both, &since, &there, asked).await?;
@@ -159,13 +164,18 @@ struct There {
 }
 
 /// What the rules of `step` say of columns that have none.
-fn alike(step: &Step, source: &Source, target: &[catalog::Table]) -> Alike {
+fn alike<'a>(
+    step: &Step,
+    source: &Source,
+    target: &[catalog::Table],
+    spelt: impl Fn(&StepTable) -> Option<&'a Spelt>,
+) -> Alike {
     let ends = step.tables.iter().filter_map(|table| {
         let from = same_name(&source.tables, &table.name, |known| &known.name)?;
         let to = same_name(target, table.target_name(), |known| &known.name)?;
-        Some(Ends { from, to, rules: &table.rules })
+        Some(Ends { from, to, rules: &table.rules, spelt: spelt(table) })
     });
-    Alike::of(&ends.collect::<Vec<_>>(), |_, _| false)
+    Alike::of(&ends.collect::<Vec<_>>())
 }
 
 fn quarantines(rules: &TableRules) -> bool {
