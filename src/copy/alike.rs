@@ -42,10 +42,10 @@ struct Kind {
     read: Option<String>,
 }
 
-impl Ends<'_> {
+impl<'a> Ends<'a> {
     /// The columns of both ends, with the rule that joins them.
-    fn columns(&self) -> impl Iterator<Item = (&schema::Column, &catalog::Column, ColumnRules)> {
-        self.from.columns.iter().filter_map(|column| {
+    fn columns(self) -> impl Iterator<Item = (&'a schema::Column, &'a catalog::Column, ColumnRules)> {
+        self.from.columns.iter().filter_map(move |column| {
             let rule = rule_for(self.rules, self.from, column);
             let name = rule.target.as_ref().unwrap_or(&column.name);
             let target = same_name(&self.to.columns, name, |known| &known.name)?;
@@ -56,9 +56,9 @@ impl Ends<'_> {
 
 impl Alike {
     /// What the rules of all `tables` say, and their columns without one of which cells tell how they are spelt.
-    pub(super) fn of(tables: &[Ends<'_>]) -> Alike {
+    pub(super) fn of<'a>(tables: impl Iterator<Item = Ends<'a>> + Clone) -> Alike {
         let zones: BTreeSet<&String> = tables
-            .iter()
+            .clone()
             .flat_map(|ends| ends.rules.column.values().map(|rule| &rule.zone).chain([&ends.rules.zone]))
             .flatten()
             .collect();

@@ -69,7 +69,7 @@ pub(super) fn bind(
             }
         }
     }
-    let zone = step.tables.iter().any(|table| table.rules.zone_of_step && table.rules.zone.is_some());
+    let zone = step.tables.iter().any(|table| table.rules.zone_of_step);
     if zone && faults.is_empty() && !tables.iter().any(columns::takes_zone) {
         faults.push("the step has zone for all its tables, and no column takes that rule".to_owned());
     }

@@ -319,8 +319,10 @@ fn has_fraction(column: &BoundColumn, field: &[u8], cell: &Value) -> bool {
 /// Whether applications differ in how they write such a column, so that others of its kind tell more than a type does.
 pub(super) fn is_spelt_in_many_ways(column: &catalog::Column) -> bool {
     let of_type = Type::from_oid(column.type_oid);
-    let moments = [Type::DATE, Type::TIMESTAMP, Type::TIMESTAMPTZ, Type::TIME, Type::INTERVAL];
-    of_type.is_some_and(|of_type| of_type == Type::UUID || moments.contains(&of_type))
+    matches!(
+        of_type,
+        Some(Type::UUID | Type::DATE | Type::TIMESTAMP | Type::TIMESTAMPTZ | Type::TIME | Type::INTERVAL)
+    )
 }
 
 fn definition() -> String {

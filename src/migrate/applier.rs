@@ -45,8 +45,6 @@ pub(super) struct Applier<'a> {
     pub applied: Vec<Applied>,
     /// The tables that its steps have loaded.
     pub loaded: Loaded,
-    /// Nothing of the version that is being applied stays in the session, which is ours and has the lock.
-    pub plain: bool,
     /// The session has been told the limits, and nothing has set them back since ([`Limits::begin_plain`]).
     pub told: bool,
     /// When the last of them is on the server's disk.
@@ -111,13 +109,14 @@ impl Applier<'_> {
     async fn apply(&mut self, version: &Version, history_row: &str) -> Result<(), Error> {
         let started = Instant::now();
         log::info!("applying {}", version.label);
-        self.plain = self.scope == Scope::Session && !version.is_without_transaction() && version.is_plain();
+        // nothing of it stays in the session, which is ours and has the lock
+        let plain = self.scope == Scope::Session && !version.is_without_transaction() && version.is_plain();
         let (outcome, note) = if version.is_without_transaction() {
             let done =
                 untransacted::run(&self.client, version, history_row, self.limits, self.interrupt).await;
             (done.map(|()| Outcome::Applied(None)), Some(untransacted::NOTE))
         } else {
-            (self.repeat(version, history_row).await, None)
+            (self.repeat(version, history_row, plain).await, None)
         };
         let receipt = match outcome {
             Ok(Outcome::Applied(receipt)) => receipt,
@@ -132,7 +131,7 @@ impl Applier<'_> {
             }
         };
         self.written = self.written_after(version);
-        self.told = self.plain;
+        self.told = plain;
         let newest = self.newest.take().filter(|newest| newest.version() > version.number);
         self.newest = Some(newest.map_or_else(|| version.migration(), Ok)?);
         receipt.iter().for_each(|receipt| self.loaded.extend(receipt));
@@ -181,7 +180,7 @@ impl Applier<'_> {
     }
 
     /// Attempts at a version's transaction, until one succeeds or fails for good.
-    async fn repeat(&self, version: &Version, history_row: &str) -> Result<Outcome, Error> {
+    async fn repeat(&self, version: &Version, history_row: &str, plain: bool) -> Result<Outcome, Error> {
         let mut attempts = Attempts::within(self.limits.locks);
         loop {
             if self.scope == Scope::Transaction {
@@ -195,7 +194,7 @@ impl Applier<'_> {
                 }
             }
             let outcome = match &version.kind {
-                Kind::Sql => self.run_sql(version, history_row).await.map(|()| None),
+                Kind::Sql => self.run_sql(version, history_row, plain).await.map(|()| None),
                 Kind::Step(step) => self.run_step(version, step, history_row).await.map(Some),
             };
             match outcome {
@@ -243,10 +242,10 @@ impl Applier<'_> {
     /// A file's statements, in one round trip: the transaction is opened in the same message, and [`Limits::finish`]
     /// follows before the server has answered. Statements complete one by one, so that an error the server gives no
     /// position for can still be placed: in the one after the last that completed.
-    async fn run_sql(&self, version: &Version, history_row: &str) -> Result<(), Error> {
+    async fn run_sql(&self, version: &Version, history_row: &str, plain: bool) -> Result<(), Error> {
         let running = || Error::database(format!("running {}", version.file.display()));
         let (mut begin, mut opening) =
-            if self.plain { self.limits.begin_plain(self.told) } else { self.limits.begin(self.scope) };
+            if plain { self.limits.begin_plain(self.told) } else { self.limits.begin(self.scope) };
         if self.loaded.merges_in(version) {
             begin += keys::MERGE;
             opening += 1;
@@ -255,7 +254,7 @@ impl Applier<'_> {
         let text = format!("{begin}{}", version.text());
         let text = self.client.simple_query_raw(&text).await.map_err(running())?;
         let written = self.written_after(version);
-        let end = match self.plain {
+        let end = match plain {
             true => Limits::finish_plain(history_row, written),
             false => self.limits.finish(self.scope, history_row, written),
         };

@@ -130,7 +130,6 @@ pub async fn migrate(
             options: options(config, args, progress, interrupt),
             applied: Vec::new(),
             loaded: Loaded::default(),
-            plain: false,
             told: false,
             written: Written::AtOnce,
             failure: None,

@@ -49,11 +49,11 @@ pub struct TableRules {
     pub misfit: Option<Policy>,
     /// The rule of that name, for every column that takes it and has none of its own.
     pub zone: Option<String>,
-    /// That rule is the step's, for all tables, and this one need not have such a column.
-    #[serde(skip)]
-    pub zone_of_step: bool,
     /// The same.
     pub round: bool,
+    /// `zone` is the step's, for all tables, and this one need not have such a column.
+    #[serde(skip)]
+    pub zone_of_step: bool,
     /// `[table.NAME.column.COLUMN]`, by the column's name in the source.
     pub column: BTreeMap<String, ColumnRules>,
     /// `[table.NAME.constant]`: target columns that the source does not have, and their value in every row.
@@ -173,7 +173,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Step, Vec<Problem>> {
     let mut table = |name: &Spanned<String>, optional| {
         let mut rules = rules.remove(name.get_ref()).unwrap_or_default();
         if rules.zone.is_none() {
-            (rules.zone, rules.zone_of_step) = (zone.clone(), true);
+            (rules.zone, rules.zone_of_step) = (zone.clone(), zone.is_some());
         }
         StepTable { name: name.get_ref().clone(), optional, rules }
     };

@@ -44,32 +44,30 @@ pub(super) fn bind<'a>(
         Some((fed, Ends { from, to: fed.target, rules, spelt: spelt(fed) }))
     });
     let ends: Vec<(&Fed<'_>, Ends<'_>)> = ends.collect();
-    let tables: Vec<Ends<'_>> = ends.iter().map(|(_, ends)| *ends).collect();
-    let alike = Alike::of(&tables);
+    let alike = Alike::of(ends.iter().map(|(_, ends)| *ends));
     let mut tables = Vec::new();
     for (fed, ends) in ends {
-        let rules = alike.rules(ends);
-        tables.push((bind_columns(&source, ends.from, fed, (&rules, ends.spelt), notes, refused)?, fed));
+        let rules = &alike.rules(ends);
+        tables.push((bind_columns(&source, Ends { rules, ..ends }, notes, refused)?, fed));
     }
     Ok(tables)
 }
 
 fn bind_columns(
     source: &Source,
-    from: &schema::Table,
-    fed: &Fed<'_>,
-    (of_step, spelt): (&TableRules, Option<&Spelt>),
+    ends: Ends<'_>,
     notes: &mut Vec<String>,
     refused: &mut Vec<String>,
 ) -> Result<BoundTable, Error> {
-    let bound = rules::bind(source, from, fed.target, (of_step, spelt), notes)?;
+    let bound = rules::bind(source, ends, notes)?;
+    let from = ends.from;
     let missing = from.columns.iter().filter(|column| {
         !column.generated && !bound.columns.iter().any(|known| known.source.name == column.name)
     });
     for column in missing {
         let named = |name: &String| name.eq_ignore_ascii_case(&column.name);
-        let skipped = of_step.column.iter().any(|(name, rule)| named(name) && rule.skip);
-        let (place, target) = (format!("{}.{}", from.name, column.name), &fed.target.name);
+        let skipped = ends.rules.column.iter().any(|(name, rule)| named(name) && rule.skip);
+        let (place, target) = (format!("{}.{}", from.name, column.name), &ends.to.name);
         if bound.computed.iter().any(|computed| computed.eq_ignore_ascii_case(&column.name)) {
             notes.push(format!("{place}: empty, as it came; the target computes it"));
         } else if skipped {

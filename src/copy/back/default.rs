@@ -36,8 +36,8 @@ fn is_now(expression: &str) -> bool {
         at.strip_suffix(" AT TIME ZONE 'utc'::text)")
             .or_else(|| at.strip_suffix(" AT TIME ZONE 'UTC'::text)"))
     });
-    let name = inner.unwrap_or(expression).split('(').next().unwrap_or_default();
-    let rest = &inner.unwrap_or(expression)[name.len()..];
+    let moment = inner.unwrap_or(expression);
+    let (name, rest) = moment.split_at(moment.find('(').unwrap_or(moment.len()));
     let precise = rest.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
     let is_precision =
         rest.is_empty() || precise.is_some_and(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()));

@@ -1,24 +1,17 @@
 //! The rules of a step, for a table that later versions may have changed: what they say of the way there must not keep
 //! a column from going back.
 
+use crate::copy::alike::Ends;
 use crate::copy::bind::same_name;
 use crate::copy::columns::{self, BoundTable};
-use crate::copy::receipt::Spelt;
 use crate::error::Error;
 use crate::migration::step::{ColumnRules, Policy, TableRules};
 use crate::postgres::catalog;
 use crate::sqlite::{Source, schema};
 
-/// Binds the columns of `from` to those of `to` as the step did, whose `rules` these are; what does not fit is added to
-/// `faults`. `spelt` is what the receipt says of the table.
-pub(super) fn bind(
-    source: &Source,
-    from: &schema::Table,
-    to: &catalog::Table,
-    (rules, spelt): (&TableRules, Option<&Spelt>),
-    faults: &mut Vec<String>,
-) -> Result<BoundTable, Error> {
-    let (mut rules, to) = (rules.clone(), &written_out(to, from, rules, spelt));
+/// Binds the columns of both `ends` as the step did; what does not fit is added to `faults`.
+pub(super) fn bind(source: &Source, ends: Ends<'_>, faults: &mut Vec<String>) -> Result<BoundTable, Error> {
+    let (from, to, mut rules) = (ends.from, &written_out(ends), ends.rules.clone());
     for rule in rules.column.values_mut() {
         // a column that is gone is named like any other, not as a fault of its rule
         rule.skip |= rule.target.as_ref().is_some_and(|name| is_gone(to, name));
@@ -34,14 +27,9 @@ pub(super) fn bind(
     Ok(bound)
 }
 
-/// `to` with the values that it computes like any others, where `from` has a column that takes them: not one that was
-/// there and empty, for what the target computes is nothing that the application knows.
-fn written_out(
-    to: &catalog::Table,
-    from: &schema::Table,
-    rules: &TableRules,
-    spelt: Option<&Spelt>,
-) -> catalog::Table {
+/// The target's end with the values that it computes like any others, where the file has a column that takes them: not
+/// one that was there and empty, for what the target computes is nothing that the application knows.
+fn written_out(Ends { from, to, rules, spelt }: Ends<'_>) -> catalog::Table {
     let mut to = to.clone();
     for column in from.columns.iter().filter(|column| !column.generated) {
         let rule = columns::rule_for(rules, from, column);

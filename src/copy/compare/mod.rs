@@ -175,7 +175,7 @@ fn alike<'a>(
         let to = same_name(target, table.target_name(), |known| &known.name)?;
         Some(Ends { from, to, rules: &table.rules, spelt: spelt(table) })
     });
-    Alike::of(&ends.collect::<Vec<_>>())
+    Alike::of(ends)
 }
 
 fn quarantines(rules: &TableRules) -> bool {
