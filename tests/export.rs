@@ -4,8 +4,9 @@
 use crate::support::{Project, cells};
 
 /// Migrates `app.db`, exports it, and asserts that the file holds the same.
+/// The source goes there and back, and is the same.
 #[track_caller]
-fn comes_back(project: &Project) {
+pub fn comes_back(project: &Project) {
     project.outgrow(["migrate"]).succeeds();
     project.outgrow(["export", "back.db"]).succeeds();
     cells::assert_same(&project.path("back.db"), &project.path("app.db"));

@@ -1,5 +1,6 @@
 //! Columns of which no cell told how the application spells them: they are spelt as others of their kind.
 
+use crate::export::comes_back;
 use crate::support::{Project, cells};
 
 const SCHEMA: &str = "CREATE TABLE p (id uuid PRIMARY KEY, made timestamptz);
@@ -173,9 +174,7 @@ fn a_column_with_cells_keeps_to_them() {
     let rule = "[table.a.column.t]\nread = \"2000-01-01\"\n";
     project
         .write("migrations/V2__import.toml", format!("source = \"sqlite\"\ntables = [\"a\", \"b\"]\n{rule}"));
-    project.outgrow(["migrate"]).succeeds();
+    comes_back(&project);
     project.outgrow(["verify"]).succeeds();
-    project.outgrow(["export", "back.db"]).succeeds();
-    cells::assert_same(&project.path("back.db"), &project.path("app.db"));
     project.run(&mut project.command(["verify", "--source", "back.db"])).succeeds();
 }

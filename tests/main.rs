@@ -29,6 +29,7 @@ mod export_keys;
 mod export_meddled;
 mod export_names;
 mod export_notes;
+mod export_refused;
 mod export_renamed;
 mod export_tables;
 mod export_under_way;
